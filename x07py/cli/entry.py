@@ -1,0 +1,122 @@
+"""Entry point of ``x07``: finds the command group, imports it alone, and turns errors into exit codes.
+
+Importing Typer and rich costs a tenth of a second, and importing every group costs more; so this module reads the first
+word itself and imports nothing until it knows which group is wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import typer
+
+    from x07py.errors import X07Error
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+COMMANDS: dict[str, tuple[str, int]] = {
+    "explain": ("Tell what a code means and what to do", 2),
+}
+"""Each group's help line and its exit code for an `X07Error`."""
+
+
+def main() -> NoReturn:
+    """Run one ``x07`` command line and exit with its code."""
+    args = sys.argv[1:]
+    if args == ["--version"]:
+        from x07py._version import __version__
+
+        _out(f"x07 {__version__}")
+        sys.exit(0)
+    if "_X07_COMPLETE" in os.environ or "_X07PY_COMPLETE" in os.environ:
+        sys.exit(_run(_complete_app(), args, "x07", EXIT_USAGE))
+    if not args or args[0] in {"-h", "--help"}:
+        _out(_overview())
+        sys.exit(0 if args else EXIT_USAGE)
+    name = args[0]
+    if name not in COMMANDS:
+        _unknown(name)
+    app: typer.Typer = import_module(f"x07py.cli.{name}").app
+    sys.exit(_run(app, args[1:], f"x07 {name}", COMMANDS[name][1]))
+
+
+def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
+    """Run a Typer app and return the exit code; no exception but ``SystemExit`` leaves this function."""
+    from typer import Abort, Exit, TyperException
+    from typer.main import get_command
+
+    from x07py.errors import X07Error
+
+    try:
+        result = get_command(app).main(args=args, prog_name=prog, standalone_mode=False)
+    except X07Error as error:
+        return _report(error, args, prog, error_exit)
+    except Exit as stop:
+        return stop.exit_code
+    except (Abort, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_USAGE
+    except TyperException as error:
+        usage: Any = error  # Typer's parse errors share a base that it does not type
+        usage.show()
+        return EXIT_USAGE
+    except Exception as error:
+        if os.environ.get("X07_DEBUG"):
+            raise
+        internal = X07Error(
+            "X07_INTERNAL",
+            f"{type(error).__name__}: {error}",
+            hint="run again with X07_DEBUG=1 to see where, and report it",
+        )
+        return _report(internal, args, prog, error_exit)
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: X07Error, args: list[str], prog: str, exit_code: int) -> int:
+    from x07py.cli.output import print_error, wants_json
+
+    command = ".".join([*prog.split()[1:], *[arg for arg in args[:1] if not arg.startswith("-")]])
+    print_error(error, command=command, as_json=wants_json(args))
+    return exit_code
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {help_line}" for name, (help_line, _) in COMMANDS.items())
+    return (
+        "Usage: x07 COMMAND [ARGS]...\n\n"
+        "Pure services on Kafka and RabbitMQ: record a broker once, replay it for ever.\n\n"
+        f"Commands:\n{rows}\n\n"
+        "  x07 COMMAND --help  shows what a command takes; x07 --version  prints the version."
+    )
+
+
+def _unknown(name: str) -> NoReturn:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean `x07 {near[0]}`?" if near else "`x07 --help` lists the commands"
+    sys.stderr.write(f"error[X07_USAGE]: no command {name!r}\n  help: {hint}\n")
+    sys.exit(EXIT_USAGE)
+
+
+def _complete_app() -> typer.Typer:
+    """Build the app of all groups, which only shell completion needs."""
+    import typer
+
+    app = typer.Typer()
+    for name in COMMANDS:
+        app.add_typer(import_module(f"x07py.cli.{name}").app, name=name)
+    return app

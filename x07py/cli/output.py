@@ -1,0 +1,54 @@
+"""How commands print: text for people, JSON for programs, errors alike everywhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from x07py.errors import X07Error
+
+
+class Format(StrEnum):
+    """The values of ``--format`` that every command has."""
+
+    text = "text"
+    json = "json"
+
+
+def wants_json(args: list[str]) -> bool:
+    """Tell whether a raw command line asks for JSON, for errors that come before or after its parsing."""
+    own = args[: args.index("--")] if "--" in args else args
+    return "--format=json" in own or any(pair == ("--format", "json") for pair in pairwise(own))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a rich console for standard output or error: colour only on a terminal, no markup in data."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def print_json(report: dict[str, Any]) -> None:
+    """Print a report as one JSON document with sorted keys."""
+    sys.stdout.write(json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def print_error(error: X07Error, *, command: str, as_json: bool) -> None:
+    """Print an error: JSON on standard output for programs, text on standard error for people."""
+    if as_json:
+        detail = {"code": error.code, "message": error.message, "where": error.where, "hint": error.hint}
+        print_json({"schema_version": "x07.error.report@0.1.0", "ok": False, "command": command, "error": detail})
+        return
+    out = console(stderr=True)
+    out.print(f"error[{error.code}]", style="bold red", end="")
+    out.print(f": {error.message}")
+    if error.where:
+        out.print(f"  at: {error.where}")
+    if error.hint:
+        out.print(f"  help: {error.hint}")

@@ -1,0 +1,59 @@
+"""The seven worlds that a program can run in, and what each allows.
+
+A world is a set of promises: ``solve-*`` worlds are deterministic and closed, ``run-os*`` worlds are real. The world
+of the running process stands in the environment variable ``X07_WORLD``, which `x07 run` sets; without it a program is
+in ``run-os``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from x07py.errors import RunError
+
+ENV_WORLD = "X07_WORLD"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One world: its name, and whether it is deterministic, may use the network, and may replay cassettes."""
+
+    name: str
+    solve: bool
+    network: bool
+    replay: bool
+    files: str
+    runnable: bool = True
+
+
+WORLDS: dict[str, World] = {
+    world.name: world
+    for world in (
+        World("solve-pure", solve=True, network=False, replay=False, files="none"),
+        World("solve-fs", solve=True, network=False, replay=False, files="fixtures"),
+        World("solve-rr", solve=True, network=False, replay=True, files="cassettes"),
+        World("solve-kv", solve=True, network=False, replay=False, files="none", runnable=False),
+        World("solve-full", solve=True, network=False, replay=True, files="fixtures and cassettes"),
+        World("run-os-sandboxed", solve=False, network=True, replay=True, files="policy"),
+        World("run-os", solve=False, network=True, replay=True, files="all"),
+    )
+}
+
+
+def current_world() -> World:
+    """Return the world of this process.
+
+    Raises:
+        RunError: ``X07RUN_WORLD_UNKNOWN`` if ``X07_WORLD`` names none of the seven.
+    """
+    name = os.environ.get(ENV_WORLD, "run-os")
+    world = WORLDS.get(name)
+    if world is None:
+        raise RunError(
+            "X07RUN_WORLD_UNKNOWN",
+            f"no world is called {name!r}",
+            where=f"environment variable {ENV_WORLD}",
+            hint="worlds: " + ", ".join(WORLDS),
+        )
+    return world
