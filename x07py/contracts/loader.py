@@ -1,0 +1,99 @@
+"""Reading contract files: where the project is, which paths are safe, and JSON without duplicate keys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from x07py.errors import ContractError, FileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+JsonObject = dict[str, Any]
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the nearest folder, from `start` (default: the working directory) upwards, that contains ``arch/``.
+
+    Without one, `start` itself is the root, so that errors name the place where the file was looked for.
+    """
+    here = (start or Path.cwd()).resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / "arch").is_dir()), here)
+
+
+def resolve_inside(root: Path, relative: str) -> Path:
+    """Return `relative` below `root`.
+
+    Raises:
+        ContractError: ``X07_CONTRACT_PATH`` if the path is absolute, has a ``..`` segment, or leaves `root` by a link.
+    """
+    path = PurePosixPath(relative)
+    inside = (root / path).resolve()
+    unsafe = path.is_absolute() or ".." in path.parts or "\\" in relative or "\0" in relative
+    if unsafe or not inside.is_relative_to(root.resolve()):
+        raise ContractError(
+            "X07_CONTRACT_PATH",
+            f"path {relative!r} leaves the project",
+            where=str(root),
+            hint="use a path relative to the project root, without '..'",
+        )
+    return inside
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON and refuse duplicate keys, which other parsers resolve in different ways.
+
+    Raises:
+        ValueError: not JSON, or an object has a key twice.
+    """
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: Iterable[tuple[str, Any]]) -> JsonObject:
+    result: JsonObject = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"key {key!r} stands twice in one object")
+        result[key] = value
+    return result
+
+
+def read_object(path: Path, *, code: int | str, hint: str) -> JsonObject:
+    """Read a JSON file whose root is an object.
+
+    Args:
+        path: the file.
+        code: code of the error when the file is missing, unreadable, or not such JSON.
+        hint: what the reader of the error should do.
+
+    Raises:
+        ContractError: with `code`.
+        FileError: ``X07IO_READ`` if the file exists and the system refuses to read it.
+    """
+    try:
+        document = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ContractError(code, "the file does not exist", where=str(path), hint=hint) from None
+    except (ValueError, RecursionError) as error:
+        raise ContractError(code, f"not valid JSON: {error}", where=str(path), hint=hint) from None
+    except OSError as error:
+        raise FileError("X07IO_READ", f"cannot read: {error.strerror}", where=str(path), hint=hint) from None
+    if not isinstance(document, dict):
+        raise ContractError(code, "the root is not a JSON object", where=str(path), hint=hint)
+    return document
+
+
+def find_by_id(index: JsonObject, collection: str, wanted: str) -> JsonObject | None:
+    """Return the entry of ``index[collection]`` whose ``id`` is `wanted`, or None."""
+    rows = index.get(collection)
+    if not isinstance(rows, list):
+        return None
+    return next((row for row in rows if isinstance(row, dict) and row.get("id") == wanted), None)
+
+
+def ids_of(index: JsonObject, collection: str) -> list[str]:
+    """Return the ids of ``index[collection]``, for messages that say what there is to choose from."""
+    rows = index.get(collection)
+    return sorted(str(row.get("id")) for row in rows if isinstance(row, dict)) if isinstance(rows, list) else []
