@@ -20,6 +20,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, int]] = {
+    "rr": ("Look into, check, compare and repair cassettes", 20),
     "explain": ("Tell what a code means and what to do", 2),
 }
 """Each group's help line and its exit code for an `X07Error`."""

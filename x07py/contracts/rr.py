@@ -98,6 +98,25 @@ def read_rr_policy(root: Path, policy_id: str) -> RRPolicy:
     )
 
 
+def only_policy_id(root: Path) -> str:
+    """Return the id of the project's policy where there is exactly one.
+
+    Raises:
+        ContractError: ``X07RR_INDEX`` if the index cannot be read, ``X07RR_POLICY_NOT_FOUND`` if it lists none or
+            several.
+    """
+    path = root / RR_INDEX
+    known = ids_of(read_object(path, code="X07RR_INDEX", hint=f"recording needs {RR_INDEX}"), "policies")
+    if len(known) != 1:
+        raise ContractError(
+            "X07RR_POLICY_NOT_FOUND",
+            f"the project has {len(known)} policies and none is named",
+            where=str(path),
+            hint=f"name one of: {', '.join(known)}" if known else "add one",
+        )
+    return known[0]
+
+
 def _read_sanitizer(root: Path, entry: JsonObject) -> Sanitizer:
     path = resolve_inside(root, str(entry.get("sanitize_path", "")))
     document = read_object(path, code="X07RR_SANITIZER", hint=f"{RR_INDEX} names this file")

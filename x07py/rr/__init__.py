@@ -1,0 +1,21 @@
+"""Record and replay: cassettes, policies, sessions, sanitizers. Knows nothing of brokers."""
+
+from x07py.rr.cassette import Cassette
+from x07py.rr.config import Config, Match, Mode
+from x07py.rr.entry import Entry, EntryTemplate, Row
+from x07py.rr.session import Answer, Session, current_session, open_session_from_environment, session
+
+__all__ = [
+    "Answer",
+    "Cassette",
+    "Config",
+    "Entry",
+    "EntryTemplate",
+    "Match",
+    "Mode",
+    "Row",
+    "Session",
+    "current_session",
+    "open_session_from_environment",
+    "session",
+]

@@ -1,0 +1,58 @@
+"""An embedded Kafka: librdkafka's own mock cluster. Real TCP and the real protocol, no Java and no Docker.
+
+It serves programs in other processes too; their address is read from the metadata of the client that hosts it. What
+it does not do (administration, KIP-848 groups, hiding aborted transactions) stands in docs/reference/brokers.md.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from x07py.errors import DriverError
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+_START_TIMEOUT_S = 10.0
+
+
+class EmbeddedKafka:
+    """A mock cluster of one broker that lives as long as the block.
+
+    >>> with EmbeddedKafka() as kafka:  # doctest: +SKIP
+    ...     print(kafka.bootstrap)
+    127.0.0.1:36193
+    """
+
+    def __init__(self) -> None:
+        self._host: Producer | None = None
+        self.bootstrap = ""
+
+    def __enter__(self) -> Self:
+        """Start the cluster.
+
+        Raises:
+            DriverError: 9625 if confluent-kafka is not installed, 9626 if the cluster does not answer within 10 s.
+        """
+        try:
+            from confluent_kafka import KafkaException, Producer
+        except ImportError:
+            raise DriverError(
+                9625, "the embedded Kafka needs the distribution 'confluent-kafka'", hint="pip install 'x07py[kafka]'"
+            ) from None
+        config: dict[str, Any] = {"test.mock.num.brokers": 1, "bootstrap.servers": "127.0.0.1:1", "log_level": 0}
+        self._host = Producer(config)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                brokers = self._host.list_topics(timeout=1).brokers
+            except KafkaException:
+                continue
+            self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
+            return self
+        raise DriverError(9626, "the embedded Kafka did not answer within 10 s", hint="try again")
+
+    def __exit__(self, *exc: object) -> None:
+        self._host = None
+        self.bootstrap = ""

@@ -1,0 +1,245 @@
+"""``x07 rr``: look into cassettes, check them, compare them, and recover interrupted recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from x07py.cli.output import Format, console, print_json
+from x07py.contracts.loader import find_root
+from x07py.errors import CassetteError, FileError
+from x07py.rr.cassette import Cassette, whole_prefix
+from x07py.rr.files import FOLDER, PARTIAL, SideFile, digest_of, publish_recovered, read_cassette
+from x07py.rr.report import compare, describe_entry, entry_line, statistics
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into, check, compare and repair cassettes.")
+
+NameArgument = Annotated[
+    str, typer.Argument(help="A file, or a name below .x07_rr of the project.", show_default=False)
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
+
+
+def locate(name: str) -> Path:
+    """Return the file that `name` means: the path itself if it exists, else the cassette of that name in the project.
+
+    Raises:
+        FileError: ``X07IO_MISSING`` if neither exists; the hint lists what there is.
+    """
+    for path in (Path(name), find_root() / FOLDER / name):
+        if path.is_file():
+            return path
+    folder = find_root() / FOLDER
+    known = [path.relative_to(folder).as_posix() for path in cassettes_in(folder)]
+    raise FileError(
+        "X07IO_MISSING",
+        f"no cassette {name!r}",
+        where=str(folder),
+        hint=f"there are: {', '.join(known[:10])}" if known else "record one first; x07 rr list shows what there is",
+    )
+
+
+def cassettes_in(folder: Path) -> list[Path]:
+    """Return the cassettes and interrupted recordings below `folder`, sorted."""
+    endings = (".x07rr.bin", ".rrbin", PARTIAL)
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name.endswith(endings))
+
+
+@app.command("list")
+def list_cassettes(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder to search; .x07_rr of the project if not given.")
+    ] = None,
+    format: FormatOption = Format.text,  # noqa: A002
+) -> None:
+    """List cassettes with entries, size and state.
+
+    Example: x07 rr list
+    """
+    where = folder or find_root() / FOLDER
+    if not where.is_dir():
+        raise FileError("X07IO_MISSING", "the folder does not exist", where=str(where), hint="record a cassette first")
+    rows = [_state(path, where) for path in cassettes_in(where)]
+    if format is Format.json:
+        print_json({"schema_version": "x07.rr.list.report@0.1.0", "folder": str(where), "cassettes": rows})
+        return
+    for row in rows:
+        console().print(f"{row['name']}  {row['entries']} entries  {row['bytes']} bytes  {row['state']}")
+    if not rows:
+        console(stderr=True).print(f"no cassettes in {where}")
+
+
+def _state(path: Path, folder: Path) -> dict[str, Any]:
+    data = read_cassette(path)
+    _, entries, error = whole_prefix(data)
+    if path.name.endswith(PARTIAL):
+        state = "interrupted"
+    elif error is not None:
+        state = f"damaged ({error.code})"
+    else:
+        try:
+            state = "verified" if SideFile(path).verify(data) else "unlisted"
+        except CassetteError as changed:
+            state = f"changed ({changed.code})"
+    return {"name": path.relative_to(folder).as_posix(), "entries": entries, "bytes": len(data), "state": state}
+
+
+@app.command()
+def show(
+    cassette: NameArgument,
+    entry: Annotated[int | None, typer.Option("--entry", "-n", min=0, help="Show this entry whole.")] = None,
+    format: FormatOption = Format.text,  # noqa: A002
+) -> None:
+    """Show the entries, decoded: envelope, record and metadata.
+
+    Example: x07 rr show orders.x07rr.bin --entry 3
+    """
+    path = locate(cassette)
+    loaded = Cassette.load(path)
+    if entry is not None and entry >= len(loaded):
+        raise CassetteError(
+            2060, f"the cassette has {len(loaded)} entries, the first is 0", where=str(path), hint="choose another"
+        )
+    numbers = range(len(loaded)) if entry is None else [entry]
+    if format is Format.json:
+        rows = [describe_entry(number, loaded.entries[number]) for number in numbers]
+        print_json({"schema_version": "x07.rr.show.report@0.1.0", "cassette": path.name, "entries": rows})
+        return
+    out = console()
+    for number in numbers:
+        if entry is None:
+            out.print(entry_line(number, loaded.entries[number]))
+        else:
+            _print_details(describe_entry(number, loaded.entries[number]))
+
+
+def _print_details(details: dict[str, Any], indent: str = "") -> None:
+    out = console()
+    for name, value in details.items():
+        if isinstance(value, dict):
+            out.print(f"{indent}{name}", style="bold")
+            _print_details(value, indent + "  ")
+        else:
+            out.print(f"{indent}{name}: {value}")
+
+
+@app.command()
+def stats(cassette: NameArgument, format: FormatOption = Format.text) -> None:  # noqa: A002
+    """Count entries, bytes, operations and errors.
+
+    Example: x07 rr stats orders.x07rr.bin
+    """
+    path = locate(cassette)
+    report = {"schema_version": "x07.rr.stats.report@0.1.0", "cassette": path.name, **statistics(read_cassette(path))}
+    if format is Format.json:
+        print_json(report)
+        return
+    out = console()
+    out.print(f"{path.name}: {report['entries']} entries, {report['bytes']} bytes, {report['errors']} errors")
+    for row in report["operations"]:
+        out.print(f"  {row['entries']:>9}  {row['op']}  {row['key']}  {row['scope']}".rstrip())
+
+
+@app.command()
+def verify(
+    cassette: NameArgument,
+    write: Annotated[bool, typer.Option("--write", help="Accept the file as it is in the integrity file.")] = False,
+    format: FormatOption = Format.text,  # noqa: A002
+) -> None:
+    """Check every entry against the format, request digests, and the file against what was recorded here.
+
+    Example: x07 rr verify orders.x07rr.bin
+    """
+    path = locate(cassette)
+    data = read_cassette(path)
+    loaded = Cassette.load(data)
+    for number, one in enumerate(loaded.entries):
+        one.check_digest(number)
+    side = SideFile(path)
+    if write:
+        with side:
+            side.expect(digest_of(path), len(data), len(loaded))
+            side.settle()
+    listed = side.verify(data)
+    state = "listed" if listed else "unlisted"
+    if format is Format.json:
+        report = {"cassette": path.name, "entries": len(loaded), "bytes": len(data), "integrity": state}
+        print_json({"schema_version": "x07.rr.verify.report@0.1.0", "ok": True, **report})
+        return
+    note = "as recorded here" if listed else "not listed in cassettes.lock.json; --write lists it"
+    console().print(f"{path.name}: {len(loaded)} entries are whole, {note}")
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="The older cassette.")],
+    new: Annotated[str, typer.Argument(help="The newer cassette.")],
+    format: FormatOption = Format.text,  # noqa: A002
+) -> None:
+    """Compare two cassettes entry by entry; exit 1 if they differ.
+
+    Example: x07 rr diff before.x07rr.bin after.x07rr.bin
+    """
+    changes = compare(Cassette.load(locate(old)), Cassette.load(locate(new)))
+    if format is Format.json:
+        print_json({"schema_version": "x07.rr.diff.report@0.1.0", "equal": not changes, "changes": changes})
+    else:
+        for change in changes:
+            console().print(f"{change['change']} {change['line']}")
+            if change["detail"]:
+                console().print(change["detail"])
+        console().print(f"{len(changes)} differences" if changes else "no differences")
+    raise typer.Exit(1 if changes else 0)
+
+
+@app.command()
+def recover(
+    cassette: NameArgument,
+    discard: Annotated[bool, typer.Option("--discard", help="Delete the interrupted recording instead.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write here, not over the cassette.")] = None,
+    format: FormatOption = Format.text,  # noqa: A002
+) -> None:
+    """Turn an interrupted recording, or a damaged cassette, into a cassette up to its last whole entry.
+
+    Example: x07 rr recover orders.x07rr.bin
+    """
+    target, source = _recovery_of(cassette)
+    if discard:
+        _discard(source)
+        report = {"source": source.name, "entries": 0, "bytes": 0, "dropped_bytes": source.stat().st_size}
+        source.unlink()
+    else:
+        data = read_cassette(source)
+        size, entries, error = whole_prefix(data)
+        publish_recovered(source, output or target, data[:size], entries)
+        report = {"source": source.name, "entries": entries, "bytes": size, "dropped_bytes": len(data) - size}
+        if error is not None and format is Format.text:
+            console(stderr=True).print(f"dropped what follows: {error}")
+    if format is Format.json:
+        print_json({"schema_version": "x07.rr.recover.report@0.1.0", "ok": True, "discarded": discard, **report})
+        return
+    done = "deleted" if discard else f"recovered {report['entries']} entries to {output or target} from"
+    console().print(f"{done} {source}")
+
+
+def _recovery_of(name: str) -> tuple[Path, Path]:
+    """Return the cassette that `name` means and the file to recover it from."""
+    plain = name.removesuffix(PARTIAL)
+    for base in (Path(plain), find_root() / FOLDER / plain):
+        partial = base.with_name(base.name + PARTIAL)
+        if partial.is_file():
+            return base, partial
+    path = locate(name)
+    return path, path
+
+
+def _discard(source: Path) -> None:
+    if not source.name.endswith(PARTIAL):
+        raise CassetteError(
+            2061,
+            "there is no interrupted recording to discard",
+            where=str(source),
+            hint="a cassette is deleted with rm",
+        )

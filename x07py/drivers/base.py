@@ -1,0 +1,332 @@
+"""The driver protocol: what a program calls (`Driver`) and what a broker has to provide (`Backend`).
+
+A program sees one class for every broker and every world. Behind it stands a backend: live (Kafka, AMQP), recording
+(wraps a live one) or replaying. A backend has two data paths, publishing and consuming, in batches, because a thread
+hop or an await for each message costs more than the message; everything else (ack, commit, seek, transactions,
+topology) is a small JSON request to `Backend.control`, so that the recorder and the replayer handle every operation,
+also future ones, alike.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+
+from x07py.errors import DriverError
+from x07py.msg import Envelope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+Json = Any
+Coordinates = tuple[str, int, int]
+"""Where a delivery stands: topic, partition, offset on Kafka; queue, channel number, delivery tag on AMQP."""
+
+
+class Dialect(NamedTuple):
+    """What differs between brokers in names only: the ``driver_kind`` number, operation names, metadata names."""
+
+    name: str
+    number: int
+    publish_op: str
+    poll_op: str
+    op_prefix: str
+    coordinates: tuple[str, str, str]
+    too_large: int
+
+
+KAFKA = Dialect(
+    "kafka",
+    1,
+    "std.msg.kafka.publish_env_v1",
+    "std.msg.kafka.poll_env_v1",
+    "std.msg.kafka.",
+    ("topic", "partition", "offset"),
+    9711,
+)
+AMQP = Dialect(
+    "amqp",
+    2,
+    "std.msg.amqp.publish_env_v1",
+    "std.msg.amqp.consume_env_v1",
+    "std.msg.amqp.",
+    ("queue", "channel", "delivery_tag"),
+    9811,
+)
+DIALECTS = {dialect.name: dialect for dialect in (KAFKA, AMQP)}
+
+
+def canonical_json(value: Json) -> bytes:
+    """Return JSON with sorted keys and no spaces; for integers, strings, lists and maps this is RFC 8785."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+class Delivery:
+    """One message from a broker: the envelope, and in ``meta`` what the broker says about it.
+
+    Both are decoded when they are looked at, so that a program that only counts or forwards pays for neither.
+    """
+
+    __slots__ = ("_coordinates", "_envelope", "_envelope_bytes", "_meta", "_meta_json")
+
+    def __init__(self, envelope: Envelope, meta: Mapping[str, Json]) -> None:
+        self._envelope: Envelope | None = envelope
+        self._envelope_bytes: bytes = b""
+        self._meta: dict[str, Json] | None = dict(meta)
+        self._meta_json: bytes = b""
+        self._coordinates: Coordinates | None = None
+
+    @classmethod
+    def from_broker(cls, envelope: Envelope, meta_json: bytes, coordinates: Coordinates) -> Self:
+        """Return a delivery whose metadata is already canonical JSON."""
+        self = cls.__new__(cls)
+        self._envelope, self._meta_json, self._coordinates = envelope, meta_json, coordinates
+        self._envelope_bytes, self._meta = b"", None
+        return self
+
+    @classmethod
+    def from_recording(cls, envelope: bytes, meta_json: bytes) -> Self:
+        """Return a delivery made of recorded bytes."""
+        self = cls.__new__(cls)
+        self._envelope_bytes, self._meta_json = envelope, meta_json
+        self._envelope = self._meta = self._coordinates = None
+        return self
+
+    @property
+    def envelope(self) -> Envelope:
+        """The message.
+
+        Raises:
+            EnvelopeError: 9504 to 9509 if a recording holds bytes that are no envelope.
+        """
+        if self._envelope is None:
+            self._envelope = Envelope.decode(self._envelope_bytes)
+        return self._envelope
+
+    @property
+    def envelope_bytes(self) -> bytes:
+        """The encoded message."""
+        return self._envelope_bytes or self.envelope.encode()
+
+    @property
+    def meta(self) -> Mapping[str, Json]:
+        """Facts from the broker, by the names of its own documentation (``partition``, ``delivery_tag``, and so on)."""
+        if self._meta is None:
+            self._meta = json.loads(self._meta_json) if self._meta_json else {}
+        return self._meta
+
+    @property
+    def meta_json(self) -> bytes:
+        """``meta`` as canonical JSON."""
+        return self._meta_json or canonical_json(self._meta)
+
+    def coordinates(self, dialect: Dialect) -> Coordinates:
+        """Return where the broker keeps the message.
+
+        Raises:
+            DriverError: 9620 if the metadata does not say, as in recordings of other tools.
+        """
+        if self._coordinates is None:
+            try:
+                place, lane, position = (self.meta[name] for name in dialect.coordinates)
+            except KeyError as error:
+                raise DriverError(
+                    9620,
+                    f"the delivery has no {error.args[0]} in its metadata, so it cannot be acknowledged",
+                    hint="record the cassette with x07py",
+                ) from None
+            self._coordinates = (place, lane, position)
+        return self._coordinates
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Delivery):
+            return NotImplemented
+        return self.envelope_bytes == other.envelope_bytes and self.meta == other.meta
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.envelope!r}, meta={dict(self.meta)!r})"
+
+
+class Ack(NamedTuple):
+    """The broker's confirmation of one publish: its text, and canonical JSON of where the message went."""
+
+    text: bytes
+    meta_json: bytes
+
+    @property
+    def meta(self) -> dict[str, Json]:
+        """Where the message went, for example ``partition`` and ``offset``."""
+        return json.loads(self.meta_json) if self.meta_json else {}
+
+
+class Subscription(NamedTuple):
+    """What a consumer asks for: sources (topics or queues), group, most messages a batch."""
+
+    sources: tuple[str, ...]
+    group: str
+    max_items: int
+
+    def request(self) -> bytes:
+        """Return the canonical JSON that stands as request in every recorded delivery."""
+        return canonical_json({"group": self.group, "max_items": self.max_items, "sources": list(self.sources)})
+
+    def scope(self) -> str:
+        """Return the scope of the recorded deliveries: sources, and the group behind an ``@`` if there is one."""
+        return ",".join(self.sources) + (f"@{self.group}" if self.group else "")
+
+
+class Backend(Protocol):
+    """What stands behind a `Driver`: one connection to a broker, or to a recording of one."""
+
+    dialect: Dialect
+    profile: str
+
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
+        """Publish messages in order and return when the broker has confirmed all of them."""
+        ...
+
+    def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
+        """Yield batches of at least one message until the consumer is closed, or a recording ends."""
+        ...
+
+    async def control(self, op: str, request: Json) -> Json:
+        """Carry out any other operation, by its short name (``ack``, ``commit``, ``seek``)."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything; unacknowledged messages go back to the broker."""
+        ...
+
+
+class Driver:
+    """A connection to a broker as programs use it; an asynchronous context manager.
+
+    Args:
+        backend: the live, recording or replaying connection.
+        max_message_bytes: largest encoded envelope that may be published.
+        max_items: most messages in one batch.
+    """
+
+    def __init__(self, backend: Backend, *, max_message_bytes: int, max_items: int) -> None:
+        self._backend = backend
+        self._max_message_bytes = max_message_bytes
+        self._max_items = max_items
+        self._closed = False
+
+    @property
+    def kind(self) -> str:
+        """``kafka`` or ``amqp``."""
+        return self._backend.dialect.name
+
+    @property
+    def profile(self) -> str:
+        """Id of the broker profile."""
+        return self._backend.profile
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def publish(self, envelope: Envelope) -> Ack:
+        """Publish one message and return when the broker has confirmed it.
+
+        Raises:
+            DriverError: as `publish_many`.
+        """
+        return (await self.publish_many([envelope]))[0]
+
+    async def publish_many(self, envelopes: Iterable[Envelope]) -> list[Ack]:
+        """Publish messages in order, as one batch, and return when the broker has confirmed all of them.
+
+        Raises:
+            DriverError: 9711 (Kafka) or 9811 (AMQP) before anything is sent, if a message is larger than the profile
+                allows; other 97xx and 98xx codes if the broker refuses or cannot be reached; 9621 after `close`.
+            ReplayMismatchError: in replay, if this is not what was recorded.
+        """
+        batch = list(envelopes)
+        for envelope in batch:
+            if envelope.size > self._max_message_bytes:
+                raise DriverError(
+                    self._backend.dialect.too_large,
+                    f"the message has {envelope.size} bytes, the profile allows {self._max_message_bytes}",
+                    where=f"topic {envelope.topic!r}, key {envelope.key!r}",
+                    hint=f"make it smaller, or raise the limit in the profile {self.profile!r} and on the broker",
+                )
+        self._refuse_closed()
+        return await self._backend.publish_many(batch) if batch else []
+
+    def consume(
+        self, sources: Iterable[str], *, group: str = "", max_items: int | None = None
+    ) -> AsyncIterator[list[Delivery]]:
+        """Yield batches of messages from topics (Kafka) or queues (AMQP), each of at least one.
+
+        A live consumer goes on until the loop is left or the driver is closed; a replay ends with the recording.
+
+        Args:
+            sources: names of topics or queues.
+            group: consumer group; required on Kafka, meaningless on AMQP.
+            max_items: most messages in one batch; the profile's limit if that is less or this is not given.
+
+        Raises:
+            DriverError: 97xx and 98xx codes as the broker refuses; 9621 after `close`.
+            ReplayMismatchError: in replay, if nothing was recorded for these sources and this group.
+        """
+        self._refuse_closed()
+        most = min(max_items or self._max_items, self._max_items)
+        return self._backend.consume(Subscription(tuple(sources), group, most))
+
+    async def ack(self, deliveries: Iterable[Delivery]) -> None:
+        """Say that messages are done with. On Kafka this takes effect with the next `commit`."""
+        await self.control("ack", self._ranges(deliveries))
+
+    async def nack(self, deliveries: Iterable[Delivery], *, requeue: bool = True) -> None:
+        """Say that messages could not be handled.
+
+        Args:
+            deliveries: the messages.
+            requeue: whether the broker shall deliver them again; else AMQP dead-letters them and Kafka counts them
+                done.
+        """
+        await self.control("nack", {"requeue": requeue, **self._ranges(deliveries)})
+
+    async def commit(self) -> None:
+        """Commit what was acknowledged: on Kafka the offsets up to the first message that was not."""
+        await self.control("commit", {})
+
+    async def control(self, op: str, request: Json) -> Json:
+        """Carry out a broker operation that has no method of its own.
+
+        Raises:
+            DriverError: 9622 if the broker does not know the operation; 9621 after `close`.
+        """
+        self._refuse_closed()
+        return await self._backend.control(op, request)
+
+    async def close(self) -> None:
+        """Close the connection; closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            await self._backend.close()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise DriverError(9621, "the driver is closed", hint="open another one with open_driver")
+
+    def _ranges(self, deliveries: Iterable[Delivery]) -> dict[str, Json]:
+        """Return coordinates as ranges, so that a request does not grow with the batch."""
+        lanes: dict[str, dict[str, list[list[int]]]] = {}
+        dialect = self._backend.dialect
+        for delivery in deliveries:
+            place, lane, position = delivery.coordinates(dialect)
+            ranges = lanes.setdefault(place, {}).setdefault(str(lane), [])
+            if ranges and ranges[-1][1] == position - 1:
+                ranges[-1][1] = position
+            else:
+                ranges.append([position, position])
+        return {"ranges": lanes}

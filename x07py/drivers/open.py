@@ -1,0 +1,99 @@
+"""`open_driver`: the driver that fits the world and the session; one program serves record and replay unchanged."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from x07py.contracts.loader import find_root
+from x07py.contracts.messaging import KafkaProfile, read_amqp_profile, read_kafka_profile
+from x07py.drivers.base import DIALECTS, Backend, Driver
+from x07py.errors import DriverError
+from x07py.rr import Mode, current_session, open_session_from_environment
+from x07py.rr.session import ENV_CASSETTE
+from x07py.worlds import current_world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
+
+    from x07py.contracts.messaging import AmqpProfile
+    from x07py.rr import Session
+
+
+@asynccontextmanager
+async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
+    """Connect to a broker, or to a recording of it.
+
+    In a world with a network this is the live driver, recording if the current session records. Where the session
+    replays, and in every ``solve-*`` world, it is the replaying driver. Without a session, one is opened for the time
+    of the driver if the environment names a cassette (``x07 run --rr MODE --cassette NAME``).
+
+    Args:
+        kind: ``kafka`` or ``amqp``.
+        profile: id of a profile in ``arch/msg/kafka`` or ``arch/msg/amqp`` of the project.
+
+    Raises:
+        DriverError: 9610 if the world has no network and no session replays; 9624 for another kind; 9625 if the
+            distribution that the driver needs is not installed.
+        ContractError: 9701 to 9705, 9750, 9801 to 9805, 9850 for the file at fault.
+    """
+    if kind not in DIALECTS:
+        raise DriverError(9624, f"no driver is called {kind!r}", hint="drivers: kafka, amqp")
+    settings = read_kafka_profile(find_root(), profile) if kind == "kafka" else read_amqp_profile(find_root(), profile)
+    with _session() as session:
+        driver = Driver(_backend(kind, settings, session), **_limits(settings))
+        async with driver:
+            yield driver
+
+
+def _session() -> AbstractContextManager[Session | None]:
+    """Return the current session, or one from the environment for as long as the driver is open."""
+    current = current_session()
+    if current is None and os.environ.get(ENV_CASSETTE):
+        return open_session_from_environment(None, None, None)
+    return nullcontext(current)
+
+
+def _backend(kind: str, settings: KafkaProfile | AmqpProfile, session: Session | None) -> Backend:
+    if session is not None and session.mode is Mode.REPLAY:
+        from x07py.drivers.replay import ReplayBackend
+
+        return ReplayBackend(DIALECTS[kind], settings.id, session)
+    world = current_world()
+    if world.solve:
+        raise DriverError(
+            9610,
+            f"world {world.name} has no network, and no session replays",
+            where=f"profile {settings.id!r}",
+            hint="open a session in mode replay, or run with --profile replay --cassette NAME",
+        )
+    live = _live(kind, settings)
+    if session is None or not session.mode.records:
+        return live
+    from x07py.drivers.recording import RecordingBackend
+
+    return RecordingBackend(live, session)
+
+
+def _live(kind: str, settings: Any) -> Backend:
+    try:
+        if kind == "kafka":
+            import confluent_kafka  # noqa: F401
+
+            from x07py.drivers.kafka import KafkaBackend
+
+            return KafkaBackend(settings)
+    except ImportError as error:
+        raise DriverError(
+            9625,
+            f"the {kind} driver needs the distribution {error.name!r}",
+            hint=f"pip install 'x07py[{kind}]'",
+        ) from None
+    raise DriverError(9624, f"no live driver for {kind!r}", hint="drivers: kafka")
+
+
+def _limits(settings: KafkaProfile | AmqpProfile) -> dict[str, int]:
+    most = settings.max_message_bytes if isinstance(settings, KafkaProfile) else settings.max_body_bytes
+    return {"max_message_bytes": most, "max_items": settings.max_poll_items}

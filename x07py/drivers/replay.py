@@ -1,0 +1,131 @@
+"""The replaying backend: answers every operation from a cassette, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from x07py.drivers.base import Ack, Delivery, Json, canonical_json
+from x07py.errors import AmqpError, CassetteError, DriverError, KafkaError, ReplayMismatchError
+from x07py.msg import MessageRecord
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from x07py.drivers.base import Dialect, Subscription
+    from x07py.msg import Envelope
+    from x07py.rr import Answer, Session
+
+_PUBLISH, _DELIVER = 1, 2
+_BATCH_HEAD = b'{"batch":'
+
+
+class ReplayBackend:
+    """A recorded connection. Yields to the event loop at each operation, as a live one would.
+
+    Args:
+        dialect: which broker was recorded.
+        profile: id of the broker profile; it is the key of every entry.
+        session: the open session.
+    """
+
+    def __init__(self, dialect: Dialect, profile: str, session: Session) -> None:
+        self.dialect = dialect
+        self.profile = profile
+        self._session = session
+
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
+        """Compare each message with the recorded one and return the recorded confirmations.
+
+        Raises:
+            ReplayMismatchError: 2009 to 2011, 2050, 2057.
+            DriverError: the recorded error; 9612 if a recording does not fit the call.
+            RecordError: 9603 or 9604 if a recording is malformed.
+        """
+        await asyncio.sleep(0)
+        return [self.publish_one(envelope) for envelope in envelopes]
+
+    def publish_one(self, envelope: Envelope) -> Ack:
+        """Replay one publish; raises as `publish_many`."""
+        req = self._session.sanitize(envelope).encode()
+        answer = self._session.next("rr", self.dialect.publish_op, self.profile, scope=envelope.topic, req=req)
+        record = self._record(answer, _PUBLISH)
+        return Ack(record.ack, answer.meta)
+
+    async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
+        """Yield the recorded batches, with the boundaries that they had, until there are no more.
+
+        Raises:
+            ReplayMismatchError: 2010, 2011, 2050 or 2057 if the recording goes on with something else.
+            DriverError: as `publish_many`.
+        """
+        while True:
+            await asyncio.sleep(0)
+            batch = self.next_batch(subscription)
+            if not batch:
+                return
+            yield batch
+
+    def next_batch(self, subscription: Subscription) -> list[Delivery]:
+        """Return the next recorded batch, or nothing at the end of the recording; raises as `consume`."""
+        req, scope, op = subscription.request(), subscription.scope(), self.dialect.poll_op
+        try:
+            first = self._session.next("rr", op, self.profile, scope=scope, req=req)
+        except ReplayMismatchError as error:
+            if error.code == 2009:
+                return []
+            raise
+        size, meta = _split_batch(first.meta, subscription.max_items)
+        answers = [first._replace(meta=meta), *self._session.follow(first, req, size - 1)]
+        return [Delivery.from_recording(self._record(answer, _DELIVER).env, answer.meta) for answer in answers]
+
+    async def control(self, op: str, request: Json) -> Json:
+        """Compare the request with the recorded one and return the recorded result; raises as `publish_many`."""
+        await asyncio.sleep(0)
+        req = canonical_json(request)
+        answer = self._session.next("rr", f"{self.dialect.op_prefix}{op}_v1", self.profile, req=req)
+        if answer.err:
+            raise self._recorded_error(answer)
+        return json.loads(answer.resp)
+
+    async def close(self) -> None:
+        """Do nothing: a recording holds no connection."""
+
+    def _record(self, answer: Answer, op_tag: int) -> MessageRecord:
+        if answer.err:
+            raise self._recorded_error(answer)
+        record = MessageRecord.decode(answer.resp)
+        fits = record.op_tag == op_tag and record.driver_kind == self.dialect.number
+        if not fits or record.endpoint_hash != self.profile:
+            raise DriverError(
+                9612,
+                "the recording does not fit the call",
+                where=f"entry {answer.number}: operation {record.op_tag}, driver {record.driver_kind}, "
+                f"endpoint {record.endpoint_hash!r}",
+                hint="the cassette is of another broker or profile",
+            )
+        return record
+
+    def _recorded_error(self, answer: Answer) -> DriverError | CassetteError:
+        return error_of(answer.err, answer.resp.decode("utf-8", "replace"))
+
+
+def error_of(code: int, message: str) -> DriverError | CassetteError:
+    """Return the error that a live driver would have raised with `code`."""
+    hint = "this error was recorded from a live broker"
+    if 9700 <= code < 9800:
+        return KafkaError(code, message, hint=hint)
+    if 9800 <= code < 9900:
+        return AmqpError(code, message, hint=hint)
+    if 2000 <= code < 2100:
+        return CassetteError(code, message, hint=hint)
+    return DriverError(code, message, hint=hint)
+
+
+def _split_batch(meta: bytes, default: int) -> tuple[int, bytes]:
+    """Return the size of the batch that the metadata of its first delivery states, and the metadata without it."""
+    if not meta.startswith(_BATCH_HEAD):
+        return default, meta
+    size, comma, rest = meta[len(_BATCH_HEAD) :].partition(b",")
+    return int(size.rstrip(b"}")), b"{" + rest if comma else b""

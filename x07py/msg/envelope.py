@@ -1,0 +1,306 @@
+"""Message envelopes, ``msg.envelope_v1``: topic, key, value and headers as one canonical run of bytes (``X7ME``).
+
+There is exactly one encoding of an envelope, so equality of envelopes is equality of bytes. Header names are non-empty
+ASCII: the reference decodes an empty name that it refuses to encode; here both directions refuse it.
+
+Speed comes from doing less. A decoded envelope keeps its bytes, so that encoding it again is free. Most messages of a
+stream have the same header names with values of the same lengths; such a block is cut up by one `struct` call that was
+made for its shape (`_Shape`), and checked by comparing everything between the values with what that shape has. Whatever
+does not match goes through the full check, which alone decides what is an error. A cache of whole header blocks was
+tried and lost: identifiers and times make nearly every block unique.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from x07py.errors import EnvelopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_U32 = struct.Struct("<I")
+_HEAD = struct.Struct("<I8sI")
+_pack, _unpack = _U32.pack, _U32.unpack_from
+_MAX_I31 = 2**31
+_MAGIC = b"X7ME\x01\0\0\0"
+_EMPTY_BLOCK = b"\0\0\0\0"
+_MAX_CACHED = 1024
+_LENGTHS = [_pack(size) for size in range(256)]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+_encoded_names: dict[str, bytes] = {}
+_encoded_topics: dict[str, bytes] = {}
+_decoded_topics: dict[bytes, str] = {}
+
+
+class _Shape(NamedTuple):
+    """A header block that was seen: how to cut it up, what stands between the values, and the names."""
+
+    cut: struct.Struct
+    between: tuple[bytes, ...]
+    names: tuple[str, ...]
+
+
+_shapes: dict[int, _Shape] = {}
+
+
+class Envelope:
+    """One message, immutable; equal to another if their bytes are equal.
+
+    Args:
+        topic: name of the topic (Kafka) or routing key (AMQP). Bytes of the wire that are not UTF-8 stand as surrogate
+            escapes, so that every envelope round-trips.
+        key: partition key; empty for none.
+        value: the body.
+        headers: ASCII names and text values.
+
+    Raises:
+        EnvelopeError: 9503 if a header is not text, 9504 for an empty or non-ASCII name, 9505 for a value that UTF-8
+            cannot encode, 9506 if the encoding would have 2 GiB or more.
+    """
+
+    __slots__ = ("_encoded", "_headers", "_key", "_topic", "_value")
+
+    def __init__(
+        self, topic: str, key: bytes = b"", value: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        block = _encode_headers(headers) if headers else _EMPTY_BLOCK
+        name = _encoded_topics.get(topic) or _encode_topic(topic)
+        size = len(name) + len(key) + len(value) + len(block)
+        if size + 24 >= _MAX_I31:
+            raise EnvelopeError(9506, f"the envelope would have {size + 28} bytes", hint="the limit is 2 GiB")
+        self._topic = topic
+        self._key = key
+        self._value = value
+        self._headers: Mapping[str, str] = dict(headers) if headers else _NO_HEADERS
+        self._encoded = b"".join(
+            (
+                _HEAD.pack(size + 24, _MAGIC, len(name)),
+                name,
+                _pack(len(key)),
+                key,
+                _pack(len(value)),
+                value,
+                _pack(len(block)),
+                block,
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Envelope:
+        """Return the envelope that `data` holds.
+
+        Raises:
+            EnvelopeError: 9507 for broken framing, 9508 for other magic bytes or another version, 9509 for a broken
+                header block, 9504 for a header name that is empty, not ASCII or out of order, 9505 for a header value
+                that is not UTF-8. The first fault in byte order decides.
+        """
+        size = len(data)
+        try:
+            length, magic, topic_size = _HEAD.unpack_from(data)
+            key_at = 16 + topic_size
+            value_at = key_at + 4 + _unpack(data, key_at)[0]
+            block_at = value_at + 4 + _unpack(data, value_at)[0]
+            block_size = _unpack(data, block_at)[0]
+        except struct.error:
+            raise _framing_error(data) from None
+        if length != size - 4 or magic != _MAGIC or block_at + 4 + block_size != size or size > _MAX_I31:
+            raise _framing_error(data)
+        self = cls.__new__(cls)
+        empty = block_size == 4 and data.endswith(_EMPTY_BLOCK)
+        self._headers = _NO_HEADERS if empty else _decode_headers(data, block_at + 4, block_size)
+        topic = data[16:key_at]
+        self._topic = _decoded_topics.get(topic) or _decode_topic(topic)
+        self._key = data[key_at + 4 : value_at]
+        self._value = data[value_at + 4 : block_at]
+        self._encoded = data
+        return self
+
+    @property
+    def topic(self) -> str:
+        """The topic or routing key."""
+        return self._topic
+
+    @property
+    def key(self) -> bytes:
+        """The partition key."""
+        return self._key
+
+    @property
+    def value(self) -> bytes:
+        """The body."""
+        return self._value
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; a read-only view."""
+        return MappingProxyType(self._headers) if type(self._headers) is dict else self._headers
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoding."""
+        return len(self._encoded)
+
+    def encode(self) -> bytes:
+        """Return the ``X7ME`` bytes."""
+        return self._encoded
+
+    def digest(self) -> str:
+        """Return the lower-case hex SHA-256 of the encoding."""
+        return hashlib.sha256(self._encoded).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return self._encoded == other._encoded if isinstance(other, Envelope) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._encoded)
+
+    def __repr__(self) -> str:
+        return f"Envelope({self._topic!r}, key={self._key!r}, value={self._value!r}, headers={dict(self._headers)!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Envelope.decode, (self._encoded,)
+
+
+def _error(code: int, message: str, where: int) -> EnvelopeError:
+    return EnvelopeError(code, message, where=f"byte {where}", hint="the bytes are damaged or are no envelope")
+
+
+def _framing_error(data: bytes) -> EnvelopeError:
+    """Return the error of an envelope whose frame is broken, in the order of the format's rules."""
+    if len(data) < 12 or _unpack(data)[0] != len(data) - 4 or len(data) > _MAX_I31:
+        return _error(9507, "the length does not match", 0)
+    if not data.startswith(_MAGIC, 4):
+        return _error(9508, "not X7ME version 1", 4)
+    return _error(9507, "topic, key, value and headers do not fill the envelope", 12)
+
+
+def _remember(cache: dict[_K, _V], key: _K, value: _V) -> _V:
+    """Keep a small thing for the next message; a full cache starts again."""
+    if len(cache) >= _MAX_CACHED:
+        cache.clear()
+    cache[key] = value
+    return value
+
+
+def _encode_topic(topic: str) -> bytes:
+    name = topic.encode("utf-8", "surrogateescape")
+    return _remember(_encoded_topics, topic, name) if len(name) <= _MAX_CACHED else name
+
+
+def _decode_topic(raw: bytes) -> str:
+    topic = raw.decode("utf-8", "surrogateescape")
+    return _remember(_decoded_topics, raw, topic) if len(raw) <= _MAX_CACHED else topic
+
+
+def _encode_headers(headers: Mapping[str, str]) -> bytes:
+    parts = [_pack(len(headers))]
+    names = _encoded_names
+    try:
+        for name in sorted(headers):
+            value = headers[name].encode()
+            size = len(value)
+            parts += (names.get(name) or _encode_name(name), _LENGTHS[size] if size < 256 else _pack(size), value)
+    except UnicodeEncodeError:
+        raise EnvelopeError(9505, f"the value of header {name!r} is not text", hint="remove lone surrogates") from None
+    except (AttributeError, TypeError):
+        raise EnvelopeError(9503, "header names and values must be str", hint="convert them first") from None
+    return b"".join(parts)
+
+
+def _encode_name(name: str) -> bytes:
+    if not name or not name.isascii():
+        raise EnvelopeError(9504, f"header name {name!r} is empty or not ASCII", hint="use ASCII header names")
+    head = _pack(len(name)) + name.encode()
+    return _remember(_encoded_names, name, head) if len(name) <= _MAX_CACHED else head
+
+
+def _decode_headers(data: bytes, pos: int, block_size: int) -> dict[str, str]:
+    """Return the headers of the block at `pos`, which reaches to the end of `data`."""
+    shape = _shapes.get(block_size)
+    if shape is not None:
+        parts = shape.cut.unpack_from(data, pos)
+        if parts[::2] == shape.between:
+            try:
+                return dict(zip(shape.names, [value.decode() for value in parts[1::2]], strict=True))
+            except UnicodeDecodeError:
+                return _check_headers(data, pos)
+    return _check_headers(data, pos)
+
+
+def _check_headers(data: bytes, pos: int) -> dict[str, str]:
+    """Return the headers of a block by the rules of the format, and remember its shape."""
+    first, size = pos, len(data)
+    if size - pos < 4 or _unpack(data, pos)[0] > (size - pos - 4) // 8:
+        raise _error(9509, "the header block is cut off", pos)
+    headers: dict[str, str] = {}
+    between: list[bytes] = []
+    layout = ["<"]
+    previous = ""
+    gap = pos
+    pos += 4
+    for _ in range(_unpack(data, first)[0]):
+        start, pos = _read_header_part(data, pos, "a header name")
+        name = _check_name(data[start:pos], previous, start)
+        previous = name
+        start, pos = _read_header_part(data, pos, f"the value of header {name!r}")
+        between.append(data[gap:start])
+        layout.append(f"{start - gap}s{pos - start}s")
+        gap = pos
+        try:
+            headers[name] = data[start:pos].decode()
+        except UnicodeDecodeError:
+            raise _error(9505, f"the value of header {name!r} is not UTF-8", start) from None
+    if pos != size:
+        raise _error(9509, "bytes are left over behind the headers", pos)
+    if size - first <= _MAX_CACHED:
+        shape = _Shape(struct.Struct("".join(layout)), tuple(between), tuple(headers))
+        _remember(_shapes, size - first, shape)
+    return headers
+
+
+def _read_header_part(data: bytes, pos: int, what: str) -> tuple[int, int]:
+    size = len(data)
+    if size - pos < 4 or _unpack(data, pos)[0] > size - pos - 4:
+        raise _error(9509, f"{what} is cut off", pos)
+    return pos + 4, pos + 4 + _unpack(data, pos)[0]
+
+
+def _check_name(raw: bytes, previous: str, where: int) -> str:
+    if not raw or not raw.isascii():
+        raise _error(9504, f"header name {raw[:64]!r} is empty or not ASCII", where)
+    name = raw.decode()
+    if name <= previous:
+        raise _error(9504, f"header {name!r} is out of order", where)
+    return name
+
+
+def check_topic(envelope: Envelope, limits: Mapping[str, int]) -> None:
+    """Check an envelope against a topic catalogue.
+
+    Args:
+        envelope: the message.
+        limits: for each topic the most bytes that a value may have.
+
+    Raises:
+        EnvelopeError: 9501 if the topic is not listed, 9502 if the value is larger than its limit.
+    """
+    limit = limits.get(envelope.topic)
+    if limit is None:
+        raise EnvelopeError(
+            9501,
+            f"topic {envelope.topic!r} is not in the catalogue",
+            hint=f"list it in arch/msg/index.x07msg.json; there are: {', '.join(sorted(limits)[:10])}",
+        )
+    if len(envelope.value) > limit:
+        raise EnvelopeError(
+            9502,
+            f"the value has {len(envelope.value)} bytes, topic {envelope.topic!r} allows {limit}",
+            hint="make it smaller, or raise max_value_bytes of the topic",
+        )

@@ -1,0 +1,128 @@
+"""What Kafka carries and an envelope cannot, mapped to reserved headers and back.
+
+An envelope has no absent key, no absent value (tombstone), and its headers are a map of text. A Kafka record has all
+of these. Nothing is dropped: what does not fit stands in one of three reserved headers, which exist in envelopes only
+and never on the wire.
+
+* ``x07-null-key: 1``, ``x07-null-value: 1``: the key or value is absent, not empty.
+* ``x07-headers``: JSON list of ``[name, Base64 or null]`` in the record's order, for headers that are repeated, binary,
+  absent in value, not ASCII or empty in name, or that bear a reserved name themselves.
+
+The order between headers of different names is not kept; a map has none.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING
+
+from x07py.errors import EnvelopeError
+from x07py.msg.envelope import Envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NULL_KEY, NULL_VALUE, EXTRA_HEADERS = "x07-null-key", "x07-null-value", "x07-headers"
+RESERVED = frozenset({NULL_KEY, NULL_VALUE, EXTRA_HEADERS})
+NativeHeaders = list[tuple[str, bytes | None]]
+
+
+def from_kafka(
+    topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None
+) -> Envelope:
+    """Return the envelope of a Kafka record.
+
+    Raises:
+        EnvelopeError: 9506 if it would have 2 GiB or more.
+    """
+    if key is not None and value is not None and not headers:
+        return Envelope(topic, key, value)
+    plain = pack_headers(headers or ())
+    if key is None:
+        plain[NULL_KEY] = "1"
+    if value is None:
+        plain[NULL_VALUE] = "1"
+    return Envelope(topic, key or b"", value or b"", plain)
+
+
+def to_kafka(envelope: Envelope) -> tuple[bytes | None, bytes | None, NativeHeaders]:
+    """Return key, value and headers of the Kafka record that `envelope` stands for.
+
+    Raises:
+        EnvelopeError: 9592 if a reserved header does not have the form that `from_kafka` gives it.
+    """
+    headers = envelope.headers
+    if not headers:
+        return envelope.key, envelope.value, []
+    key: bytes | None = envelope.key
+    value: bytes | None = envelope.value
+    if NULL_KEY in headers:
+        _check_absent(envelope, NULL_KEY, envelope.key)
+        key = None
+    if NULL_VALUE in headers:
+        _check_absent(envelope, NULL_VALUE, envelope.value)
+        value = None
+    return key, value, unpack_headers(envelope)
+
+
+def pack_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Return native headers as envelope headers; what a map of text cannot hold goes into ``x07-headers``."""
+    plain: dict[str, str] = {}
+    odd: list[tuple[str, str | None]] = []
+    names = [name for name, _ in headers]
+    for name, data in headers:
+        text = _text(data)
+        fits = name and name.isascii() and name not in RESERVED
+        if fits and text is not None and (len(names) == 1 or names.count(name) == 1):
+            plain[name] = text
+        else:
+            odd.append((name, None if data is None else base64.b64encode(data).decode()))
+    if odd:
+        plain[EXTRA_HEADERS] = json.dumps(odd, separators=(",", ":"))
+    return plain
+
+
+def unpack_headers(envelope: Envelope) -> NativeHeaders:
+    """Return the native headers of an envelope, those of ``x07-headers`` last.
+
+    Raises:
+        EnvelopeError: 9592 if ``x07-headers`` is malformed.
+    """
+    headers = envelope.headers
+    native: NativeHeaders = [(name, text.encode()) for name, text in headers.items() if name not in RESERVED]
+    if EXTRA_HEADERS in headers:
+        native += _parse_extra(envelope, headers[EXTRA_HEADERS])
+    return native
+
+
+def _parse_extra(envelope: Envelope, text: str) -> NativeHeaders:
+    try:
+        rows = json.loads(text)
+        return [(str(name), None if data is None else base64.b64decode(data, validate=True)) for name, data in rows]
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        raise _malformed(envelope, EXTRA_HEADERS) from None
+
+
+def _check_absent(envelope: Envelope, header: str, part: bytes) -> None:
+    if part or envelope.headers[header] != "1":
+        raise _malformed(envelope, header)
+
+
+def _malformed(envelope: Envelope, header: str) -> EnvelopeError:
+    return EnvelopeError(
+        9592,
+        f"reserved header {header!r} does not have the form that it is reserved for",
+        where=f"topic {envelope.topic!r}, key {envelope.key!r}",
+        hint="leave the headers x07-null-key, x07-null-value and x07-headers to x07py",
+    )
+
+
+def _text(data: bytes | None) -> str | None:
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,97 @@
+"""Message records, ``msg.rr.entry_v1`` (``X7MR``): what was published or delivered, independent of the broker."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from x07py.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_U32 = struct.Struct("<I")
+_HEAD = struct.Struct("<I4sIIII")
+_pack, _unpack = _U32.pack, _U32.unpack_from
+_MAX_I31 = 2**31
+
+
+class MessageRecord(NamedTuple):
+    """One publish or delivery.
+
+    Args:
+        op_tag: 1 publish, 2 deliver.
+        driver_kind: 1 Kafka, 2 AMQP.
+        endpoint_hash: id of the broker profile (the name is the reference's; it is not a hash).
+        env: the encoded envelope; not validated, any bytes are kept.
+        ack_tag: 1 or 2; every known record has 1.
+        ack: what the broker answered.
+    """
+
+    op_tag: int
+    driver_kind: int
+    endpoint_hash: str
+    env: bytes
+    ack_tag: int
+    ack: bytes
+
+    def encode(self) -> bytes:
+        """Return the ``X7MR`` bytes.
+
+        Raises:
+            RecordError: 9602 if a tag is not 1 or 2, 9601 if the encoding would have 2 GiB or more.
+        """
+        return self.writer(self.op_tag, self.driver_kind, self.endpoint_hash, self.ack_tag)(self.env, self.ack)
+
+    @staticmethod
+    def writer(op_tag: int, driver_kind: int, endpoint_hash: str, ack_tag: int) -> Callable[[bytes, bytes], bytes]:
+        """Return a function that encodes records which differ in envelope and ack only.
+
+        Raises:
+            RecordError: 9602 if a tag is not 1 or 2; the function raises 9601 for 2 GiB or more.
+        """
+        for name, tag in (("op_tag", op_tag), ("driver_kind", driver_kind), ("ack_tag", ack_tag)):
+            if tag not in (1, 2):
+                raise RecordError(9602, f"{name} is {tag}", hint="it is 1 or 2")
+        endpoint = endpoint_hash.encode("utf-8", "surrogateescape")
+        head = struct.pack("<4sIIII", b"X7MR", 1, op_tag, driver_kind, len(endpoint)) + endpoint
+        ack_part = _pack(ack_tag)
+        fixed = len(head) + 12
+
+        def write(env: bytes, ack: bytes) -> bytes:
+            size = fixed + len(env) + len(ack)
+            if size >= _MAX_I31:
+                raise RecordError(9601, f"the record would have {size + 4} bytes", hint="the limit is 2 GiB")
+            return b"".join((_pack(size), head, _pack(len(env)), env, ack_part, _pack(len(ack)), ack))
+
+        return write
+
+    @classmethod
+    def decode(cls, data: bytes) -> MessageRecord:
+        """Return the record that `data` holds; tags are not checked, as in the reference.
+
+        Raises:
+            RecordError: 9603 for broken framing, 9604 for other magic bytes or another version.
+        """
+        size = len(data)
+        if size < 28 or _unpack(data)[0] != size - 4 or size - 4 >= _MAX_I31:
+            raise _error(9603, "the length does not match", 0)
+        _, magic, version, op_tag, driver_kind, endpoint_size = _HEAD.unpack_from(data)
+        if magic != b"X7MR" or version != 1:
+            raise _error(9604, "not X7MR version 1", 4)
+        try:
+            env_at = 24 + endpoint_size
+            tag_at = env_at + 4 + _unpack(data, env_at)[0]
+            ack_at = tag_at + 4
+            fits = ack_at + 4 + _unpack(data, ack_at)[0] == size
+        except struct.error:
+            fits = False
+        ack_tag = _unpack(data, tag_at)[0] if fits else 0
+        if not fits or max(op_tag, driver_kind, ack_tag) >= _MAX_I31:
+            raise _error(9603, "endpoint, envelope and ack do not fill the record", 20)
+        endpoint = data[24:env_at].decode("utf-8", "surrogateescape")
+        return cls(op_tag, driver_kind, endpoint, data[env_at + 4 : tag_at], ack_tag, data[ack_at + 4 :])
+
+
+def _error(code: int, message: str, where: int) -> RecordError:
+    return RecordError(code, message, where=f"byte {where}", hint="the bytes are damaged or are no message record")

@@ -1,0 +1,294 @@
+"""Cassette files: reading one, writing one so that a crash loses nothing, and the integrity side file.
+
+A recording goes to ``NAME.partial`` beside the cassette, under an exclusive lock. When the session ends well, the
+partial is flushed to disk, its digest is noted in ``.x07_rr/cassettes.lock.json``, and it replaces the cassette in
+one rename. A process that dies leaves the old cassette as it was and the partial, which `x07 rr recover` turns into a
+cassette up to its last whole entry. Appending in place would have been simpler and is what the reference does; a
+crash then leaves a file that does not open. A journal would save the copy of the existing content, at the price of a
+second format.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from x07py.errors import CassetteError, FileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = ".x07_rr"
+SIDE_FILE = "cassettes.lock.json"
+_SIDE_SCHEMA = "x07.rr.cassettes.lock@0.1.0"
+PARTIAL = ".partial"
+
+
+def read_cassette(path: Path, max_bytes: int | None = None) -> bytes:
+    """Return the bytes of a cassette.
+
+    Raises:
+        CassetteError: 2002 if it cannot be opened or read, 2003 if it has more than `max_bytes`.
+    """
+    try:
+        size = path.stat().st_size
+        if max_bytes is not None and size > max_bytes:
+            raise CassetteError(
+                2003,
+                f"the cassette has {size} bytes, the policy allows {max_bytes}",
+                where=str(path),
+                hint="raise max_cassette_bytes in the policy under arch/rr, or record less",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise CassetteError(
+            2002,
+            f"cannot read the cassette: {error.strerror}",
+            where=str(path),
+            hint="check the name; record it first with mode record",
+        ) from None
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` as a whole or not at all.
+
+    Raises:
+        FileError: ``X07IO_WRITE``; what stood there before is untouched.
+    """
+    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> FileError:
+    return FileError(
+        "X07IO_WRITE",
+        f"cannot write: {error.strerror}",
+        where=str(path),
+        hint="make room or choose a folder that can be written; what was there is untouched",
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class PartialFile:
+    """The file that a recording grows in until it replaces the cassette; holds the writer's lock.
+
+    Every `write` is handed to the operating system at once, so a killed process loses nothing that was written.
+    """
+
+    def __init__(self, cassette: Path, content: bytes) -> None:
+        """Open the partial file of `cassette` and put `content` (what the cassette already holds) into it.
+
+        Raises:
+            CassetteError: 2052 if another process records it now, 2053 if an interrupted recording is left over.
+            FileError: ``X07IO_WRITE``.
+        """
+        self.cassette = cassette
+        self.path = cassette.with_name(cassette.name + PARTIAL)
+        try:
+            cassette.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[bytes] = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from None
+        try:
+            self._claim()
+            self.size = 0
+            self.write(content)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _claim(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CassetteError(
+                2052,
+                "another process is recording this cassette",
+                where=str(self.cassette),
+                hint="wait for it, or record to another name",
+            ) from None
+        moved = not self.path.exists() or os.fstat(self._file.fileno()).st_ino != self.path.stat().st_ino
+        if moved:
+            raise CassetteError(
+                2052, "another process has just recorded it", where=str(self.cassette), hint="try again"
+            )
+        if os.fstat(self._file.fileno()).st_size:
+            raise CassetteError(
+                2053,
+                "an interrupted recording is left over",
+                where=str(self.path),
+                hint=f"`x07 rr recover {self.cassette.name}` keeps it; with --discard it is deleted",
+            )
+
+    def write(self, data: bytes) -> None:
+        """Append `data`, whole frames only.
+
+        Raises:
+            FileError: ``X07IO_WRITE``; a frame that did not fit is taken back, so the partial stays whole.
+        """
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) or 0 :]
+        except OSError as error:
+            os.ftruncate(self._file.fileno(), self.size)
+            raise _cannot_write(self.path, error) from None
+        self.size += len(data)
+
+    def clear(self) -> None:
+        """Drop everything written so far."""
+        os.ftruncate(self._file.fileno(), 0)
+        self.size = 0
+
+    def publish(self, entries: int) -> None:
+        """Make the partial the cassette: to disk, digest noted, renamed.
+
+        Raises:
+            FileError: ``X07IO_WRITE``; the old cassette is untouched and the partial is kept.
+        """
+        try:
+            os.fsync(self._file.fileno())
+            with SideFile(self.cassette) as side:
+                side.expect(digest_of(self.path), self.size, entries)
+                self.path.replace(self.cassette)
+                _sync_folder(self.cassette.parent)
+                side.settle()
+        except OSError as error:
+            raise _cannot_write(self.cassette, error) from None
+        finally:
+            self._file.close()
+
+    def leave(self) -> None:
+        """Stop recording and keep what was written for `x07 rr recover`; an empty partial is removed."""
+        if self.size == 0:
+            self.path.unlink(missing_ok=True)
+        self._file.close()
+
+    def drop(self) -> None:
+        """Stop recording and remove the partial."""
+        self.path.unlink(missing_ok=True)
+        self._file.close()
+
+
+def publish_recovered(source: Path, target: Path, data: bytes, entries: int) -> None:
+    """Write a recovered cassette, note its digest, and remove the interrupted recording that it came from.
+
+    Raises:
+        CassetteError: 2052 if the recording is still going on.
+        FileError: ``X07IO_WRITE``; `source` is untouched then.
+    """
+    with source.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CassetteError(
+                2052, "another process is recording this cassette", where=str(target), hint="wait for it"
+            ) from None
+        with SideFile(target) as side:
+            side.expect(hashlib.sha256(data).hexdigest(), len(data), entries)
+            write_atomically(target, data)
+            side.settle()
+        if source != target and source.name == target.name + PARTIAL:
+            source.unlink()
+
+
+def digest_of(path: Path) -> str:
+    """Return the lower-case hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class SideFile:
+    """``cassettes.lock.json``: digest, size and entry count of every cassette recorded here.
+
+    A replacement is noted as ``pending`` before the rename and becomes ``sha256`` after it, so that a crash between the
+    two leaves a file that accepts the cassette before and after.
+    """
+
+    def __init__(self, cassette: Path) -> None:
+        folder = next((parent for parent in cassette.parents if parent.name == FOLDER), cassette.parent)
+        self.path = folder / SIDE_FILE
+        self.name = cassette.relative_to(folder).as_posix()
+
+    def __enter__(self) -> Self:
+        self._guard = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._guard, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._guard)
+
+    def read(self) -> dict[str, Any]:
+        """Return the document, empty if there is none yet.
+
+        Raises:
+            CassetteError: 2054 if the file is not a side file.
+        """
+        try:
+            document = json.loads(self.path.read_bytes())
+            if document["schema_version"] != _SIDE_SCHEMA or not isinstance(document["cassettes"], dict):
+                raise ValueError
+        except FileNotFoundError:
+            return {"schema_version": _SIDE_SCHEMA, "cassettes": {}}
+        except (ValueError, KeyError, TypeError, OSError):
+            raise CassetteError(
+                2054,
+                "the integrity file cannot be read",
+                where=str(self.path),
+                hint="restore it from version control, or delete it and run `x07 rr verify --write`",
+            ) from None
+        return document  # type: ignore[no-any-return]
+
+    def expect(self, sha256: str, size: int, entries: int) -> None:
+        """Note that the cassette is about to become the one with these facts."""
+        document = self.read()
+        row = document["cassettes"].setdefault(self.name, {"sha256": sha256})
+        row["pending"] = {"sha256": sha256, "bytes": size, "entries": entries}
+        self._write(document)
+
+    def settle(self) -> None:
+        """Note that what was expected has happened."""
+        document = self.read()
+        document["cassettes"][self.name] = document["cassettes"][self.name]["pending"]
+        self._write(document)
+
+    def _write(self, document: dict[str, Any]) -> None:
+        write_atomically(self.path, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n")
+
+    def verify(self, data: bytes) -> bool:
+        """Check `data` against the noted digest; return False if the cassette is not listed.
+
+        Raises:
+            CassetteError: 2055 if it is another file than the one that was recorded.
+        """
+        row = self.read()["cassettes"].get(self.name)
+        if row is None:
+            return False
+        actual = hashlib.sha256(data).hexdigest()
+        if actual not in (row.get("sha256"), row.get("pending", {}).get("sha256")):
+            raise CassetteError(
+                2055,
+                "the cassette is not the one that was recorded here",
+                where=self.name,
+                hint=f"restore it or record again; if the change is meant: x07 rr verify --write {self.name}",
+            )
+        return True

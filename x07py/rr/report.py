@@ -1,0 +1,160 @@
+"""What commands say about cassettes: one entry in a line, one entry whole, counts, and the difference of two."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from x07py.errors import EnvelopeError, RecordError
+from x07py.msg import Envelope, MessageRecord
+from x07py.rr.difference import describe_difference
+from x07py.rr.entry import UNLIMITED
+from x07py.rr.index import Index
+
+if TYPE_CHECKING:
+    from x07py.rr.cassette import Cassette
+    from x07py.rr.entry import Entry
+
+
+def show_bytes(data: bytes) -> str | dict[str, str]:
+    """Return text if `data` is printable UTF-8, else an object with its Base64."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+    return text if text.isprintable() or not data else {"base64": base64.b64encode(data).decode()}
+
+
+def describe_envelope(data: bytes) -> dict[str, Any] | None:
+    """Return the fields of an encoded envelope, or None if `data` is none."""
+    try:
+        envelope = Envelope.decode(data)
+    except EnvelopeError:
+        return None
+    return {
+        "topic": envelope.topic,
+        "key": show_bytes(envelope.key),
+        "value": show_bytes(envelope.value),
+        "headers": dict(envelope.headers),
+    }
+
+
+def describe_entry(number: int, entry: Entry) -> dict[str, Any]:
+    """Return everything that an entry holds, decoded as far as it decodes."""
+    report: dict[str, Any] = {
+        "number": number,
+        "kind": entry.kind,
+        "op": entry.op,
+        "key": entry.key,
+        "scope": entry.scope,
+        "err": entry.err,
+        "latency_ticks": entry.latency_ticks,
+        "request": describe_envelope(entry.req) or show_bytes(entry.req),
+        "response": _describe_response(entry.resp),
+        "meta": json.loads(entry.meta) if entry.meta else {},
+        "req_sha256": entry.req_sha256,
+    }
+    if entry.extra:
+        report["extra"] = {name: show_bytes(value) for name, value in entry.extra.items()}
+    return report
+
+
+def _describe_response(data: bytes) -> Any:
+    try:
+        record = MessageRecord.decode(data)
+    except RecordError:
+        return show_bytes(data)
+    return {
+        "operation": {1: "publish", 2: "deliver"}.get(record.op_tag, str(record.op_tag)),
+        "driver": {1: "kafka", 2: "amqp"}.get(record.driver_kind, str(record.driver_kind)),
+        "endpoint": record.endpoint_hash,
+        "envelope": describe_envelope(record.env) or show_bytes(record.env),
+        "ack_tag": record.ack_tag,
+        "ack": show_bytes(record.ack),
+    }
+
+
+def entry_line(number: int, entry: Entry) -> str:
+    """Return one line about an entry: number, operation, scope, message, error."""
+    envelope = describe_envelope(entry.req)
+    if envelope is None:
+        response = _describe_response(entry.resp)
+        envelope = response.get("envelope") if isinstance(response, dict) else None
+    message = ""
+    if isinstance(envelope, dict) and "topic" in envelope:
+        message = f"{envelope['topic']} key={envelope['key']!r} value={str(envelope['value'])[:60]!r}"
+    error = f"error {entry.err}" if entry.err else ""
+    return "  ".join(part for part in (f"{number:>6}", entry.op, entry.scope, message, error) if part)
+
+
+def statistics(data: bytes) -> dict[str, Any]:
+    """Return counts of a cassette: entries, bytes, errors, virtual ticks, and entries by operation, key and scope.
+
+    Raises:
+        CassetteError: 2008 or 2014 if it is damaged.
+    """
+    index = Index(data, max_entries=2**64, limits=UNLIMITED)
+    rows = [
+        {"kind": kind, "op": op, "key": key, "scope": scope, "entries": len(members)}
+        for (kind, op, key, scope), members in (
+            (tuple(part.decode("utf-8", "replace") for part in bucket), index.members[number])
+            for bucket, number in index.ids.items()
+        )
+    ]
+    return {
+        "entries": len(index),
+        "bytes": len(data),
+        "errors": len(index.errors),
+        "latency_ticks": sum(index.ticks.values()),
+        "operations": sorted(rows, key=lambda row: (row["op"], row["key"], row["scope"])),
+    }
+
+
+def compare(old: Cassette, new: Cassette) -> list[dict[str, str]]:
+    """Return the differences of two cassettes in file order; entries are alike if operation, request and answer are.
+
+    Time and metadata that differ from run to run (latency, offsets, timestamps) do not count.
+    """
+    before, after = [_identity(entry) for entry in old.entries], [_identity(entry) for entry in new.entries]
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    changes: list[dict[str, str]] = []
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        paired = min(i2 - i1, j2 - j1)
+        for step in range(paired):
+            one, two = old.entries[i1 + step], new.entries[j1 + step]
+            changes.append(_change("~", entry_line(i1 + step, one), _detail(one, two)))
+        changes += [_change("-", entry_line(number, old.entries[number])) for number in range(i1 + paired, i2)]
+        changes += [_change("+", entry_line(number, new.entries[number])) for number in range(j1 + paired, j2)]
+    return changes
+
+
+def _identity(entry: Entry) -> tuple[object, ...]:
+    return (entry.kind, entry.op, entry.key, entry.scope, entry.err, entry.req, entry.resp)
+
+
+def _detail(old: Entry, new: Entry) -> str:
+    parts = [
+        f"  {name}\n    - {getattr(old, name)}\n    + {getattr(new, name)}"
+        for name in ("kind", "op", "key", "scope", "err")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    if old.req != new.req:
+        parts.append(describe_difference(old.req, new.req))
+    if old.resp != new.resp:
+        parts.append(describe_difference(_envelope_of(old.resp), _envelope_of(new.resp)))
+    return "\n".join(parts)
+
+
+def _envelope_of(resp: bytes) -> bytes:
+    try:
+        return MessageRecord.decode(resp).env
+    except RecordError:
+        return resp
+
+
+def _change(kind: str, line: str, detail: str = "") -> dict[str, str]:
+    return {"change": kind, "line": line, "detail": detail}

@@ -1,0 +1,422 @@
+"""Record/replay sessions: the five modes and the two match modes over one cassette.
+
+What the reference gets wrong and this does not: ``record_missing`` can replay what it has just recorded; the limits of
+a recording count what the cassette already holds; ``rewrite`` replaces the file in one step; a transcript compares
+keys, and a mismatch consumes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from x07py.contracts.loader import find_root
+from x07py.contracts.rr import LIMITS, only_policy_id, read_rr_policy
+from x07py.errors import CassetteError, ReplayMismatchError
+from x07py.rr.config import Config, Match, Mode
+from x07py.rr.entry import Limits, scan_entry
+from x07py.rr.files import FOLDER, PartialFile, SideFile, read_cassette
+from x07py.rr.index import Bucket, Index
+from x07py.rr.sanitize import refuse_secrets, sanitize
+from x07py.worlds import current_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from x07py.contracts.rr import RRPolicy
+    from x07py.msg import Envelope
+    from x07py.rr.entry import Entry, EntryTemplate, Row
+
+ENV_MODE, ENV_CASSETTE, ENV_POLICY = "X07_RR_MODE", "X07_RR_CASSETTE", "X07_RR_POLICY"
+_U32 = struct.Struct("<I")
+_current: ContextVar[Session | None] = ContextVar("x07_rr_session", default=None)
+
+
+def current_session() -> Session | None:
+    """Return the innermost session of this task, or None."""
+    return _current.get()
+
+
+class Answer(NamedTuple):
+    """A recorded entry as a driver replays it: response bytes, error code (0 is success), metadata JSON, number."""
+
+    resp: bytes
+    err: int
+    meta: bytes
+    number: int
+
+
+class Session:
+    """One cassette, open for replaying, recording, or both; a context manager that becomes the current session.
+
+    Args:
+        config: mode, match mode, cassette name and limits.
+        root: the folder that ``.x07_rr`` stands in.
+        policy: what may be recorded and how it is sanitized; None admits every operation and redacts nothing.
+        match_requests: whether a replayed request must equal the recorded one.
+        allow_unused: whether a replay may end with entries left over.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        root: Path,
+        *,
+        policy: RRPolicy | None = None,
+        match_requests: bool = True,
+        allow_unused: bool = False,
+    ) -> None:
+        self.config = config
+        self.mode = config.mode
+        self.policy = policy
+        self.path = root / FOLDER / config.cassette
+        self.match_requests = match_requests
+        self.allow_unused = allow_unused
+        self.virtual_ticks = 0
+        self.appended = 0
+        self._limits = Limits(config.max_req_bytes, config.max_resp_bytes, config.max_key_bytes)
+        self._partial: PartialFile | None = None
+        self._token: Token[Session | None] | None = None
+        content = self._existing()
+        self._index = Index(content, max_entries=config.max_entries, limits=self._limits)
+        self._base_entries, self._size = len(self._index), len(content)
+        self._used = bytearray(self._base_entries)
+        self._cursors = [0] * len(self._index.buckets)
+        self._position = 0
+
+    def _existing(self) -> bytes:
+        if self.mode in (Mode.OFF, Mode.REWRITE):
+            return b""
+        if self.mode is not Mode.REPLAY and not self.path.exists():
+            return b""
+        content = read_cassette(self.path, self.config.max_cassette_bytes)
+        SideFile(self.path).verify(content)
+        return content
+
+    def __enter__(self) -> Self:
+        if self.mode.records:
+            existing = b"" if self.mode is Mode.REWRITE else bytes(self._index.buf)
+            self._partial = PartialFile(self.path, existing)
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+            self._token = None
+        if self._partial is not None:
+            self._finish_recording(self._partial, failed=error is not None)
+            self._partial = None
+        if error is None and self.mode is Mode.REPLAY and not self.allow_unused:
+            self._refuse_unused()
+
+    def _finish_recording(self, partial: PartialFile, *, failed: bool) -> None:
+        if not self.appended:
+            partial.drop()
+        elif failed:
+            partial.leave()
+        else:
+            partial.publish(self._base_entries + self.appended)
+
+    def _refuse_unused(self) -> None:
+        left = self.unused()
+        if left:
+            first = self._index.buckets[self._index.bucket_of[left[0]]]
+            raise ReplayMismatchError(
+                2051,
+                f"{len(left)} of {len(self._index)} recorded entries were not used; the first is number {left[0]}, "
+                f"{first.op.decode()} {first.scope.decode()}".rstrip(),
+                where=self.config.cassette,
+                hint="the program does less than it did when it was recorded; record again if that is meant",
+            )
+
+    def unused(self) -> list[int]:
+        """Return the numbers of the entries that no replay has used."""
+        return [number for number, used in enumerate(self._used) if not used]
+
+    def sanitize(self, envelope: Envelope) -> Envelope:
+        """Return `envelope` as it may be written under the session's policy."""
+        return sanitize(envelope, self.policy.sanitizer) if self.policy else envelope
+
+    def next(self, kind: str, op: str, key: str, *, scope: str = "", req: bytes | None = None) -> Answer:
+        """Return the next recorded answer and mark it used.
+
+        Args:
+            kind: entry kind, ``rr`` for messages.
+            op: operation name.
+            key: match key, the profile id for messages.
+            scope: what the operation addresses; entries without a scope answer for every scope.
+            req: the request, compared with the recorded one when the session matches requests.
+
+        Raises:
+            CassetteError: 2012 if the mode does not replay, 2007 if `key` is longer than the policy allows.
+            ReplayMismatchError: 2009 nothing is left, 2010 another kind, 2011 another operation, 2057 another key or
+                scope is next (transcript), 2050 the request differs. Nothing is consumed.
+        """
+        if not self.mode.replays:
+            raise CassetteError(2012, f"mode {self.mode.contract_name} does not replay", where=self.config.cassette)
+        raw_key = key.encode("utf-8", "surrogateescape")
+        if len(raw_key) > self._limits.key:
+            raise CassetteError(2007, f"the key has {len(raw_key)} bytes, the policy allows {self._limits.key}")
+        bucket = Bucket(kind.encode(), op.encode(), raw_key, scope.encode("utf-8", "surrogateescape"))
+        number = self._find(bucket)
+        if req is not None and self.match_requests and not self._index.has_req(number, req):
+            raise self._differs(number, bucket, req)
+        return self._use(number)
+
+    def _find(self, bucket: Bucket) -> int:
+        if self.config.match is Match.TRANSCRIPT:
+            return self._find_next(bucket)
+        found = self._unused_in(bucket)
+        if found is None and bucket.scope:
+            found = self._unused_in(bucket._replace(scope=b""))
+        if found is None:
+            raise self._miss(bucket)
+        return found
+
+    def _unused_in(self, bucket: Bucket) -> int | None:
+        number = self._index.ids.get(bucket)
+        if number is None:
+            return None
+        members, cursor = self._index.members[number], self._cursors[number]
+        return members[cursor] if cursor < len(members) else None
+
+    def _find_next(self, bucket: Bucket) -> int:
+        number = self._position
+        if number >= len(self._index):
+            raise self._miss(bucket)
+        found = self._index.buckets[self._index.bucket_of[number]]
+        where = f"{self.config.cassette}, entry {number}"
+        for code, name in ((2010, "kind"), (2011, "op")):
+            if getattr(found, name) != getattr(bucket, name):
+                raise self._out_of_order(code, name, bucket, found, where)
+        if found.key != bucket.key:
+            raise self._out_of_order(2057, "key", bucket, found, where)
+        if found.scope not in (b"", bucket.scope):
+            raise self._out_of_order(2057, "scope", bucket, found, where)
+        return number
+
+    def _out_of_order(self, code: int, name: str, asked: Bucket, found: Bucket, where: str) -> ReplayMismatchError:
+        want, have = (str(getattr(side, name), "utf-8", "replace") for side in (asked, found))
+        return ReplayMismatchError(
+            code,
+            f"the program asked for {name} {want!r}, the recording goes on with {have!r}",
+            where=where,
+            hint="the program does things in another order than when it was recorded; record again if that is meant",
+        )
+
+    def _use(self, number: int) -> Answer:
+        index = self._index
+        self._used[number] = 1
+        if self.config.match is Match.TRANSCRIPT:
+            self._position += 1
+        else:
+            self._cursors[index.bucket_of[number]] += 1
+        self.virtual_ticks += index.ticks.get(number, 0)
+        return Answer(index.resp(number), index.errors.get(number, 0), index.meta(number), number)
+
+    def follow(self, answer: Answer, req: bytes, count: int) -> list[Answer]:
+        """Return up to `count` further answers with the same names and request as `answer`; fewer when they run out."""
+        index = self._index
+        bucket_id = index.bucket_of[answer.number]
+        answers: list[Answer] = []
+        while len(answers) < count:
+            number = self._follower(bucket_id)
+            if number is None or (self.match_requests and not index.has_req(number, req)):
+                break
+            answers.append(self._use(number))
+        return answers
+
+    def _follower(self, bucket_id: int) -> int | None:
+        if self.config.match is Match.TRANSCRIPT:
+            number = self._position
+            fits = number < len(self._index) and self._index.bucket_of[number] == bucket_id
+            return number if fits else None
+        members, cursor = self._index.members[bucket_id], self._cursors[bucket_id]
+        return members[cursor] if cursor < len(members) else None
+
+    def append(self, entry: Entry | bytes) -> None:
+        """Write one entry; in mode record_missing it can be replayed at once.
+
+        Raises:
+            CassetteError: 2013 if the mode does not record; 2003 to 2008 for the limits and rules of the format; 2056
+                for a secret; 2058 for a kind or operation that the policy does not allow. Nothing is written then.
+            FileError: ``X07IO_WRITE``.
+        """
+        payload = entry if isinstance(entry, bytes) else entry.encode()
+        span = scan_entry(payload, 0, len(payload), self._limits)
+        self._check_allowed(payload[slice(*span.kind)].decode(), payload[slice(*span.op)].decode())
+        self._write(_U32.pack(len(payload)) + payload, 1)
+        if self.mode is Mode.RECORD_MISSING:
+            self._index.append(payload)
+            self._used.append(0)
+            self._cursors.extend([0] * (len(self._index.buckets) - len(self._cursors)))
+
+    def record(self, template: EntryTemplate, rows: list[Row]) -> None:
+        """Write the entries of one driver call, all of them or (if one is refused) none.
+
+        They count as used: a driver that has just done something does not want it replayed to itself.
+
+        Args:
+            template: what the entries have in common.
+            rows: what each of them holds.
+
+        Raises:
+            CassetteError: as `append`.
+            FileError: ``X07IO_WRITE``.
+        """
+        self._check_allowed(template.kind, template.op)
+        self._write(b"".join([template.frame(row, self._limits) for row in rows]), len(rows))
+
+    def _check_allowed(self, kind: str, op: str) -> None:
+        policy = self.policy
+        if policy and (op not in policy.ops_allowed or kind not in policy.kinds_allowed):
+            raise CassetteError(
+                2058,
+                f"policy {policy.id!r} does not allow kind {kind!r} with operation {op!r}",
+                where=policy.source,
+                hint="add it to kinds_allowed or ops_allowed of the policy in arch/rr/index.x07rr.json",
+            )
+
+    def _write(self, frames: bytes, count: int) -> None:
+        if not self.mode.records or self._partial is None:
+            raise CassetteError(2013, f"mode {self.mode.contract_name} does not record", where=self.config.cassette)
+        config = self.config
+        entries, size = self._base_entries + self.appended + count, self._partial.size + len(frames)
+        if entries > config.max_entries:
+            raise self._full(2004, f"more than {config.max_entries} entries", "max_entries")
+        if size > config.max_cassette_bytes:
+            raise self._full(2003, f"more than {config.max_cassette_bytes} bytes", "max_cassette_bytes")
+        refuse_secrets(frames)
+        self._partial.write(frames)
+        self.appended += count
+
+    def _full(self, code: int, message: str, limit: str) -> CassetteError:
+        return CassetteError(
+            code,
+            f"the recording would have {message}",
+            where=self.config.cassette,
+            hint=f"raise {limit} in the policy under arch/rr, or record less",
+        )
+
+    def stats(self) -> dict[str, int]:
+        """Return counts: version, mode, match mode, cassettes, entries, used entries, bytes read at open."""
+        return {
+            "v": 1,
+            "mode": int(self.mode),
+            "match_mode": int(self.config.match),
+            "cassettes": 1,
+            "entries": len(self._index),
+            "used": sum(self._used),
+            "bytes": self._size,
+        }
+
+    def _miss(self, asked: Bucket) -> ReplayMismatchError:
+        members = sum(len(self._index.members[self._index.ids[b]]) for b in self._index.ids if b[:3] == asked[:3])
+        name = f"{asked.op.decode()} {asked.scope.decode('utf-8', 'replace')}".rstrip()
+        other = sorted({b.scope.decode("utf-8", "replace") for b in self._index.ids if b.op == asked.op} - {""})
+        hint = "record again, or use mode record_missing"
+        if other:
+            hint = f"recorded under this operation: {', '.join(other[:5])}; {hint}"
+        return ReplayMismatchError(
+            2009,
+            f"nothing is left that was recorded for {name} with key {asked.key.decode('utf-8', 'replace')!r} "
+            f"({members} recorded)",
+            where=self.config.cassette,
+            hint=hint,
+        )
+
+    def _differs(self, number: int, asked: Bucket, req: bytes) -> ReplayMismatchError:
+        from x07py.rr.difference import describe_difference
+
+        detail = describe_difference(self._index.req(number), req)
+        return ReplayMismatchError(
+            2050,
+            f"{asked.op.decode()} differs from what was recorded as entry {number}\n{detail}",
+            where=self.config.cassette,
+            hint="correct the program, or record again if the change is meant",
+        )
+
+
+def open_session(
+    policy: RRPolicy, cassette: str, root: Path, *, mode: Mode | None = None, world: str = "run-os"
+) -> Session:
+    """Return a session under a policy of the project at `root`.
+
+    Args:
+        policy: the policy, as `x07py.contracts.rr.read_rr_policy` returns it.
+        cassette: path below ``.x07_rr``.
+        root: the project's folder.
+        mode: what to do; None takes the policy's default.
+        world: the world of the running program.
+
+    Raises:
+        CassetteError: 2059 if the policy does not allow the mode or the world; 2000 to 2008, 2014 and 2055 on opening.
+    """
+    chosen = mode if mode is not None else Mode.parse(policy.mode_default)
+    if chosen.contract_name not in policy.modes_allowed:
+        raise _not_allowed(policy, f"mode {chosen.contract_name}", "defaults.record_modes_allowed")
+    if world not in policy.worlds_allowed:
+        raise _not_allowed(policy, f"world {world}", "worlds_allowed")
+    config = Config(
+        mode=chosen,
+        match=Match[policy.match_mode.removesuffix("_v1").upper()],
+        cassette=cassette,
+        **{name: getattr(policy, name) for name in LIMITS},
+    )
+    return Session(config, root, policy=policy, allow_unused=policy.unused_entries == "ignore")
+
+
+def _not_allowed(policy: RRPolicy, what: str, where: str) -> CassetteError:
+    return CassetteError(
+        2059,
+        f"policy {policy.id!r} does not allow {what}",
+        where=policy.source,
+        hint=f"add it to {where} in arch/rr/index.x07rr.json",
+    )
+
+
+@contextmanager
+def session(*, policy: str | None = None, cassette: str | None = None, mode: str | None = None) -> Iterator[Session]:
+    """Open a record/replay session for the block.
+
+    What is not given is taken from the environment, which ``x07 run --rr MODE --cassette NAME`` sets
+    (``X07_RR_POLICY``, ``X07_RR_CASSETTE``, ``X07_RR_MODE``), the policy then from the project's only one.
+
+    Args:
+        policy: id of a policy in ``arch/rr/index.x07rr.json``.
+        cassette: path below ``.x07_rr`` of the project.
+        mode: off, record, replay, record_missing or rewrite; the policy's default if neither is set.
+
+    Raises:
+        ContractError: the policy cannot be read.
+        CassetteError: the session cannot be opened, or its recording not be completed.
+        ReplayMismatchError: 2051 at the end of a replay that left entries unused.
+    """
+    with open_session_from_environment(policy, cassette, mode) as opened:
+        yield opened
+
+
+def open_session_from_environment(policy: str | None, cassette: str | None, mode: str | None) -> Session:
+    """Return the session that `session` would open; the arguments win over the environment."""
+    root = find_root()
+    name = cassette or os.environ.get(ENV_CASSETTE)
+    if not name:
+        raise CassetteError(
+            2000, "no cassette is named", hint=f"pass cassette=, use `x07 run --cassette`, or set {ENV_CASSETTE}"
+        )
+    chosen = mode or os.environ.get(ENV_MODE)
+    return open_session(
+        read_rr_policy(root, policy or os.environ.get(ENV_POLICY) or only_policy_id(root)),
+        name,
+        root,
+        mode=Mode.parse(chosen) if chosen else None,
+        world=current_world().name,
+    )
