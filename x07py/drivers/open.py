@@ -11,7 +11,7 @@ from x07py.contracts.messaging import KafkaProfile, read_amqp_profile, read_kafk
 from x07py.drivers.base import DIALECTS, Backend, Driver
 from x07py.errors import DriverError
 from x07py.rr import Mode, current_session, open_session_from_environment
-from x07py.rr.session import ENV_CASSETTE
+from x07py.rr.open import ENV_CASSETTE
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:

@@ -94,8 +94,8 @@ class PartialFile:
     Every `write` is handed to the operating system at once, so a killed process loses nothing that was written.
     """
 
-    def __init__(self, cassette: Path, content: bytes) -> None:
-        """Open the partial file of `cassette` and put `content` (what the cassette already holds) into it.
+    def __init__(self, cassette: Path) -> None:
+        """Open the empty partial file of `cassette`.
 
         Raises:
             CassetteError: 2052 if another process records it now, 2053 if an interrupted recording is left over.
@@ -108,10 +108,9 @@ class PartialFile:
             self._file: IO[bytes] = self.path.open("ab", buffering=0)
         except OSError as error:
             raise _cannot_write(self.path, error) from None
+        self.size = 0
         try:
             self._claim()
-            self.size = 0
-            self.write(content)
         except BaseException:
             self._file.close()
             raise
@@ -153,11 +152,6 @@ class PartialFile:
             os.ftruncate(self._file.fileno(), self.size)
             raise _cannot_write(self.path, error) from None
         self.size += len(data)
-
-    def clear(self) -> None:
-        """Drop everything written so far."""
-        os.ftruncate(self._file.fileno(), 0)
-        self.size = 0
 
     def publish(self, entries: int) -> None:
         """Make the partial the cassette: to disk, digest noted, renamed.

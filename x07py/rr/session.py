@@ -7,32 +7,26 @@ keys, and a mismatch consumes nothing.
 
 from __future__ import annotations
 
-import os
 import struct
-from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from x07py.contracts.loader import find_root
-from x07py.contracts.rr import LIMITS, only_policy_id, read_rr_policy
 from x07py.errors import CassetteError, ReplayMismatchError
-from x07py.rr.config import Config, Match, Mode
+from x07py.rr.config import Match, Mode
 from x07py.rr.entry import Limits, scan_entry
 from x07py.rr.files import FOLDER, PartialFile, SideFile, read_cassette
 from x07py.rr.index import Bucket, Index
 from x07py.rr.sanitize import refuse_secrets, sanitize
-from x07py.worlds import current_world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
     from x07py.contracts.rr import RRPolicy
     from x07py.msg import Envelope
+    from x07py.rr.config import Config
     from x07py.rr.entry import Entry, EntryTemplate, Row
 
-ENV_MODE, ENV_CASSETTE, ENV_POLICY = "X07_RR_MODE", "X07_RR_CASSETTE", "X07_RR_POLICY"
 _U32 = struct.Struct("<I")
 _current: ContextVar[Session | None] = ContextVar("x07_rr_session", default=None)
 
@@ -82,8 +76,10 @@ class Session:
         self._limits = Limits(config.max_req_bytes, config.max_resp_bytes, config.max_key_bytes)
         self._partial: PartialFile | None = None
         self._token: Token[Session | None] | None = None
-        content = self._existing()
-        self._index = Index(content, max_entries=config.max_entries, limits=self._limits)
+        self._load(b"")
+
+    def _load(self, content: bytes) -> None:
+        self._index = Index(content, max_entries=self.config.max_entries, limits=self._limits)
         self._base_entries, self._size = len(self._index), len(content)
         self._used = bytearray(self._base_entries)
         self._cursors = [0] * len(self._index.buckets)
@@ -99,9 +95,26 @@ class Session:
         return content
 
     def __enter__(self) -> Self:
-        if self.mode.records:
-            existing = b"" if self.mode is Mode.REWRITE else bytes(self._index.buf)
-            self._partial = PartialFile(self.path, existing)
+        """Take the writer's lock if the mode records, then read what the cassette holds.
+
+        In this order, because another writer may replace the cassette until the lock is held.
+
+        Raises:
+            CassetteError: 2002 to 2008, 2014 and 2055 for a cassette that cannot be used; 2052 or 2053 if it cannot be
+                recorded now.
+            FileError: ``X07IO_WRITE``.
+        """
+        partial = PartialFile(self.path) if self.mode.records else None
+        try:
+            content = self._existing()
+            self._load(content)
+            if partial is not None:
+                partial.write(content)
+        except BaseException:
+            if partial is not None:
+                partial.drop()
+            raise
+        self._partial = partial
         self._token = _current.set(self)
         return self
 
@@ -343,80 +356,3 @@ class Session:
             where=self.config.cassette,
             hint="correct the program, or record again if the change is meant",
         )
-
-
-def open_session(
-    policy: RRPolicy, cassette: str, root: Path, *, mode: Mode | None = None, world: str = "run-os"
-) -> Session:
-    """Return a session under a policy of the project at `root`.
-
-    Args:
-        policy: the policy, as `x07py.contracts.rr.read_rr_policy` returns it.
-        cassette: path below ``.x07_rr``.
-        root: the project's folder.
-        mode: what to do; None takes the policy's default.
-        world: the world of the running program.
-
-    Raises:
-        CassetteError: 2059 if the policy does not allow the mode or the world; 2000 to 2008, 2014 and 2055 on opening.
-    """
-    chosen = mode if mode is not None else Mode.parse(policy.mode_default)
-    if chosen.contract_name not in policy.modes_allowed:
-        raise _not_allowed(policy, f"mode {chosen.contract_name}", "defaults.record_modes_allowed")
-    if world not in policy.worlds_allowed:
-        raise _not_allowed(policy, f"world {world}", "worlds_allowed")
-    config = Config(
-        mode=chosen,
-        match=Match[policy.match_mode.removesuffix("_v1").upper()],
-        cassette=cassette,
-        **{name: getattr(policy, name) for name in LIMITS},
-    )
-    return Session(config, root, policy=policy, allow_unused=policy.unused_entries == "ignore")
-
-
-def _not_allowed(policy: RRPolicy, what: str, where: str) -> CassetteError:
-    return CassetteError(
-        2059,
-        f"policy {policy.id!r} does not allow {what}",
-        where=policy.source,
-        hint=f"add it to {where} in arch/rr/index.x07rr.json",
-    )
-
-
-@contextmanager
-def session(*, policy: str | None = None, cassette: str | None = None, mode: str | None = None) -> Iterator[Session]:
-    """Open a record/replay session for the block.
-
-    What is not given is taken from the environment, which ``x07 run --rr MODE --cassette NAME`` sets
-    (``X07_RR_POLICY``, ``X07_RR_CASSETTE``, ``X07_RR_MODE``), the policy then from the project's only one.
-
-    Args:
-        policy: id of a policy in ``arch/rr/index.x07rr.json``.
-        cassette: path below ``.x07_rr`` of the project.
-        mode: off, record, replay, record_missing or rewrite; the policy's default if neither is set.
-
-    Raises:
-        ContractError: the policy cannot be read.
-        CassetteError: the session cannot be opened, or its recording not be completed.
-        ReplayMismatchError: 2051 at the end of a replay that left entries unused.
-    """
-    with open_session_from_environment(policy, cassette, mode) as opened:
-        yield opened
-
-
-def open_session_from_environment(policy: str | None, cassette: str | None, mode: str | None) -> Session:
-    """Return the session that `session` would open; the arguments win over the environment."""
-    root = find_root()
-    name = cassette or os.environ.get(ENV_CASSETTE)
-    if not name:
-        raise CassetteError(
-            2000, "no cassette is named", hint=f"pass cassette=, use `x07 run --cassette`, or set {ENV_CASSETTE}"
-        )
-    chosen = mode or os.environ.get(ENV_MODE)
-    return open_session(
-        read_rr_policy(root, policy or os.environ.get(ENV_POLICY) or only_policy_id(root)),
-        name,
-        root,
-        mode=Mode.parse(chosen) if chosen else None,
-        world=current_world().name,
-    )
