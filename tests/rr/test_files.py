@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.project import REPOSITORY, x07
 from tests.rr.builders import entry, framed, opened, stored
 from tests.tmpfs import small_tmpfs
 from x07py.contracts.schemas import load_schema
@@ -22,21 +22,12 @@ from x07py.errors import CassetteError, FileError
 from x07py.rr import Cassette, Mode
 from x07py.rr.files import SideFile, write_atomically
 
-REPOSITORY = Path(__file__).parents[2]
 KILLS = 30
 
 
 def start_writer(root: Path, mode: str, count: int, *hold: str) -> subprocess.Popen[str]:
     args = [sys.executable, "-m", "tests.rr.writer", str(root), mode, str(count), *hold]
     return subprocess.Popen(args, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-
-
-def x07(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["x07", *args], cwd=cwd, capture_output=True, text=True, check=False, env=_environment())
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 @pytest.mark.parametrize("number", range(KILLS))

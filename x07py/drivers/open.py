@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from x07py.contracts.loader import find_root
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from x07py.rr import Session
 
 
+ENV_BROKER = "X07_BROKER_"
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\],]+):(?P<port>[0-9]{1,5})")
+
+
 @asynccontextmanager
 async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
     """Connect to a broker, or to a recording of it.
@@ -30,13 +36,17 @@ async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
     replays, and in every ``solve-*`` world, it is the replaying driver. Without a session, one is opened for the time
     of the driver if the environment names a cassette (``x07 run --rr MODE --cassette NAME``).
 
+    A live driver connects to the address in the profile, or to the one in ``X07_BROKER_<PROFILE>`` (the profile's id in
+    upper case, other characters than letters and digits as ``_``): ``host:port``, several on Kafka separated by commas.
+    That is for brokers that have no fixed address, such as the embedded one.
+
     Args:
         kind: ``kafka`` or ``amqp``.
         profile: id of a profile in ``arch/msg/kafka`` or ``arch/msg/amqp`` of the project.
 
     Raises:
         DriverError: 9610 if the world has no network and no session replays; 9624 for another kind; 9625 if the
-            distribution that the driver needs is not installed.
+            distribution that the driver needs is not installed; 9627 for a malformed address in the environment.
         ContractError: 9701 to 9705, 9750, 9801 to 9805, 9850 for the file at fault.
     """
     if kind not in DIALECTS:
@@ -69,12 +79,37 @@ def _backend(kind: str, settings: KafkaProfile | AmqpProfile, session: Session |
             where=f"profile {settings.id!r}",
             hint="open a session in mode replay, or run with --profile replay --cassette NAME",
         )
-    live = _live(kind, settings)
+    live = _live(kind, _addressed(settings))
     if session is None or not session.mode.records:
         return live
     from x07py.drivers.recording import RecordingBackend
 
     return RecordingBackend(live, session)
+
+
+def broker_variable(profile: str) -> str:
+    """Return the name of the environment variable that overrides the address in `profile`."""
+    return ENV_BROKER + re.sub(r"[^A-Z0-9]", "_", profile.upper())
+
+
+def _addressed(settings: KafkaProfile | AmqpProfile) -> KafkaProfile | AmqpProfile:
+    """Return the profile with the address that the environment names, if it names one."""
+    name = broker_variable(settings.id)
+    value = os.environ.get(name)
+    if value is None:
+        return settings
+    addresses = value.split(",")
+    found = [_ADDRESS.fullmatch(address) for address in addresses]
+    ports = [int(one["port"]) for one in found if one]
+    kafka = isinstance(settings, KafkaProfile)
+    if len(ports) != len(addresses) or not all(0 < port < 65536 for port in ports) or (len(ports) > 1 and not kafka):
+        raise DriverError(
+            9627, f"{value!r} is not a broker address", where=f"environment variable {name}", hint="write host:port"
+        )
+    if isinstance(settings, KafkaProfile):
+        return replace(settings, bootstrap=tuple(addresses))
+    host, _, port = value.rpartition(":")
+    return replace(settings, host=host.strip("[]"), port=int(port))
 
 
 def _live(kind: str, settings: Any) -> Backend:

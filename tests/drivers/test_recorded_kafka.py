@@ -1,0 +1,234 @@
+"""Record an embedded Kafka over real TCP, then replay: same results, same batches, same errors, and no broker.
+
+Every test has a group of its own: the embedded broker gives a group that was left to its next member only after the
+session timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+
+from x07py import Delivery, Envelope, open_driver
+from x07py.errors import DriverError, KafkaError, ReplayMismatchError
+from x07py.rr import Cassette, session
+from x07py.rr.report import describe_entry
+
+COUNT = 50
+CASSETTE = "orders.x07rr.bin"
+
+
+def messages(topic: str) -> list[Envelope]:
+    return [Envelope(topic, b"k%d" % (n % 7), b"value %d" % n, {"ce_id": str(n)}) for n in range(COUNT)]
+
+
+async def publish_and_consume(topic: str, *, group: str = "", change: bool = False) -> list[tuple[bytes, object]]:
+    seen: list[tuple[bytes, object]] = []
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        batch = messages(topic)
+        if change:
+            batch[3] = Envelope(topic, b"k3", b"another value", {"ce_id": "3"})
+        acks = await driver.publish_many(batch)
+        assert len(acks) == COUNT
+        seen += [(ack.text, ack.meta) for ack in acks]
+        count = 0
+        async for deliveries in driver.consume([topic], group=group or topic, max_items=20):
+            seen += [(one.envelope_bytes, dict(one.meta)) for one in deliveries]
+            seen.append((b"batch", len(deliveries)))
+            await driver.ack(deliveries)
+            await driver.commit()
+            count += len(deliveries)
+            if count >= COUNT:
+                break
+    return seen
+
+
+@pytest.fixture
+async def recorded(kafka: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[tuple[bytes, object]]]:
+    """A recording of the program above, made once; afterwards no broker can be reached."""
+    topic = f"orders-{uuid.uuid4().hex[:8]}"
+    with session(cassette=CASSETTE, mode="record"):
+        live = await publish_and_consume(topic)
+    monkeypatch.setenv("X07_WORLD", "solve-rr")
+    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", "127.0.0.1:1")
+    return topic, live
+
+
+async def test_a_replay_is_the_recording(recorded: tuple[str, list[tuple[bytes, object]]]) -> None:
+    topic, live = recorded
+    for _ in range(2):
+        with session(cassette=CASSETTE, mode="replay") as replay:
+            assert await publish_and_consume(topic) == live
+        assert replay.unused() == []
+
+
+async def test_what_was_recorded(recorded: tuple[str, list[tuple[bytes, object]]], kafka: Path) -> None:
+    topic, _ = recorded
+    entries = Cassette.load(kafka / ".x07_rr" / CASSETTE).entries
+    by_op = {op: [one for one in entries if one.op == f"std.msg.kafka.{op}_v1"] for op in ("publish_env", "poll_env")}
+    assert len(by_op["publish_env"]) == len(by_op["poll_env"]) == COUNT
+    assert {one.key for one in entries} == {"local_dev_v1"}
+    assert {one.scope for one in by_op["publish_env"]} == {topic}
+    assert {one.scope for one in by_op["poll_env"]} == {f"{topic}@{topic}"}
+    delivery = describe_entry(0, by_op["poll_env"][0])
+    assert delivery["meta"].keys() == {"batch", "group", "offset", "partition", "timestamp_ms", "topic"}
+    assert delivery["response"]["envelope"]["headers"]["ce_id"]
+    for number, one in enumerate(entries):
+        one.check_digest(number)
+        assert one.req_sha256
+    ops = [one.op for one in entries]
+    assert ops[-1] == "std.msg.kafka.commit_v1"
+    assert "std.msg.kafka.ack_v1" in ops
+
+
+async def test_a_program_that_publishes_something_else(recorded: tuple[str, list[tuple[bytes, object]]]) -> None:
+    topic, _ = recorded
+    with pytest.raises(ReplayMismatchError) as caught:
+        await _replayed(topic, change=True)
+    assert caught.value.code == 2050
+    assert "- value 3\n    + another value" in caught.value.message
+
+
+async def test_a_program_that_consumes_with_another_group(recorded: tuple[str, list[tuple[bytes, object]]]) -> None:
+    topic, _ = recorded
+    with pytest.raises(ReplayMismatchError) as caught:
+        await _replayed(topic, group="other")
+    assert caught.value.code == 2051
+
+
+async def _replayed(topic: str, *, group: str = "", change: bool = False) -> None:
+    with session(cassette=CASSETTE, mode="replay"):
+        await publish_and_consume(topic, group=group, change=change)
+
+
+async def test_record_missing_asks_the_broker_only_for_what_is_new(kafka: Path) -> None:
+    topic = f"orders-{uuid.uuid4().hex[:8]}"
+    first, second = messages(topic)[:2]
+    with session(cassette=CASSETTE, mode="record_missing"):
+        async with open_driver("kafka", profile="local_dev_v1") as driver:
+            one = await driver.publish(first)
+    with session(cassette=CASSETTE, mode="record_missing") as again:
+        async with open_driver("kafka", profile="local_dev_v1") as driver:
+            acks = await driver.publish_many([first, second])
+    assert acks[0] == one
+    assert again.appended == 1
+    assert len(Cassette.load(kafka / ".x07_rr" / CASSETTE)) == 2
+
+
+async def test_an_error_is_recorded_and_comes_back(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", "127.0.0.1:1")
+    monkeypatch.setattr("x07py.drivers.kafka._DELIVERY_TIMEOUT_MS", 1500)
+    with session(cassette=CASSETTE, mode="record"):
+        live = await _failing_publish()
+    monkeypatch.setenv("X07_WORLD", "solve-rr")
+    with session(cassette=CASSETTE, mode="replay"):
+        replayed = await _failing_publish()
+    assert live.code == replayed.code == 9751
+    assert live.message == replayed.message
+
+
+async def _failing_publish() -> KafkaError:
+    with pytest.raises(KafkaError) as caught:
+        async with open_driver("kafka", profile="local_dev_v1") as driver:
+            await driver.publish(Envelope("t", b"k", b"v"))
+    return caught.value
+
+
+async def test_nack_delivers_again_and_nothing_is_committed_past_it(kafka: Path) -> None:
+    topic = f"orders-{uuid.uuid4().hex[:8]}"
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish_many([Envelope(topic, b"same", b"%d" % n) for n in range(6)])
+        seen: list[bytes] = []
+        refused = False
+        async for batch in driver.consume([topic], group=topic):
+            seen += [one.envelope.value for one in batch]
+            if not refused:
+                refused = True
+                await driver.ack([one for one in batch if one.envelope.value != b"2"])
+                await driver.nack([one for one in batch if one.envelope.value == b"2"])
+                result = await driver.control("commit", {})
+                assert max(result["offsets"].values()) == 2
+                continue
+            await driver.ack(batch)
+            if b"5" in seen[-len(batch) :]:
+                break
+        assert max((await driver.control("commit", {}))["offsets"].values()) == 6
+    assert seen[-4:] == [b"2", b"3", b"4", b"5"]
+
+
+async def test_without_a_session_a_solve_world_has_no_driver(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X07_WORLD", "solve-rr")
+    with pytest.raises(DriverError) as caught:
+        await _open("kafka")
+    assert caught.value.code == 9610
+
+
+async def _open(kind: str) -> None:
+    async with open_driver(kind, profile="local_dev_v1"):
+        pass
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", "host:0", "host:70000", "a:1,", "http://a:1", "a b:1"])
+async def test_a_malformed_address_in_the_environment(
+    project: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", address)
+    with pytest.raises(DriverError) as caught:
+        await _open("kafka")
+    assert caught.value.code == 9627
+    assert "X07_BROKER_LOCAL_DEV_V1" in str(caught.value)
+
+
+async def test_limits_and_a_closed_driver(kafka: Path) -> None:
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        with pytest.raises(DriverError) as caught:
+            await driver.publish(Envelope("t", value=bytes(1048576)))
+        assert caught.value.code == 9711
+        with pytest.raises(DriverError) as caught:
+            await driver.control("fly", {})
+        assert caught.value.code == 9622
+        with pytest.raises(KafkaError) as refused:
+            await anext(driver.consume(["t"]))
+        assert refused.value.code == 9754
+        assert await driver.publish_many([]) == []
+    with pytest.raises(DriverError) as caught:
+        await driver.publish(Envelope("t"))
+    assert caught.value.code == 9621
+    with pytest.raises(DriverError) as caught:
+        await _open("nats")
+    assert caught.value.code == 9624
+
+
+async def test_the_loop_is_not_blocked_while_it_waits(kafka: Path) -> None:
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.005)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    topic = f"orders-{uuid.uuid4().hex[:8]}"
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish(Envelope(topic, b"k", b"v"))
+        async for batch in driver.consume([topic], group=topic):
+            assert isinstance(batch[0], Delivery)
+            break
+    ticking.cancel()
+    assert ticks > 20
+
+
+async def test_null_keys_tombstones_and_odd_headers_survive(kafka: Path) -> None:
+    from x07py.msg import from_kafka
+
+    topic = f"orders-{uuid.uuid4().hex[:8]}"
+    sent = from_kafka(topic, None, None, [("a", b"1"), ("a", b"2"), ("bin", b"\xff"), ("none", None)])
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish(sent)
+        async for batch in driver.consume([topic], group=topic):
+            assert batch[0].envelope == sent
+            break

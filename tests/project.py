@@ -1,0 +1,54 @@
+"""A project with contracts, and an embedded Kafka, for tests of drivers and commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from x07py.brokers.embedded import EmbeddedKafka
+
+REPOSITORY = Path(__file__).parents[1]
+EXAMPLE = REPOSITORY / "docs" / "examples" / "contracts_project"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the example's contracts, as working directory."""
+    shutil.copytree(EXAMPLE / "arch", tmp_path / "arch")
+    monkeypatch.chdir(tmp_path)
+    for name in ("X07_WORLD", "X07_RR_MODE", "X07_RR_CASSETTE", "X07_RR_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[EmbeddedKafka]:
+    """One embedded Kafka for all tests of a process; they use topics of their own."""
+    with EmbeddedKafka() as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def kafka(project: Path, embedded: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project, with its Kafka profile pointing at the embedded broker."""
+    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", embedded.bootstrap)
+    return project
+
+
+def x07(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line of ``x07`` with a width of 100 columns and without colour."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["x07", *args],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path, "COLUMNS": "100", **env},
+    )
