@@ -37,7 +37,7 @@ def embedded() -> Iterator[EmbeddedKafka]:
 @pytest.fixture
 def kafka(project: Path, embedded: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project, with its Kafka profile pointing at the embedded broker."""
-    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", embedded.bootstrap)
+    monkeypatch.setenv("X07_KAFKA_LOCAL_DEV_V1", embedded.bootstrap)
     return project
 
 

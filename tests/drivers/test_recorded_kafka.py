@@ -53,7 +53,7 @@ async def recorded(kafka: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, l
     with session(cassette=CASSETTE, mode="record"):
         live = await publish_and_consume(topic)
     monkeypatch.setenv("X07_WORLD", "solve-rr")
-    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", "127.0.0.1:1")
+    monkeypatch.setenv("X07_KAFKA_LOCAL_DEV_V1", "127.0.0.1:1")
     return topic, live
 
 
@@ -119,7 +119,7 @@ async def test_record_missing_asks_the_broker_only_for_what_is_new(kafka: Path) 
 
 
 async def test_an_error_is_recorded_and_comes_back(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", "127.0.0.1:1")
+    monkeypatch.setenv("X07_KAFKA_LOCAL_DEV_V1", "127.0.0.1:1")
     monkeypatch.setattr("x07py.drivers.kafka._DELIVERY_TIMEOUT_MS", 1500)
     with session(cassette=CASSETTE, mode="record"):
         live = await _failing_publish()
@@ -175,11 +175,11 @@ async def _open(kind: str) -> None:
 async def test_a_malformed_address_in_the_environment(
     project: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setenv("X07_BROKER_LOCAL_DEV_V1", address)
+    monkeypatch.setenv("X07_KAFKA_LOCAL_DEV_V1", address)
     with pytest.raises(DriverError) as caught:
         await _open("kafka")
     assert caught.value.code == 9627
-    assert "X07_BROKER_LOCAL_DEV_V1" in str(caught.value)
+    assert "X07_KAFKA_LOCAL_DEV_V1" in str(caught.value)
 
 
 async def test_limits_and_a_closed_driver(kafka: Path) -> None:

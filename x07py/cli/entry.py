@@ -20,7 +20,10 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, int]] = {
+    "msg": ("Encode and decode messages, list topics", 20),
     "rr": ("Look into, check, compare and repair cassettes", 20),
+    "broker": ("Start, find and end development brokers", 20),
+    "doctor": ("Tell what this machine has for x07py", 20),
     "explain": ("Tell what a code means and what to do", 2),
 }
 """Each group's help line and its exit code for an `X07Error`."""

@@ -94,6 +94,19 @@ def read_topics(root: Path) -> dict[str, Topic]:
     return topics
 
 
+def profile_ids(root: Path, kind: str) -> list[str]:
+    """Return the ids of the broker profiles of a kind (``kafka`` or ``amqp``), none if the project has no index.
+
+    Raises:
+        ContractError: 9701 or 9801 if the index is not JSON.
+    """
+    index = KAFKA_INDEX if kind == "kafka" else AMQP_INDEX
+    if not (root / index).is_file():
+        return []
+    code = 9701 if kind == "kafka" else 9801
+    return ids_of(read_object(root / index, code=code, hint="x07 arch check tells what is wrong"), "profiles")
+
+
 def read_kafka_profile(root: Path, profile_id: str) -> KafkaProfile:
     """Return the Kafka profile `profile_id` of the project at `root`.
 

@@ -6,10 +6,10 @@ import os
 import re
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from x07py.contracts.loader import find_root
-from x07py.contracts.messaging import KafkaProfile, read_amqp_profile, read_kafka_profile
+from x07py.contracts.messaging import AmqpProfile, KafkaProfile, read_amqp_profile, read_kafka_profile
 from x07py.drivers.base import DIALECTS, Backend, Driver
 from x07py.errors import DriverError
 from x07py.rr import Mode, current_session, open_session_from_environment
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
 
-    from x07py.contracts.messaging import AmqpProfile
     from x07py.rr import Session
 
 
-ENV_BROKER = "X07_BROKER_"
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\],]+):(?P<port>[0-9]{1,5})")
 
 
@@ -36,9 +34,10 @@ async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
     replays, and in every ``solve-*`` world, it is the replaying driver. Without a session, one is opened for the time
     of the driver if the environment names a cassette (``x07 run --rr MODE --cassette NAME``).
 
-    A live driver connects to the address in the profile, or to the one in ``X07_BROKER_<PROFILE>`` (the profile's id in
-    upper case, other characters than letters and digits as ``_``): ``host:port``, several on Kafka separated by commas.
-    That is for brokers that have no fixed address, such as the embedded one.
+    A live driver connects to the address in the profile, or to the one in ``X07_KAFKA_<PROFILE>`` or
+    ``X07_AMQP_<PROFILE>`` (the profile's id in upper case, other characters than letters and digits as ``_``):
+    ``host:port``, several on Kafka separated by commas. That is for brokers without a fixed address, such as the
+    embedded one.
 
     Args:
         kind: ``kafka`` or ``amqp``.
@@ -79,7 +78,7 @@ def _backend(kind: str, settings: KafkaProfile | AmqpProfile, session: Session |
             where=f"profile {settings.id!r}",
             hint="open a session in mode replay, or run with --profile replay --cassette NAME",
         )
-    live = _live(kind, _addressed(settings))
+    live = _live(kind, settings)
     if session is None or not session.mode.records:
         return live
     from x07py.drivers.recording import RecordingBackend
@@ -87,21 +86,28 @@ def _backend(kind: str, settings: KafkaProfile | AmqpProfile, session: Session |
     return RecordingBackend(live, session)
 
 
-def broker_variable(profile: str) -> str:
+def broker_variable(kind: str, profile: str) -> str:
     """Return the name of the environment variable that overrides the address in `profile`."""
-    return ENV_BROKER + re.sub(r"[^A-Z0-9]", "_", profile.upper())
+    return f"X07_{kind.upper()}_" + re.sub(r"[^A-Z0-9]", "_", profile.upper())
 
 
-def _addressed(settings: KafkaProfile | AmqpProfile) -> KafkaProfile | AmqpProfile:
-    """Return the profile with the address that the environment names, if it names one."""
-    name = broker_variable(settings.id)
+_Profile = TypeVar("_Profile", KafkaProfile, AmqpProfile)
+
+
+def addressed(settings: _Profile) -> _Profile:
+    """Return the profile with the address that the environment names, if it names one.
+
+    Raises:
+        DriverError: 9627 for a malformed address.
+    """
+    kafka = isinstance(settings, KafkaProfile)
+    name = broker_variable("kafka" if kafka else "amqp", settings.id)
     value = os.environ.get(name)
     if value is None:
         return settings
     addresses = value.split(",")
     found = [_ADDRESS.fullmatch(address) for address in addresses]
     ports = [int(one["port"]) for one in found if one]
-    kafka = isinstance(settings, KafkaProfile)
     if len(ports) != len(addresses) or not all(0 < port < 65536 for port in ports) or (len(ports) > 1 and not kafka):
         raise DriverError(
             9627, f"{value!r} is not a broker address", where=f"environment variable {name}", hint="write host:port"
@@ -112,14 +118,14 @@ def _addressed(settings: KafkaProfile | AmqpProfile) -> KafkaProfile | AmqpProfi
     return replace(settings, host=host.strip("[]"), port=int(port))
 
 
-def _live(kind: str, settings: Any) -> Backend:
+def _live(kind: str, settings: KafkaProfile | AmqpProfile) -> Backend:
     try:
-        if kind == "kafka":
+        if isinstance(settings, KafkaProfile):
             import confluent_kafka  # noqa: F401
 
             from x07py.drivers.kafka import KafkaBackend
 
-            return KafkaBackend(settings)
+            return KafkaBackend(addressed(settings))
     except ImportError as error:
         raise DriverError(
             9625,

@@ -27,33 +27,90 @@ def show_bytes(data: bytes) -> str | dict[str, str]:
     return text if text.isprintable() or not data else {"base64": base64.b64encode(data).decode()}
 
 
-def describe_envelope(data: bytes) -> dict[str, Any] | None:
-    """Return the fields of an encoded envelope, or None if `data` is none."""
-    try:
-        envelope = Envelope.decode(data)
-    except EnvelopeError:
-        return None
+def show_text(text: str) -> str:
+    """Return `text` with bytes that are not UTF-8 (surrogate escapes) as ``\\xNN``, so that it can be printed."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def describe_envelope(data: bytes) -> dict[str, Any]:
+    """Return the fields of an encoded envelope.
+
+    Raises:
+        EnvelopeError: 9504 to 9509 if `data` is none.
+    """
+    envelope = Envelope.decode(data)
     return {
-        "topic": envelope.topic,
+        "topic": show_text(envelope.topic),
         "key": show_bytes(envelope.key),
         "value": show_bytes(envelope.value),
         "headers": dict(envelope.headers),
     }
 
 
+def describe_record(data: bytes) -> dict[str, Any]:
+    """Return the fields of an encoded message record, its envelope decoded if it is one.
+
+    Raises:
+        RecordError: 9603 or 9604 if `data` is none.
+    """
+    record = MessageRecord.decode(data)
+    return {
+        "operation": {1: "publish", 2: "deliver"}.get(record.op_tag, str(record.op_tag)),
+        "driver": {1: "kafka", 2: "amqp"}.get(record.driver_kind, str(record.driver_kind)),
+        "endpoint": show_text(record.endpoint_hash),
+        "envelope": _envelope_or_bytes(record.env),
+        "ack_tag": record.ack_tag,
+        "ack": show_bytes(record.ack),
+    }
+
+
+def describe_message(data: bytes) -> tuple[str, dict[str, Any]]:
+    """Return ``record`` or ``envelope``, as the magic bytes say, and the fields.
+
+    Raises:
+        RecordError: 9603 or 9604.
+        EnvelopeError: 9504 to 9509, also for bytes that are neither.
+    """
+    if data[4:8] == b"X7MR":
+        return "record", describe_record(data)
+    return "envelope", describe_envelope(data)
+
+
+def _meta(text: str) -> Any:
+    """Return the metadata, or the text as it stands if it is not JSON (another tool may have written it)."""
+    try:
+        return json.loads(text) if text else {}
+    except ValueError:
+        return show_text(text)
+
+
+def _envelope_or_bytes(data: bytes) -> Any:
+    try:
+        return describe_envelope(data)
+    except EnvelopeError:
+        return show_bytes(data)
+
+
+def _record_or_bytes(data: bytes) -> Any:
+    try:
+        return describe_record(data)
+    except RecordError:
+        return show_bytes(data)
+
+
 def describe_entry(number: int, entry: Entry) -> dict[str, Any]:
     """Return everything that an entry holds, decoded as far as it decodes."""
     report: dict[str, Any] = {
         "number": number,
-        "kind": entry.kind,
-        "op": entry.op,
-        "key": entry.key,
-        "scope": entry.scope,
+        "kind": show_text(entry.kind),
+        "op": show_text(entry.op),
+        "key": show_text(entry.key),
+        "scope": show_text(entry.scope),
         "err": entry.err,
         "latency_ticks": entry.latency_ticks,
-        "request": describe_envelope(entry.req) or show_bytes(entry.req),
-        "response": _describe_response(entry.resp),
-        "meta": json.loads(entry.meta) if entry.meta else {},
+        "request": _envelope_or_bytes(entry.req),
+        "response": _record_or_bytes(entry.resp),
+        "meta": _meta(entry.meta),
         "req_sha256": entry.req_sha256,
     }
     if entry.extra:
@@ -61,32 +118,21 @@ def describe_entry(number: int, entry: Entry) -> dict[str, Any]:
     return report
 
 
-def _describe_response(data: bytes) -> Any:
-    try:
-        record = MessageRecord.decode(data)
-    except RecordError:
-        return show_bytes(data)
-    return {
-        "operation": {1: "publish", 2: "deliver"}.get(record.op_tag, str(record.op_tag)),
-        "driver": {1: "kafka", 2: "amqp"}.get(record.driver_kind, str(record.driver_kind)),
-        "endpoint": record.endpoint_hash,
-        "envelope": describe_envelope(record.env) or show_bytes(record.env),
-        "ack_tag": record.ack_tag,
-        "ack": show_bytes(record.ack),
-    }
-
-
 def entry_line(number: int, entry: Entry) -> str:
     """Return one line about an entry: number, operation, scope, message, error."""
-    envelope = describe_envelope(entry.req)
-    if envelope is None:
-        response = _describe_response(entry.resp)
+    envelope = _envelope_or_bytes(entry.req)
+    if not _is_envelope(envelope):
+        response = _record_or_bytes(entry.resp)
         envelope = response.get("envelope") if isinstance(response, dict) else None
     message = ""
-    if isinstance(envelope, dict) and "topic" in envelope:
+    if _is_envelope(envelope):
         message = f"{envelope['topic']} key={envelope['key']!r} value={str(envelope['value'])[:60]!r}"
     error = f"error {entry.err}" if entry.err else ""
     return "  ".join(part for part in (f"{number:>6}", entry.op, entry.scope, message, error) if part)
+
+
+def _is_envelope(described: Any) -> bool:
+    return isinstance(described, dict) and "topic" in described
 
 
 def statistics(data: bytes) -> dict[str, Any]:
