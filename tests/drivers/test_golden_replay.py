@@ -11,6 +11,7 @@ from tests.rr.builders import config
 from x07py.drivers.base import AMQP, KAFKA, Dialect, Subscription
 from x07py.drivers.replay import ReplayBackend
 from x07py.errors import EnvelopeError
+from x07py.msg import MessageRecord
 from x07py.rr import Mode, Session
 
 
@@ -25,7 +26,7 @@ async def test_replay(tmp_path: Path, name: str, dialect: Dialect) -> None:
     with Session(config(Mode.REPLAY, cassette=name), tmp_path, match_requests=False) as session:
         backend = ReplayBackend(dialect, "local_dev_v1", session)
         answer = session.next("rr", dialect.publish_op, "local_dev_v1", req=b"ENV")
-        assert backend._record(answer, 1).ack == b"OK"
+        assert MessageRecord.decode(answer.resp).ack == b"OK"
         batch = backend.next_batch(Subscription(("queue",), "", 10))
         assert [one.envelope_bytes for one in batch] == [b"ENV"]
         with pytest.raises(EnvelopeError):

@@ -1,7 +1,8 @@
 """An embedded Kafka: librdkafka's own mock cluster. Real TCP and the real protocol, no Java and no Docker.
 
-It serves programs in other processes too; their address is read from the metadata of the client that hosts it. What
-it does not do (administration, KIP-848 groups, hiding aborted transactions) stands in docs/reference/brokers.md.
+It serves programs in other processes too; their address is read from the metadata of the client that hosts it. It is no
+store: a partition keeps 5 MiB or 100,000 messages and drops the oldest beyond that. A group that was left is given to
+its next member after the session timeout. Administration, KIP-848 groups and hiding aborted transactions are missing.
 """
 
 from __future__ import annotations

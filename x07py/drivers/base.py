@@ -299,6 +299,16 @@ class Driver:
         """Commit what was acknowledged: on Kafka the offsets up to the first message that was not."""
         await self.control("commit", {})
 
+    async def lag(self, topics: Iterable[str], *, group: str) -> dict[str, int]:
+        """Return how many messages a group is behind, by ``topic/partition``; what was never committed counts whole.
+
+        Raises:
+            DriverError: 9622 on brokers without groups, 9757 if Kafka cannot tell.
+        """
+        answer = await self.control("lag", {"group": group, "topics": list(topics)})
+        found: dict[str, int] = answer["lag"]
+        return found
+
     async def control(self, op: str, request: Json) -> Json:
         """Carry out a broker operation that has no method of its own.
 

@@ -192,7 +192,7 @@ class KafkaBackend:
         return Delivery.from_broker(envelope, meta, (topic, partition, offset))
 
     async def control(self, op: str, request: Json) -> Json:
-        """Carry out ``ack``, ``nack`` or ``commit``."""
+        """Carry out ``ack``, ``nack``, ``commit``, or ``lag`` (of a group in topics: messages behind, by partition)."""
         if op == "ack":
             self._ledger.done(request["ranges"])
             return {}
@@ -203,7 +203,32 @@ class KafkaBackend:
             return {}
         if op == "commit":
             return await self._in_thread(self._commit)
-        raise DriverError(9622, f"Kafka has no operation {op!r}", hint="operations: ack, nack, commit")
+        if op == "lag":
+            return await self._in_thread(self._lag, request["group"], request["topics"])
+        raise DriverError(9622, f"Kafka has no operation {op!r}", hint="operations: ack, nack, commit, lag")
+
+    def _lag(self, group: str, topics: list[str]) -> Json:
+        """Ask the broker with a client that does not join the group."""
+        from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+        client = Consumer({**self._config, "group.id": group, "enable.auto.commit": False})
+        try:
+            known = client.list_topics(timeout=_CLOSE_TIMEOUT_S).topics
+            parts = [TopicPartition(name, number) for name in topics for number in known[name].partitions]
+            lag: dict[str, int] = {}
+            for part in client.committed(parts, timeout=_CLOSE_TIMEOUT_S):
+                first, after_last = client.get_watermark_offsets(part, timeout=_CLOSE_TIMEOUT_S)
+                lag[f"{part.topic}/{part.partition}"] = after_last - max(part.offset, first)
+        except (KafkaException, KeyError) as error:
+            raise KafkaError(
+                9757,
+                f"cannot ask for the lag: {error}",
+                where=f"profile {self.profile!r}, group {group!r}",
+                hint="do the topics exist, and is the broker up?",
+            ) from None
+        finally:
+            client.close()
+        return {"lag": lag}
 
     def _rewind(self, ranges: dict[str, dict[str, list[list[int]]]]) -> Json:
         """Deliver again from the first refused message of each partition."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from x07py.drivers.base import Ack, Delivery, Json, canonical_json
 from x07py.errors import AmqpError, CassetteError, DriverError, KafkaError, ReplayMismatchError
@@ -34,6 +34,8 @@ class ReplayBackend:
         self.dialect = dialect
         self.profile = profile
         self._session = session
+        self._read_publish = MessageRecord.reader(_PUBLISH, dialect.number, profile)
+        self._read_deliver = MessageRecord.reader(_DELIVER, dialect.number, profile)
 
     async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
         """Compare each message with the recorded one and return the recorded confirmations.
@@ -50,8 +52,8 @@ class ReplayBackend:
         """Replay one publish; raises as `publish_many`."""
         req = self._session.sanitize(envelope).encode()
         answer = self._session.next("rr", self.dialect.publish_op, self.profile, scope=envelope.topic, req=req)
-        record = self._record(answer, _PUBLISH)
-        return Ack(record.ack, answer.meta)
+        _, ack = self._read_publish(answer.resp) or self._misfit(answer)
+        return Ack(ack, answer.meta)
 
     async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
         """Yield the recorded batches, with the boundaries that they had, until there are no more.
@@ -78,7 +80,10 @@ class ReplayBackend:
             raise
         size, meta = _split_batch(first.meta, subscription.max_items)
         answers = [first._replace(meta=meta), *self._session.follow(first, req, size - 1)]
-        return [Delivery.from_recording(self._record(answer, _DELIVER).env, answer.meta) for answer in answers]
+        read = self._read_deliver
+        return [
+            Delivery.from_recording((read(answer.resp) or self._misfit(answer))[0], answer.meta) for answer in answers
+        ]
 
     async def control(self, op: str, request: Json) -> Json:
         """Compare the request with the recorded one and return the recorded result; raises as `publish_many`."""
@@ -92,20 +97,18 @@ class ReplayBackend:
     async def close(self) -> None:
         """Do nothing: a recording holds no connection."""
 
-    def _record(self, answer: Answer, op_tag: int) -> MessageRecord:
+    def _misfit(self, answer: Answer) -> Never:
+        """Raise what is wrong with an answer that is no record of this call."""
         if answer.err:
             raise self._recorded_error(answer)
         record = MessageRecord.decode(answer.resp)
-        fits = record.op_tag == op_tag and record.driver_kind == self.dialect.number
-        if not fits or record.endpoint_hash != self.profile:
-            raise DriverError(
-                9612,
-                "the recording does not fit the call",
-                where=f"entry {answer.number}: operation {record.op_tag}, driver {record.driver_kind}, "
-                f"endpoint {record.endpoint_hash!r}",
-                hint="the cassette is of another broker or profile",
-            )
-        return record
+        raise DriverError(
+            9612,
+            "the recording does not fit the call",
+            where=f"entry {answer.number}: operation {record.op_tag}, driver {record.driver_kind}, "
+            f"endpoint {record.endpoint_hash!r}",
+            hint="the cassette is of another broker or profile",
+        )
 
     def _recorded_error(self, answer: Answer) -> DriverError | CassetteError:
         return error_of(answer.err, answer.resp.decode("utf-8", "replace"))

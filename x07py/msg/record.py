@@ -66,6 +66,31 @@ class MessageRecord(NamedTuple):
 
         return write
 
+    @staticmethod
+    def reader(op_tag: int, driver_kind: int, endpoint_hash: str) -> Callable[[bytes], tuple[bytes, bytes] | None]:
+        """Return a function that cuts envelope and ack out of records with these fields.
+
+        It returns None for any other record, also a malformed one; `decode` then tells what it is.
+        """
+        endpoint = endpoint_hash.encode("utf-8", "surrogateescape")
+        head = struct.pack("<4sIIII", b"X7MR", 1, op_tag, driver_kind, len(endpoint)) + endpoint
+        env_at = 8 + len(head)
+        least = env_at + 8
+
+        def read(data: bytes) -> tuple[bytes, bytes] | None:
+            size = len(data)
+            if size < least or not data.startswith(head, 4):
+                return None
+            tag_at = env_at + _unpack(data, env_at - 4)[0]
+            if tag_at + 8 > size or _unpack(data)[0] != size - 4 or _unpack(data, tag_at)[0] >= _MAX_I31:
+                return None
+            ack_at = tag_at + 8
+            if _unpack(data, tag_at + 4)[0] != size - ack_at:
+                return None
+            return data[env_at:tag_at], data[ack_at:]
+
+        return read
+
     @classmethod
     def decode(cls, data: bytes) -> MessageRecord:
         """Return the record that `data` holds; tags are not checked, as in the reference.

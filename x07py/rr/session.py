@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from contextvars import ContextVar, Token
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from x07py.errors import CassetteError, ReplayMismatchError
@@ -19,6 +20,7 @@ from x07py.rr.index import Bucket, Index
 from x07py.rr.sanitize import refuse_secrets, sanitize
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -228,10 +230,8 @@ class Session:
     def _use(self, number: int) -> Answer:
         index = self._index
         self._used[number] = 1
-        if self.config.match is Match.TRANSCRIPT:
-            self._position += 1
-        else:
-            self._cursors[index.bucket_of[number]] += 1
+        self._position += 1
+        self._cursors[index.bucket_of[number]] += 1
         self.virtual_ticks += index.ticks.get(number, 0)
         return Answer(index.resp(number), index.errors.get(number, 0), index.meta(number), number)
 
@@ -239,21 +239,22 @@ class Session:
         """Return up to `count` further answers with the same names and request as `answer`; fewer when they run out."""
         index = self._index
         bucket_id = index.bucket_of[answer.number]
-        answers: list[Answer] = []
-        while len(answers) < count:
-            number = self._follower(bucket_id)
-            if number is None or (self.match_requests and not index.has_req(number, req)):
-                break
-            answers.append(self._use(number))
-        return answers
-
-    def _follower(self, bucket_id: int) -> int | None:
         if self.config.match is Match.TRANSCRIPT:
-            number = self._position
-            fits = number < len(self._index) and self._index.bucket_of[number] == bucket_id
-            return number if fits else None
-        members, cursor = self._index.members[bucket_id], self._cursors[bucket_id]
-        return members[cursor] if cursor < len(members) else None
+            ends = min(self._position + count, len(index))
+            numbers: Iterator[int] = takewhile(lambda n: index.bucket_of[n] == bucket_id, range(self._position, ends))
+        else:
+            cursor = self._cursors[bucket_id]
+            numbers = iter(index.members[bucket_id][cursor : cursor + count])
+        if self.match_requests:
+            numbers = takewhile(lambda number: index.has_req(number, req), numbers)
+        answers = [Answer(index.resp(n), index.errors.get(n, 0), index.meta(n), n) for n in numbers]
+        for found in answers:
+            self._used[found.number] = 1
+        if index.ticks:
+            self.virtual_ticks += sum(index.ticks.get(found.number, 0) for found in answers)
+        self._position += len(answers)
+        self._cursors[bucket_id] += len(answers)
+        return answers
 
     def append(self, entry: Entry | bytes) -> None:
         """Write one entry; in mode record_missing it can be replayed at once.
