@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test demo lint types unit fmt clean
+.PHONY: test demo lint types unit fuzz fmt clean
 
 test: lint types unit ## everything that must hold: lint, formatting, types, all tests
+
+demo: $(STAMP) ## record a Kafka service once, replay it, compare; FULL=1 for the year, SAMPLE=1 offline
+	$(BIN)/python docs/examples/flight_delays/demo.py $(if $(FULL),--full) $(if $(SAMPLE),--sample)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -17,6 +20,12 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2
+
+FUZZ_SECONDS ?= 60
+
+fuzz: $(STAMP) ## fuzz each decoder for FUZZ_SECONDS
+	for name in envelope record document cassette config; do \
+		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 || exit 1; done
 
 fmt: $(STAMP)
 	$(BIN)/ruff format .

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from x07py.errors import DriverError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from confluent_kafka import Producer
 
 _START_TIMEOUT_S = 10.0
@@ -21,12 +23,16 @@ _START_TIMEOUT_S = 10.0
 class EmbeddedKafka:
     """A mock cluster of one broker that lives as long as the block.
 
+    Args:
+        topics: topics that exist from the start; others come into being when a producer first asks for them.
+
     >>> with EmbeddedKafka() as kafka:  # doctest: +SKIP
     ...     print(kafka.bootstrap)
     127.0.0.1:36193
     """
 
-    def __init__(self) -> None:
+    def __init__(self, topics: Iterable[str] = ()) -> None:
+        self._topics = tuple(topics)
         self._host: Producer | None = None
         self.bootstrap = ""
 
@@ -48,6 +54,8 @@ class EmbeddedKafka:
         while time.monotonic() < deadline:
             try:
                 brokers = self._host.list_topics(timeout=1).brokers
+                for topic in self._topics:
+                    self._host.list_topics(topic, timeout=1)
             except KafkaException:
                 continue
             self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())

@@ -12,11 +12,11 @@ from x07py.errors import X07Error
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; the state file is the only argument."""
+    """Serve until SIGTERM or SIGINT; the arguments are the state file and topics to create."""
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
-        with EmbeddedKafka() as kafka:
+        with EmbeddedKafka(sys.argv[2:]) as kafka:
             announce(Path(sys.argv[1]), "kafka", "embedded", kafka.bootstrap)
             signal.sigwait(ends)
     except X07Error as error:

@@ -14,9 +14,13 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from x07py.errors import DriverError
 from x07py.rr.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 10.0
@@ -51,8 +55,13 @@ def find_broker(root: Path, kind: str) -> RunningBroker | None:
     return broker if broker.alive() else None
 
 
-def start_broker(root: Path, kind: str) -> RunningBroker:
+def start_broker(root: Path, kind: str, topics: Iterable[str]) -> RunningBroker:
     """Start the embedded broker in the background and return when it answers; a running one is returned as it is.
+
+    Args:
+        root: the project.
+        kind: ``kafka``.
+        topics: topics that a new broker has from the start.
 
     Raises:
         DriverError: 9625 or 9626 from the broker's process, 9628 if it ended without saying why.
@@ -66,7 +75,7 @@ def start_broker(root: Path, kind: str) -> RunningBroker:
     log = file.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "x07py.brokers.host", str(file)],
+            [sys.executable, "-m", "x07py.brokers.host", str(file), *topics],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

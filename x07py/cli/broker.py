@@ -11,7 +11,7 @@ import typer
 from x07py.brokers.process import find_broker, start_broker, stop_broker
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
-from x07py.contracts.messaging import profile_ids
+from x07py.contracts.messaging import TOPIC_INDEX, profile_ids, read_topics
 from x07py.drivers.open import broker_variable
 from x07py.errors import UsageError
 
@@ -40,19 +40,23 @@ def up(
 ) -> None:
     """Start a broker in the background and print its address; one that runs already stays.
 
+    A new one has the topics that arch/msg lists.
+
     Example: x07 broker up kafka --embedded
     """
     if not embedded:
         raise UsageError(
             "X07_USAGE", "only the embedded broker can be started", hint=f"x07 broker up {kind.value} --embedded"
         )
-    broker = start_broker(find_root(), kind.value)
+    root = find_root()
+    topics = read_topics(root) if (root / TOPIC_INDEX).is_file() else ()
+    broker = start_broker(root, kind.value, topics)
     if format is Format.json:
         print_json(_report("up", broker))
         return
     out = console()
     out.print(f"{broker.flavour} {broker.kind} answers at {broker.address}")
-    for profile in profile_ids(find_root(), kind.value):
+    for profile in profile_ids(root, kind.value):
         out.print(f"for the profile {profile}: export {broker_variable(kind.value, profile)}={broker.address}")
 
 

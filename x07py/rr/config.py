@@ -94,7 +94,11 @@ class Config:
         if version != 1:
             raise CassetteError(2001, f"X7RC version {version} is not supported", hint="write version 1")
         if mode > Mode.REWRITE or match > Match.TRANSCRIPT or len(data) - _LAYOUT.size != size:
-            raise CassetteError(2000, "X7RC mode, match mode or path length is out of range", hint="see docs")
+            raise CassetteError(
+                2000,
+                "X7RC mode, match mode or path length is out of range",
+                hint="modes are 0 to 4, match modes 0 and 1",
+            )
         path = data[_LAYOUT.size :].decode("utf-8", "surrogateescape")
         return cls(Mode(mode), Match(match), path, *budgets)
 

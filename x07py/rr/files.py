@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from x07py.errors import CassetteError, FileError
@@ -67,7 +68,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise _cannot_write(path, error) from None
 
 
