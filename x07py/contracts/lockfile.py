@@ -1,0 +1,153 @@
+"""``x07.lock``: what a project was resolved to. Everybody reads it here; `x07 pkg` alone writes it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn
+
+from x07py.contracts.project import NAME
+from x07py.errors import FileError, PackageError
+
+LOCK_NAME = "x07.lock"
+LOCK_SCHEMA = "x07.lock@1.0.0"
+DEPS_FOLDER = ".x07/deps"
+MANIFEST_NAME = "x07-package.json"
+VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPackage:
+    """One package of the lock.
+
+    Args:
+        name: package name.
+        version: the one version chosen.
+        source: ``toolchain``, ``index+URL`` or ``path+FOLDER`` (relative to the project).
+        direct: whether the manifest names it.
+        patched: whether the manifest's ``patch`` chose it.
+        required_by: names of the locked packages that need it, sorted.
+        requires: what it needs, as ``NAME@RANGE``, sorted.
+        requires_dists: Python distributions that it needs, PEP 508, sorted.
+        worlds: the worlds in which its modules may be imported.
+        module_root: folder of its modules, relative to the package, ``/`` separated.
+        modules: dotted names of its modules, sorted.
+        archive_sha256: digest of the archive, for packages of an index.
+        files: SHA-256 of every file of the package by its path; of the manifest alone for ``toolchain``.
+        yanked: whether the index had withdrawn the version when it was locked.
+        advisories: ids of advisories about it that were not withdrawn, sorted.
+    """
+
+    name: str
+    version: str
+    source: str
+    direct: bool
+    patched: bool
+    required_by: tuple[str, ...]
+    requires: tuple[str, ...]
+    requires_dists: tuple[str, ...]
+    worlds: tuple[str, ...]
+    module_root: str
+    modules: tuple[str, ...]
+    archive_sha256: str | None
+    files: dict[str, str]
+    yanked: bool
+    advisories: tuple[str, ...]
+
+    def folder(self, root: Path) -> Path:
+        """Return where the package is hydrated in the project at `root`; ``toolchain`` packages never are."""
+        return root / DEPS_FOLDER / self.name / self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock file: the x07py version that wrote it and its packages by name."""
+
+    toolchain: str
+    packages: dict[str, LockedPackage]
+
+
+def read_lock(root: Path) -> Lock | None:
+    """Return the lock of the project at `root`, or None if there is none. Time and memory are linear in its size.
+
+    Raises:
+        PackageError: ``X07PKG_LOCK_PARSE`` if it is not a lock that x07 wrote.
+        FileError: ``X07IO_READ``.
+    """
+    path = root / LOCK_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileError(
+            "X07IO_READ", f"cannot read: {error.strerror}", where=str(path), hint="check the file"
+        ) from None
+    return parse_lock(data, where=str(path))
+
+
+def parse_lock(data: bytes, *, where: str) -> Lock:
+    """Return the lock that the bytes `data` state; `where` names them in errors.
+
+    Raises:
+        PackageError: ``X07PKG_LOCK_PARSE``.
+    """
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        _refuse(where, f"not valid TOML: {error}")
+    if document.get("schema_version") != LOCK_SCHEMA:
+        _refuse(where, f"schema_version is {document.get('schema_version')!r}, this x07py reads {LOCK_SCHEMA!r}")
+    rows = document.get("package", [])
+    if not isinstance(document.get("toolchain"), str) or not isinstance(rows, list):
+        _refuse(where, "toolchain or the list of packages is missing")
+    packages = {package.name: package for package in (_package(row, where) for row in rows)}
+    if len(packages) != len(rows):
+        _refuse(where, "a package is listed twice")
+    return Lock(document["toolchain"], packages)
+
+
+def _refuse(where: str, what: str) -> NoReturn:
+    raise PackageError(
+        "X07PKG_LOCK_PARSE",
+        f"the lock cannot be used: {what}",
+        where=where,
+        hint="restore it from version control, or make it again with `x07 pkg lock`",
+    )
+
+
+def _package(row: Any, where: str) -> LockedPackage:
+    name, version = (row.get("name"), row.get("version")) if isinstance(row, dict) else (None, None)
+    if not (isinstance(name, str) and NAME.fullmatch(name) and isinstance(version, str) and VERSION.fullmatch(version)):
+        _refuse(where, "a package has no proper name and version")
+    files, digest = row.get("files", {}), row.get("archive_sha256")
+    texts: dict[str, Any] = {key: row.get(key) for key in ("source", "module_root")}
+    flags: dict[str, Any] = {key: row.get(key, False) for key in ("direct", "patched", "yanked")}
+    lists = {
+        key: row.get(key, [])
+        for key in ("required_by", "requires", "requires_dists", "worlds", "modules", "advisories")
+    }
+    sound = (
+        all(isinstance(text, str) for text in texts.values())
+        and all(isinstance(flag, bool) for flag in flags.values())
+        and all(isinstance(rows, list) and all(isinstance(item, str) for item in rows) for rows in lists.values())
+        and isinstance(files, dict)
+        and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in files.values())
+        and (digest is None or (isinstance(digest, str) and _SHA256.fullmatch(digest) is not None))
+        and all(is_inside(path) for path in (texts["module_root"], *files))
+    )
+    if not sound:
+        _refuse(where, f"package {name} has a field of the wrong type or a path that leaves it")
+    frozen: dict[str, Any] = {key: tuple(rows) for key, rows in lists.items()}
+    return LockedPackage(name=name, version=version, archive_sha256=digest, files=files, **texts, **flags, **frozen)
+
+
+def is_inside(path: Any) -> bool:
+    """Tell whether `path` is a plain relative path: no ``..``, no root, no backslash, nothing that changes its form."""
+    if not isinstance(path, str) or not path or "\\" in path or "\0" in path:
+        return False
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts and pure.as_posix() == path
