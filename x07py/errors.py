@@ -43,6 +43,8 @@ class X07Error(Exception):
         self.message = message
         self.where = where
         self.hint = hint
+        self.details: dict[str, object] = {}
+        """Facts for programs, where an error has more to say than its message; part of its JSON report."""
 
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""

@@ -22,6 +22,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, int]] = {
     "msg": ("Encode and decode messages, list topics", 20),
     "rr": ("Look into, check, compare and repair cassettes", 20),
+    "pkg": ("Add, lock, install and understand packages", 20),
     "broker": ("Start, find and end development brokers", 20),
     "doctor": ("Tell what this machine has for x07py", 20),
     "explain": ("Tell what a code means and what to do", 2),
@@ -42,6 +43,12 @@ def main() -> NoReturn:
     if not args or args[0] in {"-h", "--help"}:
         _out(_overview())
         sys.exit(0 if args else EXIT_USAGE)
+    if args in (["pkg", "lock", "--check"], ["pkg", "lock", "--locked"]):
+        from x07py.cli.quick import lock_is_current
+
+        if lock_is_current():
+            _out("x07.lock is up to date")
+            sys.exit(0)
     name = args[0]
     if name not in COMMANDS:
         _unknown(name)

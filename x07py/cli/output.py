@@ -42,7 +42,14 @@ def print_json(report: dict[str, Any]) -> None:
 def print_error(error: X07Error, *, command: str, as_json: bool) -> None:
     """Print an error: JSON on standard output for programs, text on standard error for people."""
     if as_json:
-        detail = {"code": error.code, "message": error.message, "where": error.where, "hint": error.hint}
+        detail: dict[str, Any] = {
+            "code": error.code,
+            "message": error.message,
+            "where": error.where,
+            "hint": error.hint,
+        }
+        if error.details:
+            detail["details"] = error.details
         print_json({"schema_version": "x07.error.report@0.1.0", "ok": False, "command": command, "error": detail})
         return
     out = console(stderr=True)

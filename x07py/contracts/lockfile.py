@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
+from x07py.contracts.journal import settle
 from x07py.contracts.project import NAME
 from x07py.errors import FileError, PackageError
 
@@ -75,8 +76,9 @@ def read_lock(root: Path) -> Lock | None:
 
     Raises:
         PackageError: ``X07PKG_LOCK_PARSE`` if it is not a lock that x07 wrote.
-        FileError: ``X07IO_READ``.
+        FileError: ``X07IO_READ``; ``X07IO_WRITE`` if an interrupted change cannot be finished.
     """
+    settle(root)
     path = root / LOCK_NAME
     try:
         data = path.read_bytes()
@@ -137,7 +139,8 @@ def _package(row: Any, where: str) -> LockedPackage:
         and isinstance(files, dict)
         and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in files.values())
         and (digest is None or (isinstance(digest, str) and _SHA256.fullmatch(digest) is not None))
-        and all(is_inside(path) for path in (texts["module_root"], *files))
+        and all(is_inside(path) for path in files)
+        and (texts["module_root"] == "." or is_inside(texts["module_root"]))
     )
     if not sound:
         _refuse(where, f"package {name} has a field of the wrong type or a path that leaves it")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from x07py.contracts.journal import settle
 from x07py.errors import FileError, PackageError
 
 STANDALONE = "x07.toml"
@@ -78,6 +79,7 @@ def read_project(start: Path | None = None) -> Project:
             where=str(start or Path.cwd()),
             hint=f"make a project with `x07 init NAME`, or start with an empty {STANDALONE}",
         )
+    settle(file.parent)
     try:
         data = file.read_bytes()
     except OSError as error:

@@ -1,0 +1,83 @@
+"""Editing a manifest changes only the lines concerned."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import ndiff
+from pathlib import Path
+
+import pytest
+
+from x07py.contracts.project import parse_project
+from x07py.pkg.edit import remove_dependency, set_dependency
+
+AWKWARD = {
+    "header comment of the next table": '[tool.x07.dependencies]\na = "1.0.0"\n\n# about ruff\n[tool.ruff]\nx = 1\n',
+    "comment below the last entry": '[tool.x07.dependencies]\na = "1.0.0" # pin\n# more\n\n[tool.ruff]\nx=1\n',
+    "windows line ends": '[project]\r\nname = "x"\r\n\r\n[tool.x07.dependencies]\r\na = "1.0.0"\r\n\r\n[z]\r\nq=1\r\n',
+    "inline table": '[tool.x07]\nworld = "run-os"\ndependencies = {a = "1.0.0"} # inline\n\n[tool.ruff]\nx=1\n',
+    "dotted keys": 'z = 1\ntool.x07.dependencies.a = "1.0.0"\n\n[other]\nb = 2\n',
+    "indented": '[tool.x07]\n  world = "run-os"\n\n  [tool.x07.dependencies]\n    a = "1.0.0"   # four\n    c = "^1"\n',
+    "tables out of order": '[tool.x07.dependencies]\na="1.0.0"\n[tool.ruff]\nx=1\n[tool.x07.index]\nurl="u"\n',
+    "no line end at the end": '[project]\nname = "x"\n\n[tool.x07.dependencies]\na = "1.0.0"',
+    "quoted keys": "['tool'.'x07'.dependencies]\n'a' = '1.0.0'\n[[tool.q.o]]\nm=1\n",
+    "text like a table": '[tool.x07.dependencies]\na = "1.0.0"\n\n[p]\nd = """\n[tool.x07.q]\n# b\n"""\n',
+    "path entry table": '[tool.x07.dependencies]\na = "1.0.0"\n[tool.x07.dependencies.p]\npath = "../p"\n# end\n',
+    "non-ascii and tabs": '# Größe ✓\n[tool.x07.dependencies]\n\ta\t=\t"1.0.0"\t# ünï\n[tool."ü"]\n',
+}
+
+
+def changed(before: bytes, after: bytes) -> tuple[list[str], list[str]]:
+    lines = list(ndiff(before.decode().splitlines(keepends=True), after.decode().splitlines(keepends=True)))
+    return [row[2:] for row in lines if row[0] == "-"], [row[2:] for row in lines if row[0] == "+"]
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD)
+@pytest.mark.parametrize("value", ["0.2.0", {"path": "../b"}], ids=["version", "path"])
+def test_adding_changes_one_place(text: str, value: str | dict[str, str]) -> None:
+    before = text.encode()
+    project = parse_project(Path("pyproject.toml"), before)
+    after = set_dependency(project, before, "b", value)
+    wanted = tomllib.loads(text)
+    wanted["tool"]["x07"]["dependencies"]["b"] = value
+    assert tomllib.loads(after.decode()) == wanted
+    gone, new = changed(before, after)
+    assert len(new) <= (1 if not gone else 2)
+    assert len(gone) == (1 if "inline" in text or not text.endswith("\n") else 0)
+    assert all(line.endswith("\r\n") for line in new) == ("\r\n" in text)
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD)
+def test_removing_takes_back_what_adding_wrote(text: str) -> None:
+    before = text.encode()
+    project = parse_project(Path("pyproject.toml"), before)
+    after = remove_dependency(project, set_dependency(project, before, "b", "0.2.0"), "b")
+    assert after.decode().rstrip() == text.rstrip()
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD)
+def test_replacing_a_version_changes_its_line(text: str) -> None:
+    before = text.encode()
+    after = set_dependency(parse_project(Path("pyproject.toml"), before), before, "a", "2.0.0")
+    gone, new = changed(before, after)
+    assert len(gone) == len(new) == 1
+    assert gone[0].split("#")[-1] == new[0].split("#")[-1] or "#" not in gone[0]
+
+
+@pytest.mark.parametrize("text", ["", "# empty\n", '[project]\nname = "x"', '[tool.x07]\nworld = "run-os"\n[z]\n'])
+def test_a_new_table_goes_to_the_end(text: str) -> None:
+    before = text.encode()
+    after = set_dependency(parse_project(Path("pyproject.toml"), before), before, "b", "0.2.0")
+    assert after.startswith(before)
+    assert after.endswith(b'[tool.x07.dependencies]\nb = "0.2.0"\n')
+
+
+def test_x07_toml_has_its_table_at_the_top(tmp_path: Path) -> None:
+    project = parse_project(tmp_path / "x07.toml", b"")
+    assert set_dependency(project, b"", "b", "0.2.0") == b'[dependencies]\nb = "0.2.0"\n'
+
+
+def test_an_empty_x07_table_in_line_gets_the_entry_in_line() -> None:
+    before = b"[tool]\nx07 = {}\nother = 1\n"
+    after = set_dependency(parse_project(Path("pyproject.toml"), before), before, "b", "0.2.0")
+    assert after == b'[tool]\nx07 = {dependencies = {b = "0.2.0"}}\nother = 1\n'

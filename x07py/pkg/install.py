@@ -1,0 +1,116 @@
+"""Bringing ``.x07/deps`` to what the lock says. Nothing good is replaced before its successor stands complete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from x07py.contracts.journal import FOLDER
+from x07py.contracts.lockfile import DEPS_FOLDER
+from x07py.contracts.packages import verify_package
+from x07py.errors import FileError, PackageError
+from x07py.pkg.archive import unpack
+from x07py.pkg.entry import SOURCE_TOOLCHAIN
+from x07py.pkg.local import read_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from x07py.contracts.lockfile import LockedPackage
+    from x07py.pkg.sources import Index
+
+_STAGING = f"{FOLDER}/staging"
+
+
+def missing(root: Path, packages: Iterable[LockedPackage]) -> list[LockedPackage]:
+    """Return the packages that are not hydrated as the lock says, or not at all."""
+    return [package for package in packages if package.source != SOURCE_TOOLCHAIN and not _is_whole(root, package)]
+
+
+def _is_whole(root: Path, package: LockedPackage) -> bool:
+    try:
+        verify_package(root, package)
+    except PackageError:
+        return False
+    return True
+
+
+def install(root: Path, packages: Iterable[LockedPackage], index: Index | None) -> None:
+    """Hydrate `packages`; the caller holds the project's lock.
+
+    Raises:
+        PackageError: ``X07PKG_INDEX_NONE`` if a package comes from an index and there is none,
+            ``X07PKG_SOURCE_CHANGED`` if its source has other files now; what the sources raise. What was hydrated
+            before stays.
+        FileError: ``X07IO_WRITE``.
+    """
+    for package in packages:
+        contents = _contents(root, package, index)
+        digests = {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()}
+        if digests != package.files:
+            raise PackageError(
+                "X07PKG_SOURCE_CHANGED",
+                f"{package.name} {package.version} is not what was locked any more",
+                where=package.source,
+                hint="look at what changed, then take it up with `x07 pkg lock`",
+            )
+        try:
+            _place(root, package, contents)
+        except OSError as error:
+            raise FileError(
+                "X07IO_WRITE",
+                f"cannot write: {error.strerror}",
+                where=str(package.folder(root)),
+                hint="make room or choose a folder that can be written; what was installed is untouched",
+            ) from None
+
+
+def _contents(root: Path, package: LockedPackage, index: Index | None) -> Mapping[str, bytes]:
+    if package.source.startswith("path+"):
+        return read_folder(root / package.source.removeprefix("path+"), source=package.source)[1]
+    if index is None:
+        raise PackageError(
+            "X07PKG_INDEX_NONE",
+            f"{package.name} {package.version} comes from an index and the project names none",
+            where=package.source,
+            hint="set index.url in the manifest, or give --index",
+        )
+    return unpack(index.archive(package), where=f"{package.name} {package.version}")
+
+
+def _place(root: Path, package: LockedPackage, contents: Mapping[str, bytes]) -> None:
+    staged = root / _STAGING / f"{package.name}-{os.getpid()}"
+    replaced = staged.with_name(staged.name + ".old")
+    for leftover in (staged, replaced):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        for path, data in contents.items():
+            target = staged / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        final = package.folder(root)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists():
+            final.rename(replaced)
+        staged.rename(final)
+    finally:
+        for leftover in (staged, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def prune(root: Path, packages: Mapping[str, LockedPackage]) -> list[str]:
+    """Remove hydrated packages that the lock does not hold; return them as ``NAME@VERSION``, sorted."""
+    removed = []
+    deps = root / DEPS_FOLDER
+    for folder in sorted(deps.glob("*/*")):
+        package = packages.get(folder.parent.name)
+        if package is None or package.version != folder.name or package.source == SOURCE_TOOLCHAIN:
+            removed.append(f"{folder.parent.name}@{folder.name}")
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in deps.glob("*"):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    return removed
