@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test demo lint types unit fuzz fmt clean
+.PHONY: test demo lint types unit fuzz bench fmt clean
 
 test: lint types unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -26,6 +26,15 @@ FUZZ_SECONDS ?= 60
 fuzz: $(STAMP) ## fuzz each decoder for FUZZ_SECONDS
 	for name in envelope record document cassette config; do \
 		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 || exit 1; done
+
+bench: bench-codecs bench-replay bench-startup ## codecs, replay and start-up against peers; results under bench/results
+
+bench-%: $(VENV)/.bench
+	$(BIN)/python -m bench.$*
+
+$(VENV)/.bench: $(STAMP)
+	$(BIN)/pip install --quiet --group bench
+	touch $@
 
 fmt: $(STAMP)
 	$(BIN)/ruff format .

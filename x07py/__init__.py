@@ -1,7 +1,6 @@
 """x07py: pure services on Kafka and RabbitMQ.
 
-The names below are the public ones. Those that need more than the standard library's basics are imported when they
-are used.
+The names below are the public ones. Each is imported when it is first used, so that a command line starts fast.
 """
 
 from __future__ import annotations
@@ -9,15 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from x07py._version import __version__
-from x07py.errors import X07Error
-from x07py.msg import Envelope
 
 if TYPE_CHECKING:
     from x07py.drivers import Delivery, open_driver
+    from x07py.errors import X07Error
+    from x07py.msg import Envelope
 
 __all__ = ["Delivery", "Envelope", "X07Error", "__version__", "open_driver"]
 
-_LATER = {"Delivery": "x07py.drivers", "open_driver": "x07py.drivers"}
+_LATER = {
+    "Delivery": "x07py.drivers",
+    "Envelope": "x07py.msg",
+    "X07Error": "x07py.errors",
+    "open_driver": "x07py.drivers",
+}
 
 
 def __getattr__(name: str) -> object:
