@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
+from tests import live
+from tests.live import amqp_root, kafka_root, live_amqp, live_kafka, on_amqp, on_kafka
 from tests.project import embedded, kafka, project
 
-__all__ = ["embedded", "kafka", "project"]
+__all__ = [
+    "amqp_root",
+    "embedded",
+    "kafka",
+    "kafka_root",
+    "live_amqp",
+    "live_kafka",
+    "on_amqp",
+    "on_kafka",
+    "project",
+]
 
 settings.register_profile("x07py", deadline=None)
 settings.load_profile("x07py")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what a run has left out."""
+    if live.SKIP:
+        terminalreporter.section("LIVE TESTS SKIPPED", red=True, bold=True)
+        terminalreporter.write_line(live.SKIPPED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
         with EmbeddedKafka(sys.argv[2:]) as kafka:
-            announce(Path(sys.argv[1]), "kafka", "embedded", kafka.bootstrap)
+            announce(Path(sys.argv[1]), "kafka", "embedded", kafka.bootstrap, os.getpid())
             signal.sigwait(ends)
     except X07Error as error:
         sys.stderr.write(f"{error}\n")

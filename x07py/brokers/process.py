@@ -1,7 +1,7 @@
 """Development brokers as background processes: start, find and end them; their state stands in ``.x07/broker``.
 
-The state file is written by the broker's own process once it answers, and names that process: its id and when it
-started, so that an id which the system has given to another process is never taken for it.
+The state file names the broker's process: its id and when it started, so that an id which the system has given to
+another process is never taken for it. It is written once the broker answers.
 """
 
 from __future__ import annotations
@@ -12,23 +12,31 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from x07py.brokers.answers import answers
+from x07py.brokers.docker import compose_down, compose_up
+from x07py.brokers.native import Launch, end_name_server, free_port, kafka_launch, rabbitmq_launch
 from x07py.errors import DriverError
 from x07py.rr.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-_START_TIMEOUT_S = 15.0
-_STOP_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 90.0
+_STOP_TIMEOUT_S = 30.0
+_STEP_S = 0.05
+PORTS = {"kafka": 9092, "amqp": 5672}
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Brokers that this very process has started, so that their corpses are taken away when they end."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningBroker:
-    """A broker that was started here: kind (``kafka``), flavour (``embedded``), address, process."""
+    """A broker that was started here: kind (``kafka``), flavour (``native``), address, process."""
 
     kind: str
     flavour: str
@@ -37,7 +45,10 @@ class RunningBroker:
     started: str
 
     def alive(self) -> bool:
-        """Tell whether its process still runs."""
+        """Tell whether its process still runs; a container's process is not ours, so there the broker is asked."""
+        if self.flavour == "docker":
+            host, _, port = self.address.rpartition(":")
+            return answers(self.kind, host, int(port))
         return _started(self.pid) == self.started
 
 
@@ -55,69 +66,153 @@ def find_broker(root: Path, kind: str) -> RunningBroker | None:
     return broker if broker.alive() else None
 
 
-def start_broker(root: Path, kind: str, topics: Iterable[str]) -> RunningBroker:
-    """Start the embedded broker in the background and return when it answers; a running one is returned as it is.
+def start_embedded(root: Path, topics: Iterable[str]) -> RunningBroker:
+    """Start the embedded Kafka in the background and return when it answers; a running broker is returned as it is.
 
     Args:
         root: the project.
-        kind: ``kafka``.
         topics: topics that a new broker has from the start.
 
     Raises:
         DriverError: 9625 or 9626 from the broker's process, 9628 if it ended without saying why.
     """
+    running = find_broker(root, "kafka")
+    if running is not None:
+        return running
+    file = state_file(root, "kafka")
+    launch = Launch([sys.executable, "-m", "x07py.brokers.host", str(file), *topics], {})
+    _spawn(file, launch, lambda: find_broker(root, "kafka") is not None)
+    return RunningBroker(**json.loads(file.read_bytes()))
+
+
+def start_native(
+    root: Path,
+    kind: str,
+    *,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> RunningBroker:
+    """Start the real broker in the background and return when it answers; a running one is returned as it is.
+
+    Args:
+        root: the project; the broker's data stays in its ``.x07/broker`` folder from one start to the next.
+        kind: ``kafka`` or ``amqp``.
+        port: where it listens on 127.0.0.1; the broker's usual port if None, any free one if 0.
+        settings: Kafka settings on top of the usual ones.
+        say: gets one line when something takes longer.
+
+    Raises:
+        DriverError: 9628 if it does not start, 9629 if a program that it needs is not installed.
+    """
     running = find_broker(root, kind)
     if running is not None:
         return running
+    number = PORTS[kind] if port is None else port or free_port()
     file = state_file(root, kind)
+    folder = file.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    launch = kafka_launch(folder, number, settings or {}, say) if kind == "kafka" else rabbitmq_launch(folder, number)
+    process = _spawn(file, launch, lambda: answers(kind, "127.0.0.1", number))
+    announce(file, kind, "native", f"127.0.0.1:{number}", process.pid)
+    return RunningBroker(**json.loads(file.read_bytes()))
+
+
+def start_docker(root: Path, kind: str, *, port: int | None = None) -> RunningBroker:
+    """Start the broker by docker compose and return when it answers; a running one is returned as it is.
+
+    Args:
+        root: the project.
+        kind: ``kafka`` or ``amqp``.
+        port: where it listens on 127.0.0.1; the broker's usual port if None, any free one if 0.
+
+    Raises:
+        DriverError: 9630 if no engine runs or compose fails, 9628 if the broker does not answer in time.
+    """
+    running = find_broker(root, kind)
+    if running is not None:
+        return running
+    number = PORTS[kind] if port is None else port or free_port()
+    compose_up(kind, number)
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not answers(kind, "127.0.0.1", number):
+        if time.monotonic() > deadline:
+            raise DriverError(9628, f"the {kind} container does not answer", hint="see docker compose logs")
+        time.sleep(_STEP_S)
+    file = state_file(root, kind)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    announce(file, kind, "docker", f"127.0.0.1:{number}", 0)
+    return RunningBroker(**json.loads(file.read_bytes()))
+
+
+def _spawn(file: Path, launch: Launch, ready: Callable[[], bool]) -> subprocess.Popen[bytes]:
+    """Start a background process and return it when `ready` says so; end it if that takes too long."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     log = file.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "x07py.brokers.host", str(file), *topics],
+            launch.command,
+            env={**os.environ, **launch.env},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        found = find_broker(root, kind)
-        if found is not None:
-            return found
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    text = log.read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline and process.poll() is None:
+            if ready():
+                _children[process.pid] = process
+                return process
+            time.sleep(_STEP_S)
+    except BaseException:
+        _end_group(process)
+        raise
+    _end_group(process)
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
     raise DriverError(
-        9628, f"the {kind} broker did not start: {text or 'no answer'}", where=str(log), hint="see the log; try again"
+        9628,
+        f"the {file.stem} broker did not start: {' / '.join(lines) or 'no answer'}",
+        where=str(log),
+        hint="see the log; is the port taken?",
     )
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def stop_broker(root: Path, kind: str) -> bool:
     """End the broker and return True, or False if none runs.
 
     Raises:
-        DriverError: 9628 if it has not ended after ten seconds.
+        DriverError: 9628 if it has not ended after half a minute, 9630 if docker compose fails.
     """
     broker = find_broker(root, kind)
-    if broker is None:
-        state_file(root, kind).unlink(missing_ok=True)
-        return False
-    os.kill(broker.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_TIMEOUT_S
-    while broker.alive():
-        if time.monotonic() > deadline:
-            raise DriverError(9628, f"process {broker.pid} did not end", where=broker.address, hint="end it with kill")
-        time.sleep(0.02)
+    if broker is not None and broker.flavour == "docker":
+        compose_down(kind)
+    elif broker is not None:
+        os.kill(broker.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while broker.alive():
+            if time.monotonic() > deadline:
+                raise DriverError(
+                    9628, f"process {broker.pid} did not end", where=broker.address, hint="end it with kill"
+                )
+            time.sleep(_STEP_S)
+        if broker.pid in _children:
+            _children.pop(broker.pid).wait()
     state_file(root, kind).unlink(missing_ok=True)
-    return True
+    if kind == "amqp":
+        end_name_server(state_file(root, kind).with_suffix(""))
+    return broker is not None
 
 
-def announce(file: Path, kind: str, flavour: str, address: str) -> None:
-    """Write the state file of the broker that runs in this process."""
-    pid = os.getpid()
+def announce(file: Path, kind: str, flavour: str, address: str, pid: int) -> None:
+    """Write the state file of a broker that answers."""
     broker = RunningBroker(kind, flavour, address, pid, _started(pid) or "")
     write_atomically(file, json.dumps(asdict(broker), sort_keys=True).encode())
 

@@ -1,0 +1,64 @@
+"""Real brokers for live tests: Apache Kafka and RabbitMQ, started once a test process, ended with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from x07py.brokers.process import RunningBroker, start_native, stop_broker
+
+SKIP = os.environ.get("X07_SKIP_LIVE") == "1"
+SKIPPED = "live tests were NOT run: X07_SKIP_LIVE=1; nothing here says that x07py works with a real broker"
+
+
+def started(root: Path, kind: str) -> Iterator[RunningBroker]:
+    """Start a native broker of a kind at a free port for a fixture's time."""
+    if SKIP:
+        pytest.skip(SKIPPED)
+    try:
+        yield start_native(root, kind, port=0)
+    finally:
+        stop_broker(root, kind)
+
+
+@pytest.fixture(scope="session")
+def kafka_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the live Kafka's data and state stand in."""
+    return tmp_path_factory.mktemp("live-kafka")
+
+
+@pytest.fixture(scope="session")
+def live_kafka(kafka_root: Path) -> Iterator[RunningBroker]:
+    """An Apache Kafka; tests use topics and groups of their own, and leave it running."""
+    yield from started(kafka_root, "kafka")
+
+
+@pytest.fixture(scope="session")
+def amqp_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the live RabbitMQ's data and state stand in."""
+    return tmp_path_factory.mktemp("live-amqp")
+
+
+@pytest.fixture(scope="session")
+def live_amqp(amqp_root: Path) -> Iterator[RunningBroker]:
+    """A RabbitMQ; tests use queues of their own, and leave it running."""
+    yield from started(amqp_root, "amqp")
+
+
+@pytest.fixture
+def on_kafka(project: Path, live_kafka: RunningBroker, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project, with its Kafka profile pointing at the live Kafka."""
+    monkeypatch.setenv("X07_KAFKA_LOCAL_DEV_V1", live_kafka.address)
+    return project
+
+
+@pytest.fixture
+def on_amqp(project: Path, live_amqp: RunningBroker, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project, with its AMQP profile pointing at the live RabbitMQ and the secrets of its user."""
+    monkeypatch.setenv("X07_AMQP_LOCAL_DEV_V1", live_amqp.address)
+    monkeypatch.setenv("X07_SECRET_RABBIT_USERNAME", "guest")
+    monkeypatch.setenv("X07_SECRET_RABBIT_PASSWORD", "guest")
+    return project

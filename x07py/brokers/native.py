@@ -1,0 +1,188 @@
+"""The real brokers as private processes of a project: Apache Kafka in KRaft mode, RabbitMQ as a node of its own.
+
+Kafka comes as jars from Maven Central, fetched once for each version into the user's cache, and runs on the machine's
+Java. RabbitMQ is Debian's ``rabbitmq-server``, started without its wrapper script, which insists on the system's node.
+Both listen on 127.0.0.1 alone and keep all that they write in the project's ``.x07/broker`` folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from xml.etree import ElementTree as ET
+
+from x07py.errors import DriverError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_POM = Path(__file__).with_name("kafka.pom.xml")
+_FETCH_TIMEOUT_S = 600
+_FORMAT_TIMEOUT_S = 60
+_CLUSTER = "x07py-development-000"
+_LOOPBACK = "127.0.0.1"
+
+
+class Launch(NamedTuple):
+    """How to start a broker: command line, and environment variables on top of this process's."""
+
+    command: list[str]
+    env: dict[str, str]
+
+
+def kafka_launch(folder: Path, port: int, settings: Mapping[str, str], say: Callable[[str], None]) -> Launch:
+    """Prepare a Kafka broker whose data stands in `folder`, formatting it if it is new.
+
+    Args:
+        folder: the broker's own folder; it exists.
+        port: where clients connect.
+        settings: lines of server.properties that replace or join those below.
+        say: gets one line when something takes longer.
+
+    Raises:
+        DriverError: 9629 if Java or Maven is missing, or the jars cannot be fetched; 9628 if formatting fails.
+    """
+    java = _program("java", "apt-get install default-jre-headless")
+    classpath = f"{fetch_kafka(say)}/*"
+    data, config = folder / "data", folder / "server.properties"
+    control = free_port()
+    properties = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{_LOOPBACK}:{control}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "advertised.listeners": f"PLAINTEXT://{_LOOPBACK}:{port}",
+        "listeners": f"PLAINTEXT://{_LOOPBACK}:{port},CONTROLLER://{_LOOPBACK}:{control}",
+        "log.dirs": str(data),
+        "num.partitions": "4",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        **settings,
+    }
+    config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()), encoding="utf-8")
+    flags = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+    if not (data / "meta.properties").is_file():
+        tool = ["kafka.tools.StorageTool", "format", "--config", str(config), "--cluster-id", _CLUSTER]
+        _run([java, *flags, "-cp", classpath, *tool], 9628, "cannot format Kafka's data folder", _FORMAT_TIMEOUT_S)
+    return Launch([java, *flags, "-cp", classpath, "kafka.Kafka", str(config)], {})
+
+
+def rabbitmq_launch(folder: Path, port: int) -> Launch:
+    """Prepare a RabbitMQ node whose data stands in `folder`; its user is guest with password guest.
+
+    The node's name server (epmd) is its own too: with the machine's, a node of another user would be in the way.
+
+    Raises:
+        DriverError: 9629 if rabbitmq-server is not installed.
+    """
+    found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
+    if not found:
+        raise _missing("rabbitmq-server", "apt-get install rabbitmq-server")
+    names = folder / "epmd.port"
+    if not names.is_file():
+        names.write_text(str(free_port()), encoding="utf-8")
+    plugins, config = folder / "enabled_plugins", folder / "rabbitmq.conf"
+    plugins.write_text("[].\n", encoding="utf-8")
+    config.write_text("log.console = true\nlog.file = false\ndisk_free_limit.absolute = 50MB\n", encoding="utf-8")
+    return Launch(
+        [str(found[-1])],
+        {
+            "HOME": str(folder),
+            "ERL_EPMD_PORT": names.read_text(encoding="utf-8"),
+            "ERL_EPMD_ADDRESS": _LOOPBACK,
+            "ERL_CRASH_DUMP": str(folder / "erl_crash.dump"),
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_NODENAME": "x07@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": _LOOPBACK,
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
+            "RABBITMQ_CONFIG_FILE": str(config),
+            # makes the start script become the broker, so that its process id is the broker's
+            "RUNNING_UNDER_SYSTEMD": "1",
+        },
+    )
+
+
+def end_name_server(folder: Path) -> None:
+    """End the epmd that a RabbitMQ node in `folder` has left behind, if there is one."""
+    names = folder / "epmd.port"
+    if names.is_file() and (epmd := shutil.which("epmd")):
+        command = [epmd, "-port", names.read_text(encoding="utf-8"), "-kill"]
+        subprocess.run(command, capture_output=True, check=False, timeout=_FORMAT_TIMEOUT_S)
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def kafka_version() -> str:
+    """Return the version of Apache Kafka that is used."""
+    space = "{http://maven.apache.org/POM/4.0.0}"
+    found = ET.parse(_POM).findtext(f".//{space}dependency/{space}version")  # noqa: S314
+    return found or ""
+
+
+def fetch_kafka(say: Callable[[str], None]) -> Path:
+    """Return the folder of Kafka's jars, fetching them into the user's cache the first time.
+
+    Args:
+        say: gets one line before anything is fetched.
+
+    Raises:
+        DriverError: 9629 if Maven is missing or fails.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "x07py"
+    jars = cache / f"kafka-{kafka_version()}"
+    if jars.is_dir():
+        return jars
+    maven = _program("mvn", "apt-get install maven")
+    say(f"fetching Apache Kafka {kafka_version()} from Maven Central (40 MB, once)")
+    partial = cache / f"{jars.name}.{os.getpid()}"
+    where = [f"-DoutputDirectory={partial}", "-DincludeScope=runtime"]
+    _run([maven, "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", *where], 9629, "cannot fetch Kafka")
+    try:
+        partial.rename(jars)
+    except OSError:  # another process was faster
+        shutil.rmtree(partial)
+    return jars
+
+
+def _program(name: str, hint: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise _missing(name, hint)
+    return path
+
+
+def _missing(name: str, hint: str) -> DriverError:
+    return DriverError(9629, f"the program {name!r} is not installed", hint=f"{hint}; or use --embedded for Kafka")
+
+
+def _run(command: list[str], code: int, message: str, timeout: int = _FETCH_TIMEOUT_S) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise DriverError(code, f"{message}: no end after {timeout} s", hint="try again") from None
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
+        raise DriverError(code, f"{message}: {lines[-1]}", where=command[0], hint="correct what it says, try again")
