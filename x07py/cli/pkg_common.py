@@ -54,8 +54,11 @@ def open_index(project: Project, *, offline: bool) -> Iterator[SparseIndex | Non
         return
     from x07py.pkg.index import SparseIndex
 
-    with _bar() as advance:
-        yield SparseIndex(project.index_url, keys=project.index_keys, offline=is_offline(offline), progress=advance)
+    with (
+        _bar() as advance,
+        SparseIndex(project.index_url, keys=project.index_keys, offline=is_offline(offline), progress=advance) as index,
+    ):
+        yield index
 
 
 @contextmanager

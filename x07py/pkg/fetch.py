@@ -56,6 +56,7 @@ class Fetcher:
         """
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
         self._local = threading.local()
+        self._open: list[http.client.HTTPConnection] = []
         self._tokens: Mapping[str, str] | None = None
 
     def get(self, url: str, *, limit: int, code: str, etag: str | None = None) -> Response:
@@ -82,6 +83,12 @@ class Fetcher:
                     raise _failed(code, url, f"{_reason(error)}, {ATTEMPTS} times") from None
                 time.sleep(0.1 * 4 ** (attempt - 1))
         raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close every connection; the next `get` opens new ones."""
+        self._local = threading.local()
+        while self._open:
+            self._open.pop().close()
 
     def _follow(self, url: str, limit: int, code: str, etag: str | None) -> Response:
         for _ in range(_REDIRECTS):
@@ -141,6 +148,7 @@ class Fetcher:
             else:
                 connection = http.client.HTTPConnection(parts.netloc, timeout=self._timeout_s)
             pool[origin] = connection
+            self._open.append(connection)
         return connection
 
     def _drop(self, url: str) -> None:

@@ -6,9 +6,8 @@ So the resolver never needs an archive. Pages are asked for with their ETag and 
 from __future__ import annotations
 
 import hashlib
-import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from x07py.contracts.loader import parse_json
@@ -66,8 +65,13 @@ class SparseIndex:
         self._offline = offline and urlsplit(self.url).scheme != "file"
         self._cache, self._fetcher = cache or Cache(), fetcher or Fetcher()
         self._pages: dict[str, list[Entry]] = {}
-        self._guard = threading.Lock()
         self._config: dict[str, Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._fetcher.close()
 
     def entries(self, name: str) -> Sequence[Entry]:
         """Return every version that the index lists, none if it does not know the name.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -39,33 +38,44 @@ def _is_whole(root: Path, package: LockedPackage) -> bool:
 
 
 def install(root: Path, packages: Iterable[LockedPackage], index: Index | None) -> None:
-    """Hydrate `packages`; the caller holds the project's lock.
+    """Hydrate `packages`, all of them or none; the caller holds the project's lock.
 
     Raises:
         PackageError: ``X07PKG_INDEX_NONE`` if a package comes from an index and there is none,
-            ``X07PKG_SOURCE_CHANGED`` if its source has other files now; what the sources raise. What was hydrated
-            before stays.
+            ``X07PKG_SOURCE_CHANGED`` if its source has other files now; what the sources raise. Then nothing
+            has been installed.
         FileError: ``X07IO_WRITE``.
     """
-    for package in packages:
-        contents = _contents(root, package, index)
-        digests = {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()}
-        if digests != package.files:
-            raise PackageError(
-                "X07PKG_SOURCE_CHANGED",
-                f"{package.name} {package.version} is not what was locked any more",
-                where=package.source,
-                hint="look at what changed, then take it up with `x07 pkg lock`",
-            )
-        try:
-            _place(root, package, contents)
-        except OSError as error:
-            raise FileError(
-                "X07IO_WRITE",
-                f"cannot write: {error.strerror}",
-                where=str(package.folder(root)),
-                hint="make room or choose a folder that can be written; what was installed is untouched",
-            ) from None
+    staging = root / _STAGING
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        chosen = list(packages)
+        for package in chosen:
+            _stage(staging / package.name, _checked(root, package, index))
+        for package in chosen:
+            _place(staging / package.name, package.folder(root))
+    except OSError as error:
+        raise FileError(
+            "X07IO_WRITE",
+            f"cannot write: {error.strerror}",
+            where=str(root / DEPS_FOLDER),
+            hint="make room or choose a folder that can be written; what was installed is untouched",
+        ) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _checked(root: Path, package: LockedPackage, index: Index | None) -> Mapping[str, bytes]:
+    """Return the files of a package if they are the locked ones."""
+    contents = _contents(root, package, index)
+    if {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()} != package.files:
+        raise PackageError(
+            "X07PKG_SOURCE_CHANGED",
+            f"{package.name} {package.version} is not what was locked any more",
+            where=package.source,
+            hint="look at what changed, then take it up with `x07 pkg lock`",
+        )
+    return contents
 
 
 def _contents(root: Path, package: LockedPackage, index: Index | None) -> Mapping[str, bytes]:
@@ -81,24 +91,18 @@ def _contents(root: Path, package: LockedPackage, index: Index | None) -> Mappin
     return unpack(index.archive(package), where=f"{package.name} {package.version}")
 
 
-def _place(root: Path, package: LockedPackage, contents: Mapping[str, bytes]) -> None:
-    staged = root / _STAGING / f"{package.name}-{os.getpid()}"
-    replaced = staged.with_name(staged.name + ".old")
-    for leftover in (staged, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        for path, data in contents.items():
-            target = staged / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        final = package.folder(root)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists():
-            final.rename(replaced)
-        staged.rename(final)
-    finally:
-        for leftover in (staged, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
+def _stage(folder: Path, contents: Mapping[str, bytes]) -> None:
+    for path, data in contents.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+def _place(staged: Path, final: Path) -> None:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        final.rename(staged.with_name(staged.name + ".old"))
+    staged.rename(final)
 
 
 def prune(root: Path, packages: Mapping[str, LockedPackage]) -> list[str]:
