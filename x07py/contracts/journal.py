@@ -36,6 +36,9 @@ def project_lock(root: Path) -> Iterator[None]:
     guard = root / FOLDER / _GUARD
     try:
         guard.parent.mkdir(exist_ok=True)
+        ignore = guard.with_name(".gitignore")
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
         fd = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise _cannot_write(guard, error) from None
@@ -109,7 +112,7 @@ def _finish(root: Path) -> None:
     """Rename what the journal names; without a journal, drop what a crash before it left."""
     journal = root / FOLDER / _JOURNAL
     try:
-        planned = json.loads(journal.read_bytes()) if journal.exists() else {}
+        planned = _planned(journal)
         for name in sorted(_NAMES):
             new = _staged(root, name)
             if not new.exists():
@@ -124,6 +127,15 @@ def _finish(root: Path) -> None:
         journal.with_suffix(".draft").unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(root, error) from None
+
+
+def _planned(journal: Path) -> dict[str, object]:
+    """Return the digests that the journal names; a file that is no journal names none."""
+    try:
+        planned = json.loads(journal.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return planned if isinstance(planned, dict) else {}
 
 
 def _cannot_write(path: Path, error: OSError) -> FileError:
