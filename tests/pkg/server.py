@@ -18,6 +18,7 @@ class IndexServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.ports: set[int] = set()
         self.odd: dict[str, Misbehave] = {}
         outer = self
 
@@ -25,6 +26,7 @@ class IndexServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                outer.ports.add(self.client_address[1])
                 outer.asked.append((self.path, dict(self.headers)))
                 odd = outer.odd.get(self.path)
                 if odd is None or not odd(self):

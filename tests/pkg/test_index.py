@@ -445,6 +445,16 @@ def test_versions_with_advisories_are_the_last_choice(empty: Path, packages: Pac
     pkg(empty, "audit")
 
 
+def test_a_connection_is_used_again(published: Packages) -> None:
+    with serving(published.index) as server:
+        entries_of("greet", server.url)
+        server.ports.clear()
+        with SparseIndex(server.url) as index:
+            index.entries("greet")
+            index.entries("base")
+        assert len(server.ports) == 1
+
+
 def test_the_index_is_asked_for_what_is_needed_and_side_by_side(published: Packages) -> None:
     with serving(published.index) as server:
         seen: list[tuple[int, int]] = []

@@ -129,6 +129,7 @@ class Fetcher:
                 raise _failed(code, url, what)
         if response.length:
             raise http.client.IncompleteRead(bytes(body), response.length)
+        response.close()  # else the connection cannot be used again
         return response.status, response.headers, bytes(body)
 
     def _token(self, url: str) -> str | None:
