@@ -30,7 +30,7 @@ fuzz: $(STAMP) ## fuzz each decoder for FUZZ_SECONDS
 	for name in envelope record document cassette config; do \
 		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 || exit 1; done
 
-bench: bench-codecs bench-replay bench-startup ## codecs, replay and start-up against peers; results under bench/results
+bench: bench-codecs bench-replay bench-startup bench-pkg ## codecs, replay, start-up and packages against peers; results under bench/results
 
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*

@@ -122,6 +122,22 @@ def test_check_is_read_only_and_names_each_difference(empty: Path) -> None:
     assert "X07PKG_LOCK_MISSING" in pkg(empty, "lock", "--locked", code=20).stderr
 
 
+def test_a_remembered_answer_is_not_given_to_another_question(empty: Path, packages: Packages) -> None:
+    pkg(empty, "add", "kafka")
+    for _ in range(2):
+        assert pkg(empty, "lock", "--check").stdout == "x07.lock is up to date\n"
+    lock = empty / "x07.lock"
+    good = lock.read_text(encoding="utf-8")
+    lock.write_text(good.replace("direct = true\n", ""), encoding="utf-8")
+    assert "direct is False in the lock, should be True" in pkg(empty, "lock", "--check", code=20).stderr
+    lock.write_text(good, encoding="utf-8")
+    folder = packages.make("greet", "1.0.0")
+    pkg(empty, "add", "greet", "--path", str(folder))
+    pkg(empty, "lock", "--check")
+    (folder / "modules" / "greet.py").write_text("other = 1\n", encoding="utf-8")
+    pkg(empty, "lock", "--check", code=20)
+
+
 def test_a_corrupt_lock_is_reported_and_made_again(empty: Path) -> None:
     pkg(empty, "add", "kafka")
     good = (empty / "x07.lock").read_bytes()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from x07py.contracts.project import parse_project
+from x07py.errors import PackageError
 from x07py.pkg.edit import remove_dependency, set_dependency
 
 AWKWARD = {
@@ -81,3 +82,15 @@ def test_an_empty_x07_table_in_line_gets_the_entry_in_line() -> None:
     before = b"[tool]\nx07 = {}\nother = 1\n"
     after = set_dependency(parse_project(Path("pyproject.toml"), before), before, "b", "0.2.0")
     assert after == b'[tool]\nx07 = {dependencies = {b = "0.2.0"}}\nother = 1\n'
+
+
+def test_what_cannot_be_edited_safely_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = b'[tool.x07.dependencies]\na = "1.0.0"\n'
+    project = parse_project(Path("pyproject.toml"), before)
+
+    def broken(_document: object) -> str:
+        return "no longer TOML"
+
+    monkeypatch.setattr("tomlkit.dumps", broken)
+    with pytest.raises(PackageError, match="X07PKG_EDIT"):
+        set_dependency(project, before, "b", "0.2.0")

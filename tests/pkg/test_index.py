@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from x07py.pkg.credentials import credentials_path, read_tokens, store_token
 from x07py.pkg.entry import Entry
 from x07py.pkg.fetch import ATTEMPTS, Fetcher
 from x07py.pkg.index import SparseIndex
+from x07py.pkg.install import install
 from x07py.pkg.layout import page_path
 from x07py.pkg.lockfile import locked_package
 from x07py.pkg.signing import make_key
@@ -32,8 +35,8 @@ def entries_of(name: str, url: str, **options: Any) -> Sequence[Entry]:
         return index.entries(name)
 
 
-def archive_of(name: str, url: str) -> bytes:
-    with SparseIndex(url) as index:
+def archive_of(name: str, url: str, **options: Any) -> bytes:
+    with SparseIndex(url, **options) as index:
         entry = index.entries(name)[-1]
         return index.archive(locked_package(entry, direct=True, patched=False, required_by=()))
 
@@ -111,10 +114,14 @@ def test_a_damaged_cache_heals(published: Packages) -> None:
         kept.write_bytes(b"damaged")
         assert archive_of("greet", server.url) == good
         assert kept.read_bytes() == good
-        for page in (cache.folder / "pages").rglob("*"):
-            if page.is_file():
-                page.write_bytes(b"damaged\n" + page.read_bytes())
+        pages = cache.folder / "pages.sqlite3"
+        with closing(sqlite3.connect(pages)) as rows:
+            assert rows.execute("UPDATE pages SET body = ?", (b"damaged",)).rowcount > 0
+            rows.commit()
         assert archive_of("greet", server.url) == good
+        pages.write_bytes(b"damaged " * 1000)
+        assert archive_of("greet", server.url) == good
+        assert archive_of("greet", server.url, offline=True) == good
 
 
 def test_an_index_that_names_other_files_than_the_archive_holds(empty: Path, published: Packages) -> None:
@@ -323,6 +330,13 @@ def test_the_names_of_the_toolchain_are_reserved(empty: Path, packages: Packages
     row["package"]["name"] = "ext-msg-core"
     page.write_text(json.dumps(row), encoding="utf-8")
     assert "+ ext-msg-core 0.2.0" in pkg(empty, "add", "ext-msg-core", "--index", packages.url).stdout
+
+
+def test_installing_from_an_index_needs_one(empty: Path, packages: Packages) -> None:
+    packages.publish("greet", "1.0.0")
+    (entry,) = entries_of("greet", packages.url)
+    with pytest.raises(PackageError, match="X07PKG_INDEX_NONE"):
+        install(empty, [locked_package(entry, direct=True, patched=False, required_by=())], None)
 
 
 def test_an_index_that_is_none(packages: Packages) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -252,8 +253,8 @@ def _show(command: str, done: Plan, result: dict[str, Any], format: Format, dry_
         print_report(command, {**result, "dry_run": dry_run})
         return
     out = console()
-    for row in done.changes:
-        out.print(_line(row))
+    sys.stdout.write("".join(f"{_line(row)}\n" for row in done.changes))
+    sys.stdout.flush()
     if not done.changes:
         out.print("nothing changes" if dry_run else "nothing to change")
     for name in result["installed"]:

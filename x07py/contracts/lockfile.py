@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from x07py.contracts.journal import settle
 from x07py.contracts.project import NAME
 from x07py.errors import FileError, PackageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOCK_NAME = "x07.lock"
 LOCK_SCHEMA = "x07.lock@1.0.0"
@@ -152,5 +154,4 @@ def is_inside(path: Any) -> bool:
     """Tell whether `path` is a plain relative path: no ``..``, no root, no backslash, nothing that changes its form."""
     if not isinstance(path, str) or not path or "\\" in path or "\0" in path:
         return False
-    pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and pure.as_posix() == path
+    return not {"", ".", ".."}.intersection(path.split("/"))

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import sqlite3
 import threading
-from pathlib import Path
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from x07py.errors import PackageError
+from x07py.pkg.layout import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def cache_folder() -> Path:
-    """Return the cache: ``X07_CACHE_DIR``, else ``x07py`` below ``XDG_CACHE_HOME`` or ``~/.cache``."""
-    own = os.environ.get("X07_CACHE_DIR")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "x07py"
+_PAGES = "pages.sqlite3"
 
 
 class Cache:
-    """Reads and writes cached bytes. What cannot be written is simply not cached; what is damaged is not believed."""
+    """Reads and writes cached bytes. Archives are files; pages, small and many, are rows of one file.
+
+    What cannot be written is simply not cached; what is damaged is not believed.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         """Use `folder`, by default the user's."""
         self.folder = folder or cache_folder()
+        self._guard = threading.Lock()
+        self._pages: sqlite3.Connection | None = None
 
     def archive(self, sha256: str) -> bytes | None:
         """Return the archive with that digest, or None; a file with another digest is removed."""
@@ -45,23 +52,51 @@ class Cache:
 
     def page(self, url: str) -> tuple[str | None, bytes] | None:
         """Return the etag and the content that `url` had when it was last fetched, or None."""
-        try:
-            head, _, body = self._page_path(url).read_bytes().partition(b"\n")
-            facts = json.loads(head)
-            if facts["url"] != url or facts["sha256"] != hashlib.sha256(body).hexdigest():
-                return None
-        except (OSError, ValueError, KeyError, TypeError):
+        rows = self._query("SELECT etag, sha256, body FROM pages WHERE url = ?", url)
+        if not rows or hashlib.sha256(rows[0][2]).hexdigest() != rows[0][1]:
             return None
-        return facts.get("etag"), body
+        return rows[0][0], rows[0][2]
 
     def keep_page(self, url: str, etag: str | None, body: bytes) -> None:
         """Keep what `url` holds now."""
-        facts = {"url": url, "etag": etag, "sha256": hashlib.sha256(body).hexdigest()}
-        self._write(self._page_path(url), json.dumps(facts).encode() + b"\n" + body)
+        digest = hashlib.sha256(body).hexdigest()
+        self._query("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)", url, etag, digest, body)
 
-    def _page_path(self, url: str) -> Path:
-        digest = hashlib.sha256(url.encode()).hexdigest()
-        return self.folder / "pages" / digest[:2] / digest
+    def close(self) -> None:
+        """Write what is kept to disk."""
+        with self._guard:
+            if self._pages is not None:
+                with suppress(sqlite3.Error):
+                    self._pages.commit()
+                self._pages.close()
+                self._pages = None
+
+    def _query(self, statement: str, *values: object) -> list[Any]:
+        """Run a statement on the pages; a damaged file is made anew, one that cannot be used answers nothing."""
+        with self._guard:
+            for _ in range(2):
+                try:
+                    if self._pages is None:
+                        self._pages = self._connect()
+                    return self._pages.execute(statement, values).fetchall()
+                except sqlite3.OperationalError:
+                    return []
+                except (sqlite3.DatabaseError, OSError):
+                    self._pages = None
+                    with suppress(OSError):
+                        (self.folder / _PAGES).unlink()
+            return []
+
+    def _connect(self) -> sqlite3.Connection:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        pages = sqlite3.connect(self.folder / _PAGES, timeout=10, check_same_thread=False)
+        try:
+            pages.execute("PRAGMA synchronous = OFF")
+            pages.execute("CREATE TABLE IF NOT EXISTS pages (url TEXT PRIMARY KEY, etag TEXT, sha256 TEXT, body BLOB)")
+        except sqlite3.Error:
+            pages.close()
+            raise
+        return pages
 
     def _write(self, path: Path, data: bytes) -> None:
         draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")

@@ -72,6 +72,7 @@ class SparseIndex:
 
     def __exit__(self, *exc: object) -> None:
         self._fetcher.close()
+        self._cache.close()
 
     def entries(self, name: str) -> Sequence[Entry]:
         """Return every version that the index lists, none if it does not know the name.
@@ -98,7 +99,7 @@ class SparseIndex:
 
     def _entry(self, line: bytes, name: str, url: str) -> Entry:
         try:
-            row = parse_json(line)
+            row = parse_json(line.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise _bad_page(url, f"a line is not JSON: {error}") from None
         checks = (
