@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from x07py.cli import topology
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import read_topics
@@ -21,6 +22,7 @@ from x07py.rr.files import write_atomically
 from x07py.rr.report import describe_message
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Encode and decode messages; list topics.")
+app.add_typer(topology.app, name="topology")
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 MAX_INPUT = 256 * 1024 * 1024

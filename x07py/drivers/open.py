@@ -126,13 +126,15 @@ def _live(kind: str, settings: KafkaProfile | AmqpProfile) -> Backend:
             from x07py.drivers.kafka import KafkaBackend
 
             return KafkaBackend(addressed(settings))
+        from x07py.drivers.amqp import AmqpBackend
+
+        return AmqpBackend(addressed(settings))
     except ImportError as error:
         raise DriverError(
             9625,
             f"the {kind} driver needs the distribution {error.name!r}",
             hint=f"pip install 'x07py[{kind}]'",
         ) from None
-    raise DriverError(9624, f"no live driver for {kind!r}", hint="drivers: kafka")
 
 
 def _limits(settings: KafkaProfile | AmqpProfile) -> dict[str, int]:

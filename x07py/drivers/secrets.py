@@ -1,0 +1,74 @@
+"""Where ``*_secret_id`` of a broker profile is looked up, in this order.
+
+1. the environment: ``X07_SECRET_<ID>``, the id in upper case, other characters than letters and digits as ``_``;
+2. a folder with one file a secret, named by ``X07_SECRETS_DIR``: ``<ID>``, a final line break is not part of the value;
+3. the system's keyring, service ``x07``, if the distribution ``keyring`` is installed.
+
+Every value that was looked up is registered with the record/replay guard, so that no cassette can hold it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from x07py.errors import DriverError
+from x07py.rr.sanitize import register_secret
+
+FOLDER_VARIABLE = "X07_SECRETS_DIR"
+_KEYRING_SERVICE = "x07"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def resolve_secret(secret_id: str) -> str:
+    """Return the value of a secret.
+
+    Raises:
+        DriverError: 9631 if no source has it, or its id is malformed.
+    """
+    if not _ID.fullmatch(secret_id):
+        raise DriverError(9631, f"{secret_id!r} is no id of a secret", hint="use letters, digits, dot, hyphen, _")
+    variable = "X07_SECRET_" + re.sub(r"[^A-Z0-9]", "_", secret_id.upper())
+    value = os.environ.get(variable)
+    if value is None:
+        value = _from_folder(secret_id)
+    if value is None:
+        value = _from_keyring(secret_id)
+    if value is None:
+        raise DriverError(
+            9631,
+            f"the secret {secret_id!r} is nowhere to be found",
+            hint=f"set {variable}, or put it in a file {secret_id!r} of the folder that {FOLDER_VARIABLE} names",
+        )
+    register_secret(secret_id, value)
+    return value
+
+
+def _from_folder(secret_id: str) -> str | None:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not folder:
+        return None
+    try:
+        text = (Path(folder) / secret_id).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise DriverError(
+            9631, f"the secret {secret_id!r} cannot be read: {reason}", where=folder, hint="correct the file"
+        ) from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _from_keyring(secret_id: str) -> str | None:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        return None
+    try:
+        found: str | None = keyring.get_password(_KEYRING_SERVICE, secret_id)
+    except KeyringError:
+        return None
+    return found
