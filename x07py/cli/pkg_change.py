@@ -88,8 +88,8 @@ def remove(
     facts = {"name": plain, "removed": 1, "still_required_by": list(kept.required_by) if kept is not None else []}
     _show("remove", done, {**result, **facts}, format, dry_run)
     if kept is not None and format is Format.text:
-        needs = ", ".join(kept.required_by)
-        console().print(f"{plain} {kept.version} stays as a transitive package: {needs} needs it")
+        needs = f"{', '.join(kept.required_by)} {'needs' if len(kept.required_by) == 1 else 'need'} it"
+        console().print(f"{plain} {kept.version} stays as a transitive package: {needs}")
 
 
 @app.command()

@@ -99,7 +99,7 @@ def plan_remove(project: Project, index: Index | None, spec: str) -> Plan:
             "X07PKG_DEP_NOT_FOUND",
             f"the project does not ask for {name}",
             where=str(project.file),
-            hint=f"it is there because {', '.join(package.required_by)} needs it; remove that"
+            hint=f"it is there because of {', '.join(package.required_by)}; what brings it in can be removed"
             if package is not None
             else "`x07 pkg tree` shows what the project has",
         )
