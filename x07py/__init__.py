@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from x07py.drivers import Delivery, open_driver
     from x07py.errors import X07Error
     from x07py.msg import Envelope
+    from x07py.testing import use_cassette
 
-__all__ = ["Delivery", "Envelope", "X07Error", "__version__", "open_driver"]
+__all__ = ["Delivery", "Envelope", "X07Error", "__version__", "open_driver", "use_cassette"]
 
 _LATER = {
     "Delivery": "x07py.drivers",

@@ -1,0 +1,191 @@
+"""`use_cassette`: unmodified programs on confluent-kafka record a broker once and replay it without one."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from x07py.contracts.loader import find_root
+from x07py.errors import ReplayMismatchError, UsageError
+from x07py.msg import Envelope
+from x07py.rr import Config, Match, Mode
+from x07py.rr.files import FOLDER
+from x07py.testing import registry
+from x07py.testing.script import Script
+from x07py.testing.tape import PARTS, Rules, Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    from x07py.testing.libraries import Library
+    from x07py.testing.tape import Filter, Matcher
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+MODES = ("none", "once", "new_episodes", "all")
+PATIENCE_S = 10.0
+_MAX_CASSETTE = 2**32
+_MAX_MESSAGE = 2**30
+
+
+def mode_of(name: str, *, exists: bool) -> Mode:
+    """Return what a mode means for a cassette that exists or not.
+
+    Args:
+        name: ``none`` replays and never records; ``once`` records if there is no cassette, else replays;
+            ``new_episodes`` replays what there is and records the rest; ``all`` records everything anew.
+        exists: whether the cassette exists.
+
+    Raises:
+        UsageError: ``X07_CASSETTE_MODE`` for another name.
+    """
+    modes = {
+        "none": Mode.REPLAY,
+        "once": Mode.REPLAY if exists else Mode.RECORD,
+        "new_episodes": Mode.RECORD_MISSING,
+        "all": Mode.REWRITE,
+    }
+    if name not in modes:
+        raise UsageError("X07_CASSETTE_MODE", f"no mode is called {name!r}", hint="modes: " + ", ".join(MODES))
+    return modes[name]
+
+
+class use_cassette:  # noqa: N801 - reads as the function that people know from vcrpy
+    """Record what a block does with Kafka or RabbitMQ, or replay it; a context manager and a decorator.
+
+    Clients that are made inside the block belong to the cassette, whatever module makes them. Nothing that was made
+    before is touched.
+
+    Args:
+        name: path of the cassette below ``.x07_rr`` of the project, for example ``checkout.x07rr.bin``.
+        mode: ``none``, ``once``, ``new_episodes`` or ``all``; see `mode_of`.
+        match_on: what must be equal for a message to be the recorded one: ``topic``, ``key``, ``headers``, ``value``,
+            and functions that take the recorded and the new `Envelope`.
+        filter_headers: headers whose values are replaced by ``<redacted>`` before anything is compared or written.
+        before_record: functions that take and return an `Envelope`, applied after `filter_headers`.
+        allow_unused: whether a replay may end with entries left over.
+        real_time: whether a replay waits as long as the recording did; else time is virtual.
+        patience_s: seconds that a consumer may go on polling in a replay that has nothing left for it.
+        root: the project's folder; found from the working directory if not given.
+
+    Raises:
+        UsageError: ``X07_CASSETTE_MODE`` or ``X07_CASSETTE_MATCH`` for an argument that cannot be meant.
+        CassetteError: 2000 to 2008, 2014, 2052, 2053 or 2055 on entering; see ``x07 explain``.
+        ReplayMismatchError: 2009, 2050 or 2070 inside; 2051 at the end if entries were left over.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        mode: str = "once",
+        match_on: Iterable[str | Matcher] = PARTS,
+        filter_headers: Iterable[str] = (),
+        before_record: Iterable[Filter] = (),
+        allow_unused: bool = False,
+        real_time: bool = False,
+        patience_s: float = PATIENCE_S,
+        root: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self.allow_unused = allow_unused
+        self.root = root
+        parts = tuple(match_on)
+        unknown = [part for part in parts if not callable(part) and part not in PARTS]
+        if unknown:
+            raise UsageError(
+                "X07_CASSETTE_MATCH",
+                f"match_on has {unknown[0]!r}",
+                hint=f"use {', '.join(PARTS)}, or a function of two envelopes",
+            )
+        hidden = frozenset(header.lower() for header in filter_headers)
+        first: tuple[Filter, ...] = (functools.partial(_redact, hidden),) if hidden else ()
+        self.rules = Rules(parts, (*first, *before_record), real_time, patience_s)
+        mode_of(mode, exists=False)
+
+    def __enter__(self) -> Self:
+        from x07py.testing.libraries import installed_libraries
+
+        root = self.root or find_root()
+        config = Config(
+            mode=mode_of(self.mode, exists=(root / FOLDER / self.name).exists()),
+            match=Match.LOOKUP,
+            cassette=self.name,
+            max_cassette_bytes=_MAX_CASSETTE,
+            max_entries=2**32 - 1,
+            max_req_bytes=_MAX_MESSAGE,
+            max_resp_bytes=_MAX_MESSAGE,
+            max_key_bytes=1024,
+        )
+        session = Script(config, root, allow_unused=True)
+        self._libraries: list[Library] = installed_libraries()
+        session.__enter__()
+        self.session = session
+        self._tapes = {one.name: Tape(session, one.dialect, one.name, self.rules) for one in self._libraries}
+        registry.push(self._tapes)
+        for library in self._libraries:
+            library.install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        registry.pop(self._tapes)
+        if not registry.in_use():
+            for library in self._libraries:
+                library.remove()
+        for tape in self._tapes.values():
+            for finish in tape.on_close:
+                finish()
+        self.session.__exit__(kind, error, trace)
+        if error is None and self.session.mode is Mode.REPLAY and not self.allow_unused:
+            self._refuse_unused()
+
+    def unused(self) -> list[int]:
+        """Return the numbers of the recorded entries that were not used, without questions (metadata and the like)."""
+        return sorted({number for tape in self._tapes.values() for number in tape.unused()})
+
+    def _refuse_unused(self) -> None:
+        left = self.unused()
+        if left:
+            raise ReplayMismatchError(
+                2051,
+                f"{len(left)} recorded entries were not used; the first is number {left[0]}, "
+                f"{self.session.operation(left[0])}",
+                where=self.name,
+                hint="the program does less than it did when it was recorded; record again if that is meant",
+            )
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Return `function` with a cassette of its own around each call; coroutine functions too."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def run_async(*args: _P.args, **options: _P.kwargs) -> Any:
+                with self._again():
+                    return await function(*args, **options)
+
+            return run_async  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def run(*args: _P.args, **options: _P.kwargs) -> _R:
+            with self._again():
+                return function(*args, **options)
+
+        return run
+
+    def _again(self) -> use_cassette:
+        again = object.__new__(use_cassette)
+        again.__dict__.update(self.__dict__)
+        return again
+
+
+def _redact(hidden: frozenset[str], envelope: Envelope) -> Envelope:
+    if not any(name.lower() in hidden for name in envelope.headers):
+        return envelope
+    headers = {name: "<redacted>" if name.lower() in hidden else text for name, text in envelope.headers.items()}
+    return Envelope(envelope.topic, envelope.key, envelope.value, headers)
