@@ -1,0 +1,90 @@
+"""What a hostile program tries fails inside and works outside, as root and as nobody, with namespaces and without."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.conftest import USERS, Listeners, drive
+
+RACE_SECONDS = os.environ.get("X07_RACE_SECONDS", "1")
+
+
+class Ground:
+    """A writable folder and one outside it, both open to everybody, so that only the sandbox stands in the way."""
+
+    def __init__(self, uid: int | None) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="x07-ground-"))
+        self.inside, self.outside = self.root / "inside", self.root / "outside"
+        for folder in (self.root, self.inside, self.outside):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o777)
+        for name in ("victim", "doomed"):
+            (self.outside / name).write_text("precious")
+            (self.outside / name).chmod(0o666)
+            if uid is not None:
+                os.chown(self.outside / name, uid, uid)
+
+    def state(self) -> list[tuple[str, int, int, float, str]]:
+        """Return all that an attack could have changed outside."""
+        rows = []
+        for path in sorted(self.outside.iterdir()):
+            info = path.stat()
+            rows.append((path.name, info.st_mode, info.st_nlink, info.st_mtime, path.read_text()))
+        return rows
+
+
+@pytest.fixture(params=USERS, ids=lambda uid: "unprivileged" if uid else "self")
+def ground(request: pytest.FixtureRequest) -> Iterator[tuple[int | None, Ground]]:
+    made = Ground(request.param)
+    yield request.param, made
+    shutil.rmtree(made.root)
+
+
+def results(text: str) -> dict[str, int]:
+    rows = [line.rpartition(" ") for line in text.splitlines() if line]
+    return {name: int(code) for name, _, code in rows}
+
+
+def attack(built: Path, listeners: Listeners, uid: int | None, ground: Ground, **how: object) -> dict[str, int]:
+    ports = [str(listeners.allowed), str(listeners.denied)]
+    outcome, text = drive(
+        argv=[str(built / "attacks"), *ports, str(ground.inside), str(ground.outside), "@PID", RACE_SECONDS],
+        uid=uid,
+        port=listeners.allowed,
+        read=[str(built)],
+        write=[str(ground.inside)],
+        **how,
+    )
+    assert outcome.get("status") == 0, (outcome, text[-300:])
+    return results(text)
+
+
+@pytest.mark.parametrize("namespaces", [True, False], ids=["namespaces", "plain"])
+def test_nothing_gets_out(
+    built: Path, listeners: Listeners, ground: tuple[int | None, Ground], namespaces: bool
+) -> None:
+    uid, place = ground
+    before = place.state()
+    found = attack(built, listeners, uid, place, namespaces=namespaces)
+    assert len(found) > 200
+    assert listeners.unexpected() == set()
+    assert ("127.0.0.1", listeners.allowed) in listeners.seen
+    assert place.state() == before
+    escaped = {name for name, code in found.items() if code == 0 and not name.startswith("+")}
+    assert escaped == set()
+    assert {name: code for name, code in found.items() if name.startswith("+") and code} == {}
+
+
+def test_each_attack_works_outside(built: Path, listeners: Listeners, ground: tuple[int | None, Ground]) -> None:
+    """Else the test above would prove nothing; names with ``?`` are those that this kernel refuses to everybody."""
+    uid, place = ground
+    found = attack(built, listeners, uid, place, namespaces=False, confined=False)
+    harmless = {name for name, code in found.items() if code and not name.startswith("?")}
+    assert harmless == set()
+    assert len(listeners.unexpected()) > 8

@@ -1,0 +1,133 @@
+"""The system calls that the sandbox needs and Python does not offer, through ctypes; failures raise ``OSError``."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import platform
+from pathlib import Path
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
+PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC = (
+    0x20000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+    0x8000000,
+)
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 0x1000, 0x4000, 0x40000
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_CLOSE_RANGE_CLOEXEC = 4
+_CAPABILITY_VERSION_3 = 0x20080522
+_LAST_CAPABILITY = 63
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class _Iovec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+@functools.cache
+def syscall_numbers(machine: str | None = None) -> dict[str, int]:
+    """Return the numbers of all system calls of a machine type; empty for a type without a table."""
+    wanted = f"[{machine or platform.machine()}]"
+    numbers: dict[str, int] = {}
+    here = False
+    for line in Path(__file__).with_name("syscalls.txt").read_text(encoding="ascii").splitlines():
+        if line.startswith("["):
+            here = line == wanted
+        elif here and not line.startswith("#"):
+            for pair in line.split():
+                name, _, number = pair.partition("=")
+                numbers[name] = int(number)
+    return numbers
+
+
+def syscall(name: str, *args: object) -> int:
+    """Make a system call; integers are passed as 64 bit.
+
+    Raises:
+        OSError: what the kernel answered; ``ENOSYS`` on a machine type without a table.
+    """
+    number = syscall_numbers().get(name)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
+    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+    result = int(_libc.syscall(ctypes.c_long(number), *wide))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
+    return result
+
+
+def prctl(option: int, *args: int) -> None:
+    """Call ``prctl``, which raises ``OSError`` on failure."""
+    syscall("prctl", option, *args, *[0] * (4 - len(args)))
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces that `flags` name for new ones."""
+    syscall("unshare", flags)
+
+
+def mount(source: str, target: str, kind: str | None, flags: int) -> None:
+    """Mount `source` at `target`."""
+    syscall("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, None)
+
+
+def mark_close_on_exec(first: int) -> None:
+    """Close every descriptor from `first` on at the next ``execve``."""
+    try:
+        syscall("close_range", first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)
+    except OSError:  # before Linux 5.11
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (no pathlib objects after a fork)
+            if int(name) >= first:
+                try:
+                    os.set_inheritable(int(name), False)
+                except OSError:
+                    continue
+
+
+def drop_capabilities() -> None:
+    """Give up all capabilities, for ever: bounding, ambient, permitted, effective and inheritable."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError as error:
+            if error.errno in {errno.EINVAL, errno.EPERM}:  # past the last one; or none to drop it with
+                break
+            raise
+    try:
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    syscall("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
+
+
+def read_memory(pid: int, address: int, length: int) -> bytes:
+    """Return `length` bytes of another process, or fewer if the rest is not readable."""
+    buffer = ctypes.create_string_buffer(length)
+    local = _Iovec(ctypes.addressof(buffer), length)
+    remote = _Iovec(address, length)
+    count = syscall("process_vm_readv", pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+    return buffer.raw[:count]
+
+
+def write_memory(pid: int, address: int, data: bytes) -> None:
+    """Write `data` into another process.
+
+    Raises:
+        OSError: not all of it could be written.
+    """
+    buffer = ctypes.create_string_buffer(data, len(data))
+    local = _Iovec(ctypes.addressof(buffer), len(data))
+    remote = _Iovec(address, len(data))
+    if syscall("process_vm_writev", pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) != len(data):
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))

@@ -1,0 +1,88 @@
+"""Which addresses a program may connect to or listen on; the meaning of an address decides, not its spelling."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from socket import AF_INET, AF_INET6, inet_ntop
+
+_MAPPED = b"\0" * 10 + b"\xff\xff"
+_NOWHERE = {b"\0" * 16, _MAPPED + b"\0" * 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One TCP address: 16 bytes of IPv6, IPv4 in its mapped form, and a port."""
+
+    host: bytes
+    port: int
+
+    @property
+    def ipv4(self) -> bool:
+        return self.host.startswith(_MAPPED)
+
+    def __str__(self) -> str:
+        if self.ipv4:
+            return f"{inet_ntop(AF_INET, self.host[12:])}:{self.port}"
+        return f"[{inet_ntop(AF_INET6, self.host)}]:{self.port}"
+
+    def sockaddr(self, family: int) -> tuple[str, int]:
+        """Return a clean address for a socket of `family`: no flow label, no scope."""
+        if family == AF_INET:
+            return inet_ntop(AF_INET, self.host[12:]), self.port
+        return inet_ntop(AF_INET6, self.host), self.port
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Addresses with a common prefix, and a range of ports.
+
+    Args:
+        host: 16 bytes, IPv4 in its mapped form.
+        bits: length of the prefix, 0 to 128.
+        first: lowest port.
+        last: highest port.
+    """
+
+    host: bytes
+    bits: int
+    first: int
+    last: int
+
+    def covers(self, address: Address) -> bool:
+        """Tell whether `address` lies within."""
+        if not self.first <= address.port <= self.last:
+            return False
+        shift = 128 - self.bits
+        return int.from_bytes(self.host) >> shift == int.from_bytes(address.host) >> shift
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is allowed, and what is denied all the same."""
+
+    allow: tuple[Range, ...] = ()
+    deny: tuple[Range, ...] = ()
+
+    def permits(self, address: Address) -> bool:
+        """Tell whether a connection to `address` is allowed; port 0 and the unspecified addresses never are."""
+        if address.port == 0 or address.host in _NOWHERE:
+            return False
+        return any(row.covers(address) for row in self.allow) and not any(row.covers(address) for row in self.deny)
+
+
+def mapped(packed: bytes) -> bytes:
+    """Return the 16 bytes of an address of 4 or 16."""
+    return packed if len(packed) == 16 else _MAPPED + packed
+
+
+def parse(data: bytes) -> Address | None:
+    """Return the address in a ``struct sockaddr``, or None if it is not a TCP address."""
+    if len(data) < 8:
+        return None
+    family = struct.unpack_from("=H", data)[0]
+    if family == AF_INET and len(data) >= 16:
+        return Address(mapped(data[4:8]), struct.unpack_from("!H", data, 2)[0])
+    if family == AF_INET6 and len(data) >= 24:
+        return Address(data[8:24], struct.unpack_from("!H", data, 2)[0])
+    return None

@@ -1,0 +1,367 @@
+"""Answers what the filter hands over: makes sockets and connects them.
+
+The program never connects: the supervisor reads the address once, judges its own copy, and connects its own duplicate
+of the socket. So nothing that the program writes to memory meanwhile, in whichever thread, changes where a connection
+goes. No answer ever lets the kernel continue the program's own call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import select
+import socket
+import struct
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from x07py.sandbox.kernel import read_memory, syscall, syscall_numbers
+from x07py.sandbox.network import Rules, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_RECV, _SEND, _ID_VALID, _ADDFD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
+_SYNC_WAKE_UP = 1
+_ADDFD_FLAG_SEND = 2
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+_MAX_THREADS = 64
+_MAX_WAITING = 1024
+_MAX_SETTLED = 4096
+_MAX_SOCKADDR = 128
+
+
+@dataclass(slots=True)
+class Denial:
+    """A call that was refused, how often, and by whom: ``kind`` is connect, bind or listen."""
+
+    kind: str
+    target: str
+    pid: int
+    process: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One system call that waits for an answer."""
+
+    id: int
+    pid: int
+    number: int
+    args: tuple[int, ...]
+
+
+class Refused(Exception):  # noqa: N818 (an answer, not a failure)
+    """The answer to a call is an error number."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Supervisor:
+    """Serves one listener until no process is left under its filter.
+
+    Growth: one duplicate descriptor for each socket that is not connected yet, at most 1,024; the oldest are given up.
+
+    Args:
+        listener: the descriptor that the filter was installed with.
+        connect: where connections may go.
+        listen: what may be bound.
+        on_denied: called at the first denial of each target.
+    """
+
+    def __init__(
+        self,
+        listener: int,
+        *,
+        connect: Rules,
+        listen: Rules | None = None,
+        on_denied: Callable[[Denial], None] | None = None,
+    ) -> None:
+        self.listener = listener
+        self.connect_rules, self.listen_rules = connect, listen or Rules()
+        self.on_denied = on_denied
+        self.denials: dict[tuple[str, str, str], Denial] = {}
+        self.connects = 0
+        self._lock = threading.Lock()
+        self._receiving = threading.Lock()
+        self._idle = 0
+        self._threads = 0
+        self._waiting: OrderedDict[int, socket.socket] = OrderedDict()
+        self._settled: OrderedDict[int, None] = OrderedDict()
+        self._bound: set[int] = set()
+        self._epoll: select.epoll | None = None
+        self._names = {number: name for name, number in syscall_numbers().items()}
+        try:
+            fcntl.ioctl(listener, _SET_FLAGS, _SYNC_WAKE_UP)
+        except OSError:
+            self.synchronous = False
+        else:
+            self.synchronous = True
+        self._poll = select.poll()
+        self._poll.register(listener, select.POLLIN)
+        self._handlers: dict[str, Callable[[Call], int | None]] = {
+            "socket": self._socket,
+            "connect": self._connect,
+            "bind": self._bind,
+            "listen": self._listen,
+        }
+
+    def start(self) -> None:
+        """Serve in threads of this process."""
+        self._spawn()
+        self._spawn()
+
+    def _spawn(self) -> None:
+        with self._lock:
+            if self._threads >= _MAX_THREADS:
+                return
+            self._threads += 1
+            self._idle += 1
+        threading.Thread(target=self._serve, name="x07-supervisor", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            with self._receiving:
+                call = self._receive()
+            if call is None:
+                return
+            self._answer(call)
+
+    def _receive(self) -> Call | None:
+        """Return the next call, or None when no process is left."""
+        while True:
+            buffer = bytearray(_NOTIFICATION.size)
+            for _, event in self._poll.poll():
+                if not event & select.POLLIN:
+                    return None
+            try:
+                fcntl.ioctl(self.listener, _RECV, buffer)
+            except OSError as error:
+                if error.errno in {errno.EINTR, errno.ENOENT}:  # the caller died, or the last process did
+                    continue
+                return None
+            ident, pid, _, number, _, _, *args = _NOTIFICATION.unpack(buffer)
+            return Call(ident, pid, number, tuple(args))
+
+    def _answer(self, call: Call) -> None:
+        value, code = 0, 0
+        try:
+            answer = self._handlers[self._names[call.number]](call)
+            if answer is None:
+                return
+            value = answer
+        except Refused as refused:
+            code = refused.code
+        except OSError as error:
+            code = error.errno or errno.EACCES
+        except Exception:  # noqa: BLE001 (whatever goes wrong here, the program gets a refusal and the service goes on)
+            code = errno.EACCES
+        self._send(call, value, code)
+
+    def _send(self, call: Call, value: int, code: int) -> None:
+        try:
+            fcntl.ioctl(self.listener, _SEND, struct.pack("=QqiI", call.id, 0 if code else value, -code, 0))
+        except OSError:
+            return  # the caller is gone
+
+    def still_waits(self, call: Call) -> bool:
+        """Tell whether the caller is still the same process, waiting for this answer."""
+        try:
+            fcntl.ioctl(self.listener, _ID_VALID, struct.pack("=Q", call.id))
+        except OSError:
+            return False
+        return True
+
+    def _socket(self, call: Call) -> int | None:
+        """Make a TCP socket here and put it into the program; keep a duplicate until it is connected."""
+        family, kind, _ = (arg & 0xFFFFFFFF for arg in call.args[:3])
+        if kind & ~(socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC):
+            raise Refused(errno.EINVAL)
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        made.setblocking(not kind & socket.SOCK_NONBLOCK)
+        flags = os.O_CLOEXEC if kind & socket.SOCK_CLOEXEC else 0
+        inode = os.fstat(made.fileno()).st_ino
+        with self._lock:
+            self._settled.pop(inode, None)
+            self._bound.discard(inode)
+            self._waiting[inode] = made
+            evicted = self._waiting.popitem(last=False)[1] if len(self._waiting) > _MAX_WAITING else None
+        if evicted is not None:
+            evicted.close()
+        try:
+            fcntl.ioctl(
+                self.listener, _ADDFD, struct.pack("=QIIII", call.id, _ADDFD_FLAG_SEND, made.fileno(), 0, flags)
+            )
+        except OSError as error:
+            self._forget(inode)
+            raise Refused(error.errno or errno.EACCES) from None
+        return None
+
+    def _forget(self, inode: int) -> None:
+        with self._lock:
+            gone = self._waiting.pop(inode, None)
+        if gone is not None:
+            gone.close()
+
+    def _inode(self, call: Call) -> int:
+        """Return the inode of the socket that the call's descriptor is."""
+        number = struct.unpack("=i", struct.pack("=I", call.args[0] & 0xFFFFFFFF))[0]
+        try:
+            link = os.readlink(f"/proc/{call.pid}/fd/{number}")  # noqa: PTH115 (half the time of a pathlib object)
+        except FileNotFoundError:
+            raise Refused(errno.EBADF) from None
+        except OSError:
+            raise Refused(errno.EACCES) from None
+        if not link.startswith("socket:["):
+            raise Refused(errno.ENOTSOCK)
+        return int(link[8:-1])
+
+    def _sockaddr(self, call: Call) -> bytes:
+        length = struct.unpack("=i", struct.pack("=I", call.args[2] & 0xFFFFFFFF))[0]
+        if not 2 <= length <= _MAX_SOCKADDR:
+            raise Refused(errno.EINVAL)
+        try:
+            data = read_memory(call.pid, call.args[1], length)
+        except OSError as error:
+            raise Refused(errno.EFAULT if error.errno == errno.EFAULT else errno.EACCES) from None
+        if len(data) != length:
+            raise Refused(errno.EFAULT)
+        if not self.still_waits(call):
+            raise Refused(errno.EINTR)
+        return data
+
+    def _connect(self, call: Call) -> int:
+        data = self._sockaddr(call)
+        inode = self._inode(call)
+        address = parse(data)
+        if address is None:
+            raise Refused(self._deny("connect", f"address family {struct.unpack_from('=H', data)[0]}", call))
+        if not self.connect_rules.permits(address):
+            raise Refused(self._deny("connect", str(address), call))
+        with self._lock:
+            own, settled = self._waiting.get(inode), inode in self._settled
+        if own is None:
+            raise Refused(errno.EISCONN if settled else errno.EACCES)
+        if own.family == socket.AF_INET and not address.ipv4:
+            raise Refused(errno.EAFNOSUPPORT)
+        return self._connect_own(own, inode, address.sockaddr(own.family))
+
+    def _connect_own(self, own: socket.socket, inode: int, target: tuple[str, int]) -> int:
+        """Connect our duplicate; another thread receives meanwhile."""
+        with self._lock:
+            if self._idle <= 1 and self._threads >= _MAX_THREADS:
+                raise Refused(errno.EAGAIN)
+            self._idle -= 1
+            short = self._idle < 1
+        if short:
+            self._spawn()
+        try:
+            self.connects += 1
+            code = _raw_connect(own, target)
+        finally:
+            with self._lock:
+                self._idle += 1
+        if code == 0:
+            self._settle(inode)
+        elif code in {errno.EINPROGRESS, errno.EALREADY}:
+            self._watch(own)
+        if code:
+            raise Refused(code)
+        return 0
+
+    def _settle(self, inode: int) -> None:
+        with self._lock:
+            self._settled[inode] = None
+            if len(self._settled) > _MAX_SETTLED:
+                self._settled.popitem(last=False)
+        self._forget(inode)
+
+    def _watch(self, own: socket.socket) -> None:
+        """Drop our duplicate as soon as the connection stands or fails, so that a close reaches the peer at once."""
+        with self._lock:
+            if self._epoll is None:
+                self._epoll = select.epoll()
+                threading.Thread(target=self._settle_all, name="x07-settle", daemon=True).start()
+            epoll = self._epoll
+        try:
+            epoll.register(own.fileno(), select.EPOLLOUT | select.EPOLLONESHOT)
+        except FileExistsError:
+            return
+
+    def _settle_all(self) -> None:
+        assert self._epoll is not None  # noqa: S101 (made by the caller that started this thread)
+        while True:
+            for handle, _ in self._epoll.poll():
+                with self._lock:
+                    done = [inode for inode, own in self._waiting.items() if own.fileno() == handle]
+                for inode in done:
+                    self._settle(inode)
+
+    def _bind(self, call: Call) -> int:
+        data = self._sockaddr(call)
+        inode = self._inode(call)
+        address = parse(data)
+        if address is None or not self.listen_rules.permits(address):
+            raise Refused(self._deny("listen", str(address) if address else "another address family", call))
+        with self._lock:
+            own = self._waiting.get(inode)
+        if own is None:
+            raise Refused(errno.EACCES)
+        own.bind(address.sockaddr(own.family))
+        with self._lock:
+            self._bound.add(inode)
+        return 0
+
+    def _listen(self, call: Call) -> int:
+        inode = self._inode(call)
+        with self._lock:
+            own = self._waiting.get(inode) if inode in self._bound else None
+        if own is None:
+            raise Refused(self._deny("listen", "a socket that is not bound", call))
+        own.listen(min(call.args[1] & 0xFFFFFFFF, 4096))
+        self._settle(inode)
+        return 0
+
+    def _deny(self, kind: str, target: str, call: Call) -> int:
+        """Note a denial and return the error number that the program gets."""
+        try:
+            with open(f"/proc/{call.pid}/comm", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+                process = file.read().strip()
+        except OSError:
+            process = "?"
+        with self._lock:
+            known = self.denials.get((kind, target, process))
+            if known is not None:
+                known.count += 1
+                return errno.EACCES
+            if len(self.denials) >= _MAX_WAITING:
+                target, process = "more targets", "?"
+                known = self.denials.get((kind, target, process))
+                if known is not None:
+                    known.count += 1
+                    return errno.EACCES
+            denial = self.denials[kind, target, process] = Denial(kind, target, call.pid, process)
+        if self.on_denied is not None:
+            self.on_denied(denial)
+        return errno.EACCES
+
+
+def _raw_connect(own: socket.socket, target: tuple[str, int]) -> int:
+    """Return the error number of ``connect`` on a socket whose blocking flag belongs to the program."""
+    if own.family == socket.AF_INET:
+        raw = struct.pack("=H", own.family) + struct.pack("!H", target[1]) + socket.inet_aton(target[0]) + b"\0" * 8
+    else:
+        raw = struct.pack("=H", own.family) + struct.pack("!HI", target[1], 0)
+        raw += socket.inet_pton(socket.AF_INET6, target[0]) + b"\0" * 4
+    try:
+        syscall("connect", own.fileno(), ctypes.c_char_p(raw), len(raw))
+    except OSError as error:
+        return error.errno or errno.EACCES
+    return 0
