@@ -103,6 +103,8 @@ def run(
         started = time.monotonic()
         running.control.send(b"G")
         return _wait(running, supervisor, started, timeout)
+    except OSError as error:
+        raise _cannot(f"{error.strerror or error} (is this a sandbox already?)", "run x07 outside of it") from None
     finally:
         if running is not None:
             _end(running)

@@ -1,0 +1,168 @@
+"""Starting, ending, limits and refusals: nothing survives, and what cannot be confined is not run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.conftest import USERS, Listeners, drive
+
+PYTHON = "/usr/bin/python3"
+SPACES = pytest.mark.parametrize("namespaces", [True, False], ids=["namespaces", "plain"])
+ANYBODY = pytest.mark.parametrize("uid", USERS, ids=lambda uid: "unprivileged" if uid else "self")
+DAEMON = """
+import os, sys, time
+for _ in range(2):
+    if os.fork():
+        if _ == 0: time.sleep(0.3)
+        os._exit(0)
+    os.setsid()
+os.write(int(sys.argv[1]), b"x")
+while True: time.sleep(0.01)
+"""
+
+
+def running(mark: str) -> list[str]:
+    """Return the command lines of processes that name `mark`."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode() if folder.name.isdigit() else ""
+        except OSError:
+            continue
+        if mark in line and "drive" not in line:
+            found.append(line)
+    return found
+
+
+@SPACES
+@ANYBODY
+def test_no_daemon_survives(uid: int | None, namespaces: bool) -> None:
+    mark = f"mark{os.getpid()}"
+    outcome, _ = drive(argv=[PYTHON, "-c", DAEMON, "1", mark], uid=uid, namespaces=namespaces)
+    assert outcome["status"] == 0
+    assert running(mark) == []
+
+
+@SPACES
+def test_nothing_survives_the_launcher(namespaces: bool) -> None:
+    mark = f"killed{os.getpid()}"
+    order = {"argv": [PYTHON, "-c", DAEMON + "#", "1", mark], "namespaces": namespaces}
+    order["argv"][2] = DAEMON.replace("os._exit(0)", "time.sleep(60)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.sandbox.drive", json.dumps(order)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.read(1)
+    assert running(mark)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    while running(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert running(mark) == []
+
+
+@SPACES
+def test_time_limit_ends_even_a_program_that_ignores_it(namespaces: bool) -> None:
+    program = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)"
+    outcome, _ = drive(argv=[PYTHON, "-c", program], namespaces=namespaces, timeout=0.5)
+    assert outcome["timed_out"]
+    assert outcome["status"] == -signal.SIGKILL
+
+
+def test_exit_code_and_signal_are_the_programs_own() -> None:
+    assert drive(argv=[PYTHON, "-c", "raise SystemExit(7)"], namespaces=True)[0]["status"] == 7
+    crash = "import os,signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    assert drive(argv=[PYTHON, "-c", crash], namespaces=True)[0]["status"] == -signal.SIGSEGV
+
+
+@SPACES
+def test_memory_and_processor_limits_hold(namespaces: bool) -> None:
+    hungry, _ = drive(argv=[PYTHON, "-c", "bytearray(1 << 30)"], namespaces=namespaces, limits={"memory": 1 << 28})
+    assert hungry["status"] == 1
+    busy, _ = drive(argv=[PYTHON, "-c", "while True: pass"], namespaces=namespaces, limits={"cpu_seconds": 1})
+    assert busy["status"] in {-signal.SIGXCPU, -signal.SIGKILL}
+
+
+def test_a_sandbox_in_a_sandbox_is_refused() -> None:
+    inner = json.dumps({"argv": ["/bin/true"], "namespaces": False})
+    repository = str(Path(__file__).parents[2])
+    outcome, text = drive(
+        argv=[
+            sys.executable,
+            "-c",
+            "import os,sys; os.chdir(sys.argv[1]); os.execv(sys.executable, [sys.executable, '-m', 'tests.sandbox.drive', sys.argv[2]])",
+            repository,
+            inner,
+        ],
+        namespaces=False,
+        read=[repository],
+        env={"PYTHONPATH": repository},
+    )
+    assert outcome["status"] == 0
+    assert "X07RUN_CANNOT_CONFINE" in text
+
+
+def test_a_program_that_does_not_exist_is_an_error() -> None:
+    outcome, _ = drive(argv=["/usr/bin/no-such-program"], namespaces=True)
+    assert outcome["code"] == "X07RUN_NOT_EXECUTABLE"
+
+
+def test_a_network_socket_as_standard_input_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.sandbox.drive", '{"argv": ["/bin/true"], "namespaces": true}'],
+            cwd=Path(__file__).parents[2],
+            stdin=stream.fileno(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert "X07RUN_STDIO_SOCKET" in done.stdout
+
+
+CLIENT = """
+import asyncio, errno, os, socket, sys
+allowed, denied = int(sys.argv[1]), int(sys.argv[2])
+async def main():
+    reader, writer = await asyncio.open_connection("127.0.0.1", allowed)
+    assert await reader.read() == b""
+    try:
+        await asyncio.open_connection("127.0.0.1", denied)
+    except PermissionError:
+        print("refused")
+asyncio.run(main())
+for _ in range(3000):  # sockets that are never connected
+    socket.socket().close()
+with socket.create_connection(("localhost", allowed), timeout=5) as one:
+    assert one.recv(1) == b""
+slow = socket.socket()
+assert slow.connect_ex(("127.0.0.1", denied)) == errno.EACCES
+print("done")
+"""
+
+
+@SPACES
+@ANYBODY
+def test_clients_work_and_denials_name_the_target(listeners: Listeners, uid: int | None, namespaces: bool) -> None:
+    ports = [str(listeners.allowed), str(listeners.denied)]
+    outcome, text = drive(
+        argv=[PYTHON, "-c", CLIENT, *ports], uid=uid, port=listeners.allowed, namespaces=namespaces, read=["/etc/hosts"]
+    )
+    assert text.split() == ["refused", "done"], outcome
+    (denial,) = outcome["denials"]
+    assert denial["target"] == f"127.0.0.1:{listeners.denied}"
+    assert (denial["process"], denial["count"]) == ("python3", 2)
+    assert listeners.unexpected() == set()
