@@ -88,6 +88,13 @@ def test_exit_code_and_signal_are_the_programs_own() -> None:
     assert drive(argv=[PYTHON, "-c", crash], namespaces=True)[0]["status"] == -signal.SIGSEGV
 
 
+NESTED = """
+import os, sys
+os.chdir(sys.argv[1])
+os.execv(sys.executable, [sys.executable, "-m", "tests.sandbox.drive", sys.argv[2]])
+"""
+
+
 @SPACES
 def test_memory_and_processor_limits_hold(namespaces: bool) -> None:
     hungry, _ = drive(argv=[PYTHON, "-c", "bytearray(1 << 30)"], namespaces=namespaces, limits={"memory": 1 << 28})
@@ -103,7 +110,7 @@ def test_a_sandbox_in_a_sandbox_is_refused() -> None:
         argv=[
             sys.executable,
             "-c",
-            "import os,sys; os.chdir(sys.argv[1]); os.execv(sys.executable, [sys.executable, '-m', 'tests.sandbox.drive', sys.argv[2]])",
+            NESTED,
             repository,
             inner,
         ],
