@@ -26,6 +26,7 @@ from x07py.cli.pkg_common import (
 )
 from x07py.contracts.journal import project_lock
 from x07py.contracts.lockfile import LOCK_NAME, Lock, read_lock
+from x07py.contracts.project import read_project
 from x07py.errors import PackageError, UsageError
 from x07py.pkg.change import Change, Plan, carry_out, plan
 from x07py.pkg.current import is_satisfied
@@ -33,6 +34,7 @@ from x07py.pkg.install import install, missing, prune
 from x07py.pkg.intent import parse_spec, plan_add, plan_remove, plan_update
 from x07py.pkg.lockfile import differences
 from x07py.pkg.query import require_lock
+from x07py.pkg.stamp import remember_that_it_fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,6 +222,9 @@ def _run(
         with open_index(found, offline=offline) as source:
             done = make(found, source)
             installed, removed = ([], []) if dry_run else carry_out(done, source, sync=sync)
+        now = read_project(found.file)
+        if not dry_run and now.index_url == found.index_url:
+            remember_that_it_fits(now)
     return done, _result(done, installed, removed)
 
 

@@ -19,6 +19,9 @@ LOCK_SCHEMA = "x07.lock@1.0.0"
 DEPS_FOLDER = ".x07/deps"
 MANIFEST_NAME = "x07-package.json"
 VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
+_PLAIN = r'"([^"\\\x00-\x1f\x7f]*)"'
+_FACT = re.compile(rf"(?:([A-Za-z0-9_-]+)|{_PLAIN}) = (?:{_PLAIN}|(true)|(\[))")
+_ITEM = re.compile(rf"  {_PLAIN},")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -100,7 +103,8 @@ def parse_lock(data: bytes, *, where: str) -> Lock:
         PackageError: ``X07PKG_LOCK_PARSE``.
     """
     try:
-        document = tomllib.loads(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        document = _as_written(text) or tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         _refuse(where, f"not valid TOML: {error}")
     if document.get("schema_version") != LOCK_SCHEMA:
@@ -112,6 +116,38 @@ def parse_lock(data: bytes, *, where: str) -> Lock:
     if len(packages) != len(rows):
         _refuse(where, "a package is listed twice")
     return Lock(document["toolchain"], packages)
+
+
+def _as_written(text: str) -> dict[str, Any] | None:
+    """Return what tomllib would of a lock in the very form in which x07 writes it, else None; several times as fast."""
+    document: dict[str, Any] = {}
+    table: dict[str, Any] = document
+    rows: list[str] | None = None
+    for line in text.split("\n"):
+        if rows is not None:
+            item = _ITEM.fullmatch(line)
+            if item is not None:
+                rows.append(item[1])
+            elif line == "]":
+                rows = None
+            else:
+                return None
+        elif line == "[[package]]":
+            table = {}
+            document.setdefault("package", []).append(table)
+        elif line == "[package.files]" and "package" in document and "files" not in document["package"][-1]:
+            table = document["package"][-1]["files"] = {}
+        elif (fact := _FACT.fullmatch(line)) is not None:
+            plain, quoted, value, true, _ = fact.groups()
+            key = quoted if plain is None else plain
+            if key in table:
+                return None
+            if value is None and true is None:
+                rows = []
+            table[key] = value if value is not None else True if true else rows
+        elif line and not (line[0] == "#" and line.isprintable()):
+            return None
+    return None if rows is not None else document
 
 
 def _refuse(where: str, what: str) -> NoReturn:
