@@ -1,0 +1,54 @@
+"""The table of what reaches the operating system: whole, and read as the worlds say."""
+
+from __future__ import annotations
+
+import pytest
+
+from x07py.osbound import os_bound_table
+from x07py.worlds import WORLDS
+
+TABLE = os_bound_table()
+
+
+@pytest.mark.parametrize(
+    ("module", "world", "refused"),
+    [
+        ("socket", "solve-pure", True),
+        ("socket", "run-os", False),
+        ("socketx", "solve-pure", False),
+        ("http.client", "solve-rr", True),
+        ("urllib.parse", "solve-pure", False),
+        ("urllib.request", "solve-pure", True),
+        ("asyncio", "solve-pure", True),
+        ("asyncio.subprocess", "solve-rr", False),
+        ("glob", "solve-rr", True),
+        ("glob", "solve-fs", False),
+        ("confluent_kafka.admin", "solve-full", True),
+        ("json", "solve-pure", False),
+    ],
+)
+def test_modules(module: str, world: str, refused: bool) -> None:
+    assert (TABLE.refused_module(module, world) is not None) is refused
+
+
+@pytest.mark.parametrize(
+    ("call", "world", "refused"),
+    [
+        ("time.time", "solve-rr", True),
+        ("time.time", "run-os-sandboxed", False),
+        ("builtins.open", "solve-fs", False),
+        ("builtins.open", "solve-pure", True),
+        ("os.path.join", "solve-pure", False),
+    ],
+)
+def test_calls(call: str, world: str, refused: bool) -> None:
+    assert (TABLE.refused_call(call, world) is not None) is refused
+
+
+def test_every_solve_world_has_a_row_and_every_row_a_reason() -> None:
+    assert set(TABLE.admits) == {world.name for world in WORLDS.values() if world.solve}
+    rows = [*TABLE.modules.values(), *TABLE.calls.values()]
+    assert len(rows) > 300
+    assert [row.name for row in rows if not row.reason or row.reason.endswith(".")] == []
+    capabilities = {row.capability for row in rows}
+    assert {admitted for world in TABLE.admits.values() for admitted in world} <= capabilities

@@ -1,0 +1,91 @@
+"""Which modules and calls reach the operating system, and why: a typed reader of ``osbound.toml``.
+
+The static check (`x07 arch check`) and the import guard (`x07 run`) read the same table, so that both refuse alike.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TABLE = Path(__file__).with_name("osbound.toml")
+
+Origin = Literal["standard library", "distribution", "call"]
+
+
+@dataclass(frozen=True, slots=True)
+class OsBound:
+    """One row: a module or a call that reaches the operating system.
+
+    Args:
+        name: full dotted name; a builtin function is ``builtins.NAME``.
+        capability: what it reaches (``network``, ``clock``, ...); the worlds admit or refuse capabilities.
+        reason: why, as a predicate without a full stop (``opens connections``).
+        origin: where the name comes from.
+    """
+
+    name: str
+    capability: str
+    reason: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class OsBoundTable:
+    """The whole table: modules and calls by name, and the capabilities that each solve world admits."""
+
+    modules: Mapping[str, OsBound]
+    calls: Mapping[str, OsBound]
+    admits: Mapping[str, frozenset[str]]
+
+    def refused_module(self, module: str, world: str) -> OsBound | None:
+        """Return the row that forbids a module in a world, or None.
+
+        Args:
+            module: full dotted name; the row of the longest listed parent counts.
+            world: name of one of the seven worlds; OS worlds refuse nothing.
+        """
+        admitted = self.admits.get(world)
+        if admitted is None:
+            return None
+        name = module
+        while name:
+            row = self.modules.get(name)
+            if row is not None:
+                return None if row.capability in admitted else row
+            name = name.rpartition(".")[0]
+        return None
+
+    def refused_call(self, name: str, world: str) -> OsBound | None:
+        """Return the row that forbids a call (full dotted name) in a world, or None."""
+        row = self.calls.get(name)
+        admitted = self.admits.get(world)
+        if row is None or admitted is None or row.capability in admitted:
+            return None
+        return row
+
+
+@cache
+def os_bound_table() -> OsBoundTable:
+    """Return the table that x07py ships, read once a process."""
+    with TABLE.open("rb") as file:
+        document = tomllib.load(file)
+    modules = {row.name: row for row in _rows(document["modules"], "standard library")}
+    modules.update((row.name, row) for row in _rows(document["distributions"], "distribution"))
+    calls = {row.name: row for row in _rows(document["calls"], "call")}
+    admits = {world: frozenset(capabilities) for world, capabilities in document["admits"].items()}
+    return OsBoundTable(modules, calls, admits)
+
+
+def _rows(groups: dict[str, dict[str, Any]], origin: Origin) -> list[OsBound]:
+    return [
+        OsBound(name, capability, reason, origin)
+        for capability, names in groups.items()
+        for name, reason in names.items()
+    ]
