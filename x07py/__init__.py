@@ -22,6 +22,7 @@ _LATER = {
     "Envelope": "x07py.msg",
     "X07Error": "x07py.errors",
     "open_driver": "x07py.drivers",
+    "use_cassette": "x07py.testing",
 }
 
 

@@ -107,12 +107,17 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         self.rules = Rules(parts, (*first, *before_record), real_time, patience_s)
         mode_of(mode, exists=False)
 
+    @property
+    def path(self) -> Path:
+        """The cassette's file."""
+        return (self.root or find_root()) / FOLDER / self.name
+
     def __enter__(self) -> Self:
         from x07py.testing.libraries import installed_libraries
 
         root = self.root or find_root()
         config = Config(
-            mode=mode_of(self.mode, exists=(root / FOLDER / self.name).exists()),
+            mode=mode_of(self.mode, exists=self.path.exists()),
             match=Match.LOOKUP,
             cassette=self.name,
             max_cassette_bytes=_MAX_CASSETTE,

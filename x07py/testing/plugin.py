@@ -1,0 +1,188 @@
+"""The pytest plugin: cassettes by marker, a development broker, no network while replaying.
+
+It is loaded by its entry point. Nothing here imports a client library before a test asks for a cassette.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from x07py.contracts.loader import find_root
+from x07py.testing.assertions import explain_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from x07py.testing.cassette import use_cassette
+
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
+_used = pytest.StashKey[set[str]]()
+_network = pytest.StashKey[str]()
+_broker = pytest.StashKey["EmbeddedKafka"]()
+_NOWHERE = "127.0.0.1:1"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("x07", "cassettes of Kafka and RabbitMQ")
+    group.addoption(
+        "--x07-record",
+        choices=RECORD_MODES,
+        help="mode of all cassettes of this run: none replays, once records what has no cassette, new_episodes records "
+        "what is missing, all (or rewrite) records everything anew; default: the marker's mode, else once",
+    )
+    group.addoption(
+        "--x07-no-network",
+        action="store_true",
+        help="let the kernel take the network from the whole run; fails if it refuses",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and give the network up if that was asked for."""
+    config.addinivalue_line(
+        "markers",
+        "x07(cassette=None, world=None, **options): run the test on a cassette; options are those of use_cassette",
+    )
+    config.stash[_used] = set()
+    config.stash[_network] = "replaying tests: refused by hooks in Python's sockets"
+    if config.getoption("--x07-no-network"):
+        from x07py.testing.network import leave_network
+
+        refusal = leave_network()
+        if refusal:
+            raise pytest.UsageError(f"--x07-no-network: the kernel refuses a network namespace: {refusal}")
+        config.stash[_network] = "none in this run (kernel namespace)"
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say what holds for this run."""
+    mode = config.getoption("--x07-record") or "as marked"
+    return f"x07: record {mode}; network: {config.stash[_network]}"
+
+
+@pytest.fixture(autouse=True)
+def _x07_marked(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("x07"):
+        request.getfixturevalue("x07_cassette")
+
+
+@pytest.fixture
+def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
+    """The test's cassette, in use for as long as the test runs."""
+    from x07py.testing.cassette import use_cassette
+
+    marker = request.node.get_closest_marker("x07")
+    options: dict[str, Any] = dict(marker.kwargs) if marker else {}
+    name = options.pop("cassette", None) or (marker.args[0] if marker and marker.args else _name_of(request.node))
+    world = options.pop("world", None)
+    chosen = request.config.getoption("--x07-record") or options.pop("mode", "once")
+    options.pop("mode", None)
+    options.setdefault("root", find_root(request.config.rootpath))
+    request.config.stash[_used].add(name)
+    cassette = use_cassette(name, mode="all" if chosen == "rewrite" else chosen, **options)
+    with ExitStack() as stack:
+        if _replays(cassette):
+            stack.enter_context(_closed_world(name, world))
+        failed = request.session.testsfailed
+        with cassette:
+            yield cassette
+            if request.session.testsfailed > failed:
+                cassette.allow_unused = True
+
+
+def _replays(cassette: use_cassette) -> bool:
+    return cassette.mode == "none" or (cassette.mode == "once" and cassette.path.exists())
+
+
+def _closed_world(name: str, world: str | None) -> ExitStack:
+    from x07py.testing.network import refuse_connections
+    from x07py.worlds import ENV_WORLD, current_world
+
+    stack = ExitStack()
+    stack.enter_context(refuse_connections(f"{name} is replayed"))
+    if world:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv(ENV_WORLD, world)
+        try:
+            current_world()
+        except Exception:
+            stack.close()
+            raise
+    return stack
+
+
+def _name_of(item: pytest.Item) -> str:
+    """Return the cassette of a test without a name of its own: folder and module, class, function and parameters."""
+    path, _, rest = item.nodeid.partition("::")
+    parts = [*path.removesuffix(".py").split("/"), *rest.split("::")]
+    return "/".join(_UNSAFE.sub("-", part).strip(".") or "test" for part in parts) + ".x07rr.bin"
+
+
+@pytest.fixture
+def x07_broker(request: pytest.FixtureRequest) -> str:
+    """Address of an embedded Kafka, started once a run; in a replay an address where nothing is, and nothing is started."""
+    marker = request.node.get_closest_marker("x07")
+    if marker or "x07_cassette" in request.fixturenames:
+        if _replays(request.getfixturevalue("x07_cassette")):
+            return _NOWHERE
+    from x07py.brokers.embedded import EmbeddedKafka
+
+    stash = request.config.stash
+    if _broker not in stash:
+        stash[_broker] = EmbeddedKafka()
+        stash[_broker].__enter__()
+    return stash[_broker].bootstrap
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the broker."""
+    broker = config.stash.get(_broker, None)
+    if broker is not None:
+        broker.__exit__(None, None, None)
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain why two messages are not equal, field by field."""
+    return explain_difference(left, right) if op == "==" else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the names of the used cassettes to the process that reports."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["x07_used"] = sorted(session.config.stash[_used])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the names from a worker of pytest-xdist."""
+    node.config.stash[_used].update(getattr(node, "workeroutput", {}).get("x07_used", ()))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List the cassettes that no test of a whole run used."""
+    used = config.stash[_used]
+    if not used or not _is_whole_run(config):
+        return
+    folder = find_root(config.rootpath) / ".x07_rr"
+    stale = sorted(_names_in(folder) - used)
+    if stale:
+        terminalreporter.section("x07: cassettes that no test used")
+        for name in stale:
+            terminalreporter.write_line(f"{folder.name}/{name}")
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.x07rr.bin")}
+
+
+def _is_whole_run(config: pytest.Config) -> bool:
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+    return not (chosen or config.option.keyword or config.option.markexpr or config.getoption("lf", default=False))
