@@ -1,7 +1,7 @@
 """Keeping tests off the network: by the kernel for a whole run, by a hook for one test.
 
 The kernel's way is a network namespace without interfaces: nothing in the process, C code included, reaches any
-address. It cannot be left again, so it holds for the run. The hook sees Python's own sockets only, and is no protection;
+address. It cannot be left again, so it holds for the run. The hook sees Python's own sockets only and is no protection;
 the drop-ins make no connection in a replay anyway, so it catches other clients that a test forgot.
 """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 _used = pytest.StashKey[set[str]]()
 _network = pytest.StashKey[str]()
-_broker = pytest.StashKey["EmbeddedKafka"]()
+_broker = pytest.StashKey[Any]()
 _NOWHERE = "127.0.0.1:1"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
@@ -127,18 +127,18 @@ def _name_of(item: pytest.Item) -> str:
 
 @pytest.fixture
 def x07_broker(request: pytest.FixtureRequest) -> str:
-    """Address of an embedded Kafka, started once a run; in a replay an address where nothing is, and nothing is started."""
-    marker = request.node.get_closest_marker("x07")
-    if marker or "x07_cassette" in request.fixturenames:
-        if _replays(request.getfixturevalue("x07_cassette")):
-            return _NOWHERE
+    """Address of an embedded Kafka, started once a run; in a replay nothing is started or listens there."""
+    taped = request.node.get_closest_marker("x07") or "x07_cassette" in request.fixturenames
+    if taped and _replays(request.getfixturevalue("x07_cassette")):
+        return _NOWHERE
     from x07py.brokers.embedded import EmbeddedKafka
 
     stash = request.config.stash
     if _broker not in stash:
         stash[_broker] = EmbeddedKafka()
         stash[_broker].__enter__()
-    return stash[_broker].bootstrap
+    address: str = stash[_broker].bootstrap
+    return address
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -157,13 +157,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand the names of the used cassettes to the process that reports."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["x07_used"] = sorted(session.config.stash[_used])
+        names: set[str] = session.config.stash[_used]
+        output["x07_used"] = sorted(names)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take the names from a worker of pytest-xdist."""
-    node.config.stash[_used].update(getattr(node, "workeroutput", {}).get("x07_used", ()))
+    used: set[str] = node.config.stash[_used]
+    used.update(getattr(node, "workeroutput", {}).get("x07_used", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
