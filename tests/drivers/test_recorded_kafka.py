@@ -133,7 +133,7 @@ async def test_an_error_is_recorded_and_comes_back(project: Path, monkeypatch: p
 async def _failing_publish() -> KafkaError:
     with pytest.raises(KafkaError) as caught:
         async with open_driver("kafka", profile="local_dev_v1") as driver:
-            await driver.publish(Envelope("t", b"k", b"v"))
+            await driver.publish_many([Envelope("t", b"k", b"%d" % n) for n in range(3)])
     return caught.value
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Never
 
 from x07py.drivers.base import Ack, Delivery, Json, canonical_json
@@ -46,12 +48,19 @@ class ReplayBackend:
             RecordError: 9603 or 9604 if a recording is malformed.
         """
         await asyncio.sleep(0)
-        return [self.publish_one(envelope) for envelope in envelopes]
+        acks: list[Ack] = []
+        for topic, run in groupby(envelopes, key=attrgetter("topic")):
+            requests = [self._session.sanitize(envelope).encode() for envelope in run]
+            answers = self._session.next_each("rr", self.dialect.publish_op, self.profile, requests, scope=topic)
+            acks += [self._ack(answer) for answer in answers]
+        return acks
 
     def publish_one(self, envelope: Envelope) -> Ack:
         """Replay one publish; raises as `publish_many`."""
         req = self._session.sanitize(envelope).encode()
-        answer = self._session.next("rr", self.dialect.publish_op, self.profile, scope=envelope.topic, req=req)
+        return self._ack(self._session.next("rr", self.dialect.publish_op, self.profile, scope=envelope.topic, req=req))
+
+    def _ack(self, answer: Answer) -> Ack:
         _, ack = self._read_publish(answer.resp) or self._misfit(answer)
         return Ack(ack, answer.meta)
 

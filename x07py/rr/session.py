@@ -20,7 +20,7 @@ from x07py.rr.index import Bucket, Index
 from x07py.rr.sanitize import refuse_secrets, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -175,16 +175,30 @@ class Session:
             ReplayMismatchError: 2009 nothing is left, 2010 another kind, 2011 another operation, 2057 another key or
                 scope is next (transcript), 2050 the request differs. Nothing is consumed.
         """
+        return self.next_each(kind, op, key, [req], scope=scope)[0]
+
+    def next_each(
+        self, kind: str, op: str, key: str, requests: Sequence[bytes | None], *, scope: str = ""
+    ) -> list[Answer]:
+        """Return the next recorded answer for each request in turn, up to the first that is a recorded error.
+
+        A failed batch was recorded as one entry, its error. Args and raises as `next`; what was used before stays used.
+        """
         if not self.mode.replays:
             raise CassetteError(2012, f"mode {self.mode.contract_name} does not replay", where=self.config.cassette)
         raw_key = key.encode("utf-8", "surrogateescape")
         if len(raw_key) > self._limits.key:
             raise CassetteError(2007, f"the key has {len(raw_key)} bytes, the policy allows {self._limits.key}")
         bucket = Bucket(kind.encode(), op.encode(), raw_key, scope.encode("utf-8", "surrogateescape"))
-        number = self._find(bucket)
-        if req is not None and self.match_requests and not self._index.has_req(number, req):
-            raise self._differs(number, bucket, req)
-        return self._use(number)
+        answers: list[Answer] = []
+        for req in requests:
+            number = self._find(bucket)
+            if req is not None and self.match_requests and not self._index.has_req(number, req):
+                raise self._differs(number, bucket, req)
+            answers.append(self._use(number))
+            if answers[-1].err:
+                break
+        return answers
 
     def _find(self, bucket: Bucket) -> int:
         if self.config.match is Match.TRANSCRIPT:
