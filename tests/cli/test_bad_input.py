@@ -201,6 +201,43 @@ def test_a_typo_is_answered_with_the_command_that_was_meant(tmp_path: Path) -> N
     assert "did you mean `x07 doctor`?" in x07("docter", cwd=tmp_path).stderr
 
 
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["doctor", "--format", "json"], ["explain", "--all"]])
+@pytest.mark.parametrize("target", ["/dev/full", "closed pipe"])
+def test_an_output_that_cannot_be_written(tmp_path: Path, args: list[str], target: str) -> None:
+    command = f"{Path(sys.executable).parent}/x07 {' '.join(args)} " + (
+        f"> {target}" if target == "/dev/full" else "| true; exit ${PIPESTATUS[0]}"
+    )
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    if target == "/dev/full":
+        assert done.returncode == 2
+        assert "error[X07IO_WRITE]" in done.stderr
+
+
+def test_usage_errors_are_json_when_asked_for(tmp_path: Path) -> None:
+    done = x07("rr", "stats", "--format", "json", "--nope", cwd=tmp_path)
+    assert done.returncode == 2
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, load_schema("x07.error.report"))
+    assert document["error"]["code"] == "X07_USAGE"
+    assert "--nope" in document["error"]["message"]
+
+
+def test_what_the_system_refuses(tmp_path: Path) -> None:
+    (tmp_path / ".x07").write_text("a file, not a folder")
+    refused("broker", "up", "kafka", "--embedded", cwd=tmp_path, code="X07IO_SYSTEM")
+
+
+def test_a_cassette_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    odd = entry(0, op="op\x1b[31m", scope="s\x07", meta='{"a":"\\u001b[0m\\ud800"}', key="\x9b")
+    (tmp_path / "c.x07rr.bin").write_bytes(framed(odd))
+    for args in (["show"], ["show", "-n", "0"], ["stats"]):
+        done = x07("rr", *args, "c.x07rr.bin", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert not set(done.stdout) & {"\x1b", "\x07", "\x9b"}
+        assert x07("rr", *args, "c.x07rr.bin", "--format", "json", cwd=tmp_path).returncode == 0
+
+
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     file = tmp_path / "many.x07rr.bin"
     file.write_bytes(framed(*(entry(n) for n in range(5000))))

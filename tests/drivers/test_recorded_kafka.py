@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from x07py import Delivery, Envelope, open_driver
+from tests.rr.builders import config
+from x07py import Delivery, Envelope, X07Error, open_driver
+from x07py.drivers.base import KAFKA, Subscription
+from x07py.drivers.replay import ReplayBackend
 from x07py.errors import DriverError, KafkaError, ReplayMismatchError
-from x07py.rr import Cassette, session
+from x07py.msg import MessageRecord
+from x07py.rr import Cassette, EntryTemplate, Mode, Row, Session, session
 from x07py.rr.report import describe_entry
 
 COUNT = 50
@@ -232,3 +236,62 @@ async def test_null_keys_tombstones_and_odd_headers_survive(kafka: Path) -> None
         async for batch in driver.consume([topic], group=topic):
             assert batch[0].envelope == sent
             break
+
+
+async def test_what_cannot_be_sent_is_refused_before_anything_is(kafka: Path) -> None:
+    topic = f"orders-{uuid.uuid4().hex[:8]}"
+    good = Envelope(topic, b"k", b"v")
+    bad = {
+        9592: Envelope(topic, b"k", b"v", {"x07-null-key": "1"}),
+        9632: Envelope("a\udcff", b"k", b"v"),
+    }
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        for code, envelope in bad.items():
+            with pytest.raises(X07Error) as caught:
+                await driver.publish_many([good, envelope])
+            assert caught.value.code == code
+        with pytest.raises(DriverError) as refused:
+            driver.consume([topic], group="g", max_items=-1)
+        assert refused.value.code == 9633
+        await driver.publish(good)
+        assert set((await driver.lag([topic], group="g")).values()) == {0, 1}
+
+
+async def test_the_cassette_of_the_environment_serves_one_session(kafka: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X07_RR_CASSETTE", CASSETTE)
+    monkeypatch.setenv("X07_RR_MODE", "rewrite")
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish(Envelope("orders", b"k", b"one"))
+    with pytest.raises(DriverError) as caught:
+        async with open_driver("kafka", profile="local_dev_v1"):
+            pass
+    assert caught.value.code == 9634
+    assert len(Cassette.load(kafka / ".x07_rr" / CASSETTE)) == 1
+
+
+async def test_deliveries_behind_a_recorded_error_are_not_lost(tmp_path: Path) -> None:
+    deliver = MessageRecord.writer(2, KAFKA.number, "p", 1)
+    subscription = Subscription(("orders",), "g", 10)
+    req = subscription.request()
+    rows = [Row(req, deliver(Envelope("orders", value=b"%d" % n).encode(), b"ACK"), b"{}") for n in range(3)]
+    rows.insert(1, Row(req, b"refused", b"", 9755))
+    with Session(config(Mode.RECORD), tmp_path) as recording:
+        recording.record(EntryTemplate("rr", KAFKA.poll_op, "p", subscription.scope()), rows)
+    with Session(config(Mode.REPLAY), tmp_path) as replay:
+        backend = ReplayBackend(KAFKA, "p", replay)
+        assert [one.envelope.value for one in backend.next_batch(subscription)] == [b"0"]
+        with pytest.raises(KafkaError) as caught:
+            backend.next_batch(subscription)
+        assert caught.value.code == 9755
+        assert [one.envelope.value for one in backend.next_batch(subscription)] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("meta", [b"{", b"[]", b'{"batch":"x"}', b'{"batch":1'])
+async def test_metadata_of_another_tool(tmp_path: Path, meta: bytes) -> None:
+    delivery = Delivery.from_recording(Envelope("t").encode(), meta)
+    if meta == b'{"batch":"x"}':
+        assert delivery.meta == {"batch": "x"}
+        return
+    with pytest.raises(DriverError) as caught:
+        _ = delivery.meta
+    assert caught.value.code == 9612

@@ -70,6 +70,12 @@ def test_what_is_no_cloudevent(event: CloudEvent) -> None:
     assert caught.value.code == 9593
 
 
+def test_headers_that_only_look_like_attributes_are_ignored() -> None:
+    headers = {"ce_id": "1", "ce_source": "/s", "ce_type": "t", "ce_specversion": "1.0"}
+    odd = {"ce_Foo-x": "1", "ce_datacontenttype": "text/plain", "ce_": "1"}
+    assert CloudEvent.from_headers({**headers, **odd}).to_headers() == headers
+
+
 def test_missing_headers() -> None:
     with pytest.raises(EnvelopeError) as caught:
         CloudEvent.from_headers({"ce_id": "1", "ce_source": "s"})

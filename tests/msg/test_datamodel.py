@@ -69,6 +69,19 @@ def test_malformed(data: bytes) -> None:
     assert caught.value.code == 9590
 
 
+def test_an_error_has_a_code_or_a_message() -> None:
+    for document in (b"\0" + bytes(8), b"\0\x05\0\0\0\x01\0\0\0x"):
+        with pytest.raises(DataModelError) as caught:
+            decode(document)
+        assert caught.value.code == 9590
+
+
+def test_a_map_has_bytes_as_keys() -> None:
+    with pytest.raises(DataModelError) as caught:
+        encode({"a": b""})  # type: ignore[dict-item]
+    assert caught.value.code == 9591
+
+
 def test_what_has_no_encoding() -> None:
     deep: datamodel.Value = None
     for _ in range(66):

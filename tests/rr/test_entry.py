@@ -148,6 +148,15 @@ def test_an_err_that_is_no_number() -> None:
         assert caught.value.code == 2008
 
 
+def test_an_entry_that_ends_early_inside_its_frame() -> None:
+    whole = framed(entry(0, scope="s", meta="{}", req_sha256="0" * 64))
+    payload = entry(1, scope="s", meta="{}", req_sha256="0" * 64).encode()
+    for size in range(len(payload)):
+        with pytest.raises(CassetteError) as caught:
+            Cassette.load(whole + struct.pack("<I", size) + payload[:size])
+        assert caught.value.code == 2008
+
+
 @settings(max_examples=12)
 @given(st.lists(ENTRIES, min_size=1, max_size=2))
 def test_damage_of_a_cassette(entries: list[Entry]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -48,13 +49,17 @@ def test_a_killed_recording(tmp_path: Path, number: int) -> None:
     with pytest.raises(CassetteError) as caught:
         opened(tmp_path, Mode.RECORD).__enter__()
     assert caught.value.code == 2053
-    done = x07("rr", "recover", "c.x07rr.bin", cwd=tmp_path)
+    target = tmp_path / "new.x07rr.bin" if mode == "rewrite" else path
+    options = ["-o", str(target)] if mode == "rewrite" else []
+    done = x07("rr", "recover", "c.x07rr.bin", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    recovered = Cassette.load(path)
+    recovered = Cassette.load(target)
     assert len(recovered) in {kept + written, kept + written + 1}
     assert [one.req for one in recovered.entries[kept:]] == [b"req%d" % n for n in range(len(recovered) - kept)]
-    assert not path.with_name(path.name + ".partial").exists()
-    assert x07("rr", "verify", "c.x07rr.bin", cwd=tmp_path).returncode == 0
+    assert path.with_name(path.name + ".partial").exists() == (mode == "rewrite")
+    assert x07("rr", "verify", str(target), cwd=tmp_path).returncode == 0
+    if mode == "rewrite":
+        assert path.read_bytes() == before
 
 
 def test_a_recovered_partial_ends_at_its_last_whole_entry(tmp_path: Path) -> None:
@@ -64,7 +69,7 @@ def test_a_recovered_partial_ends_at_its_last_whole_entry(tmp_path: Path) -> Non
     partial.write_bytes(whole + framed(entry(2))[:-3])
     done = x07("rr", "recover", "c.x07rr.bin", cwd=tmp_path)
     assert done.returncode == 0
-    assert "2014" in done.stderr
+    assert "dropped" in done.stderr
     assert path.read_bytes() == whole
 
 
@@ -142,6 +147,31 @@ def test_the_integrity_file(tmp_path: Path) -> None:
     with pytest.raises(CassetteError) as caught:
         opened(tmp_path, Mode.REPLAY).__enter__()
     assert caught.value.code == 2054
+
+
+def test_the_integrity_file_is_found_from_any_folder(tmp_path: Path) -> None:
+    path = stored(tmp_path, entry(0))
+    assert x07("rr", "verify", "--write", path.name, cwd=tmp_path).returncode == 0
+    assert "as recorded here" in x07("rr", "verify", path.name, cwd=path.parent).stdout
+    path.write_bytes(framed(entry(1)))
+    assert "error[2055]" in x07("rr", "verify", path.name, cwd=path.parent).stderr
+
+
+def test_a_crash_before_an_unlisted_cassette_is_replaced(tmp_path: Path) -> None:
+    path = stored(tmp_path, entry(0))
+    with SideFile(path) as side:
+        side.expect("0" * 64, 1, 1)
+    assert SideFile(path).verify(path.read_bytes())
+
+
+def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        write_atomically(pipe, b"data")
+        assert reader.stdout is not None
+        assert reader.stdout.read() == b"data"
+    assert pipe.is_fifo()
 
 
 def test_a_crash_between_noting_and_renaming(tmp_path: Path) -> None:

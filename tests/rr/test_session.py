@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
+import struct
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from tests.rr.builders import OP, config, entry, framed, opened, stored
 from x07py import Envelope
 from x07py.contracts.rr import LIMITS, RRPolicy, Sanitizer
 from x07py.errors import CassetteError, ReplayMismatchError
-from x07py.rr import EntryTemplate, Match, Mode, Row, Session, current_session
+from x07py.msg import from_kafka, to_kafka
+from x07py.rr import Cassette, EntryTemplate, Match, Mode, Row, Session, current_session
 from x07py.rr.sanitize import _secrets, register_secret, sanitize
 
 POLL = "std.msg.kafka.poll_env_v1"
@@ -124,6 +128,70 @@ def test_record_missing_replays_what_it_has_just_recorded(tmp_path: Path) -> Non
         assert session.stats()["entries"] == 2
 
 
+def test_what_record_missing_completed_replays_in_any_order_of_requests(tmp_path: Path) -> None:
+    a, b, c, new = (entry(number) for number in range(4))
+    stored(tmp_path, a, b, c)
+    with opened(tmp_path, Mode.RECORD_MISSING) as session:
+        assert code_of(session.next, "rr", OP, "k", req=new.req) == 2050
+        session.append(new)
+        for one in (b, c):
+            assert session.next("rr", OP, "k", req=one.req).resp == one.resp
+    with opened(tmp_path, Mode.REPLAY) as session:
+        for one in (new, b, c, a):
+            assert session.next("rr", OP, "k", req=one.req).resp == one.resp
+        assert session.unused() == []
+        assert code_of(session.next, "rr", OP, "k", req=a.req) == 2009
+
+
+def test_equal_requests_answer_in_the_order_in_which_they_were_recorded(tmp_path: Path) -> None:
+    same = [entry(1, resp=b"%d" % number) for number in range(4)]
+    stored(tmp_path, same[0], entry(2), *same[1:])
+    with opened(tmp_path, Mode.REPLAY) as session:
+        assert session.next("rr", OP, "k", req=b"req2").resp == b"resp2"
+        assert [session.next("rr", OP, "k", req=b"req1").resp for _ in same] == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_transcript_keeps_the_order_of_requests(tmp_path: Path) -> None:
+    stored(tmp_path, entry(0), entry(1))
+    with opened(tmp_path, Mode.REPLAY, match=Match.TRANSCRIPT) as session:
+        assert code_of(session.next, "rr", OP, "k", req=b"req1") == 2050
+        assert session.next("rr", OP, "k", req=b"req0").number == 0
+
+
+def test_names_that_are_not_utf_8_are_shown(tmp_path: Path) -> None:
+    odd = entry(0, op="publish\udcff")
+    stored(tmp_path, odd)
+    with opened(tmp_path, Mode.RECORD) as session:
+        session.append(odd)
+    session = Session(config(Mode.REPLAY), tmp_path)
+    session.__enter__()
+    assert code_of(session.next, "rr", "other", "k") == 2009
+    assert code_of(session.__exit__, None, None, None) == 2051
+
+
+def test_an_error_that_is_no_number_fails_when_it_is_used(tmp_path: Path) -> None:
+    data = entry(0).encode().replace(b"err\x02\x01\0\0\x000", b"err\x02\x01\0\0\0x")
+    path = stored(tmp_path)
+    path.write_bytes(struct.pack("<I", len(data)) + data)
+    with opened(tmp_path, Mode.REPLAY) as session:
+        assert code_of(session.next, "rr", OP, "k") == 2008
+        assert session.unused() == [0]
+
+
+def test_the_key_limit_of_a_recording_counts_bytes(tmp_path: Path) -> None:
+    with opened(tmp_path, Mode.RECORD, max_key_bytes=10) as session:
+        template = EntryTemplate("rr", OP, "\u00e9" * 10)
+        assert code_of(session.record, template, [Row(b"", b"")]) == 2007
+
+
+def test_a_session_may_end_in_another_context(tmp_path: Path) -> None:
+    session = opened(tmp_path, Mode.RECORD)
+    copy_context().run(session.__enter__)
+    session.append(entry(0))
+    session.__exit__(None, None, None)
+    assert len(Cassette.load(session.path)) == 1
+
+
 def test_limits_count_what_is_there(tmp_path: Path) -> None:
     path = stored(tmp_path, entry(0), entry(1))
     before = path.read_bytes()
@@ -212,14 +280,27 @@ def test_sanitizers_replace_values_and_keep_equal_ones_equal() -> None:
     assert sanitize(untouched, SANITIZER) is untouched
 
 
+def test_sanitizers_see_repeated_and_binary_headers() -> None:
+    sent = [("authorization", b"Bearer abc"), ("Authorization", b"\xff\xfe"), ("authorization", b"Bearer def")]
+    clean = sanitize(from_kafka("t", b"k", b"v", [*sent, ("a", b"1")]), SANITIZER)
+    headers = to_kafka(clean)[2]
+    assert sorted(name for name, _ in headers) == ["Authorization", "a", "authorization", "authorization"]
+    for name, data in headers:
+        assert data is not None
+        assert data == b"1" if name == "a" else data.startswith(b"<redacted>")
+
+
 @pytest.mark.parametrize("pad", range(3))
 def test_a_secret_never_reaches_the_file(tmp_path: Path, pad: int) -> None:
-    secret = "s3cret-välue"
+    secret = 's3cret-"välue?>'
     register_secret("db", secret)
     try:
         raw = secret.encode()
         with opened(tmp_path, Mode.RECORD) as session:
-            for form in (raw, raw.hex().encode(), base64.b64encode(b"x" * pad + raw), b"s3cret-v%C3%A4lue"):
+            padded = b"x" * pad + raw
+            coded = (base64.b64encode(padded), base64.urlsafe_b64encode(padded), b"s3cret-%22v%C3%A4lue%3F%3E")
+            in_json = (json.dumps(secret).encode(), json.dumps(secret, ensure_ascii=False).encode())
+            for form in (raw, raw.hex().encode(), raw.hex().upper().encode(), *coded, *in_json):
                 with pytest.raises(CassetteError) as caught:
                     session.append(entry(req=b"<" + form + b">"))
                 assert caught.value.code == 2056

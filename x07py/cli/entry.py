@@ -32,36 +32,60 @@ COMMANDS: dict[str, tuple[str, int]] = {
 
 def main() -> NoReturn:
     """Run one ``x07`` command line and exit with its code."""
-    args = sys.argv[1:]
+    try:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        code = _dispatch(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _silence()
+        code = EXIT_USAGE
+    except OSError as error:
+        _silence()
+        sys.stderr.write(f"error[X07IO_WRITE]: cannot write the output: {error.strerror}\n  help: make room\n")
+        code = EXIT_USAGE
+    sys.exit(code)
+
+
+def _silence() -> None:
+    """Give standard output away, so that the interpreter does not write to it once more as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _dispatch(args: list[str]) -> int:
     if args == ["--version"]:
         from x07py._version import __version__
 
         _out(f"x07 {__version__}")
-        sys.exit(0)
+        return 0
     if "_X07_COMPLETE" in os.environ or "_X07PY_COMPLETE" in os.environ:
-        sys.exit(_run(_complete_app(), args, "x07", EXIT_USAGE))
+        return _run(_complete_app(), args, "x07", EXIT_USAGE)
     if not args or args[0] in {"-h", "--help"}:
         _out(_overview())
-        sys.exit(0 if args else EXIT_USAGE)
+        return 0 if args else EXIT_USAGE
     if args in (["pkg", "lock", "--check"], ["pkg", "lock", "--locked"]):
         from x07py.cli.quick import lock_is_current
 
         if lock_is_current():
             _out("x07.lock is up to date")
-            sys.exit(0)
+            return 0
     name = args[0]
     if name not in COMMANDS:
         _unknown(name)
+        return EXIT_USAGE
     app: typer.Typer = import_module(f"x07py.cli.{name}").app
-    sys.exit(_run(app, args[1:], f"x07 {name}", COMMANDS[name][1]))
+    return _run(app, args[1:], f"x07 {name}", COMMANDS[name][1])
 
 
 def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
-    """Run a Typer app and return the exit code; no exception but ``SystemExit`` leaves this function."""
+    """Run a Typer app and return the exit code; what leaves this function is about standard output or Ctrl-C."""
     from typer import Abort, Exit, TyperException
     from typer.main import get_command
 
-    from x07py.errors import X07Error
+    from x07py.cli.output import wants_json
+    from x07py.errors import FileError, UsageError, X07Error
 
     try:
         result = get_command(app).main(args=args, prog_name=prog, standalone_mode=False)
@@ -69,16 +93,25 @@ def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
         return _report(error, args, prog, error_exit)
     except Exit as stop:
         return stop.exit_code
-    except (Abort, KeyboardInterrupt):
-        sys.stderr.write("interrupted\n")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_USAGE
+    except Abort:
+        raise KeyboardInterrupt from None
     except TyperException as error:
         usage: Any = error  # Typer's parse errors share a base that it does not type
+        if wants_json(args):
+            message = usage.format_message()
+            return _report(UsageError("X07_USAGE", message, hint=f"{prog} --help"), args, prog, EXIT_USAGE)
         usage.show()
         return EXIT_USAGE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        refused = FileError(
+            "X07IO_SYSTEM",
+            f"the operating system refused: {error.strerror}",
+            where=str(error.filename),
+            hint="check that the path exists and may be used",
+        )
+        return _report(refused, args, prog, error_exit)
     except Exception as error:
         if os.environ.get("X07_DEBUG"):
             raise
@@ -114,13 +147,12 @@ def _overview() -> str:
     )
 
 
-def _unknown(name: str) -> NoReturn:
+def _unknown(name: str) -> None:
     from difflib import get_close_matches
 
     near = get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `x07 {near[0]}`?" if near else "`x07 --help` lists the commands"
     sys.stderr.write(f"error[X07_USAGE]: no command {name!r}\n  help: {hint}\n")
-    sys.exit(EXIT_USAGE)
 
 
 def _complete_app() -> typer.Typer:

@@ -11,8 +11,8 @@ from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.errors import CassetteError, FileError
 from x07py.rr.cassette import Cassette, whole_prefix
-from x07py.rr.files import FOLDER, PARTIAL, SideFile, digest_of, publish_recovered, read_cassette
-from x07py.rr.report import compare, describe_entry, entry_line, statistics
+from x07py.rr.files import FOLDER, PARTIAL, SideFile, claimed, digest_of, publish_recovered, read_cassette
+from x07py.rr.report import compare, describe_entry, entry_line, show_text, statistics
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into, check, compare and repair cassettes.")
 
@@ -122,7 +122,7 @@ def _print_details(details: dict[str, Any], indent: str = "") -> None:
             out.print(f"{indent}{name}", style="bold")
             _print_details(value, indent + "  ")
         else:
-            out.print(f"{indent}{name}: {value}")
+            out.print(f"{indent}{name}: {show_text(str(value))}")
 
 
 @app.command()
@@ -203,25 +203,49 @@ def recover(
 ) -> None:
     """Turn an interrupted recording, or a damaged cassette, into a cassette up to its last whole entry.
 
+    A damaged cassette is kept as NAME.damaged.
+
     Example: x07 rr recover orders.x07rr.bin
     """
     target, source = _recovery_of(cassette)
-    if discard:
-        _discard(source)
-        report = {"source": source.name, "entries": 0, "bytes": 0, "dropped_bytes": source.stat().st_size}
-        source.unlink()
-    else:
-        data = read_cassette(source)
-        size, entries, error = whole_prefix(data)
-        publish_recovered(source, output or target, data[:size], entries)
-        report = {"source": source.name, "entries": entries, "bytes": size, "dropped_bytes": len(data) - size}
-        if error is not None and format is Format.text:
-            console(stderr=True).print(f"dropped what follows: {error}")
+    with claimed(source):
+        if discard:
+            kept, report = None, _discard(source)
+        else:
+            kept, report = _recover(source, output or target)
     if format is Format.json:
+        report["kept"] = str(kept) if kept else None
         print_json({"schema_version": "x07.rr.recover.report@0.1.0", "ok": True, "discarded": discard, **report})
         return
-    done = "deleted" if discard else f"recovered {report['entries']} entries to {output or target} from"
-    console().print(f"{done} {source}")
+    if discard:
+        console().print(f"deleted {source}")
+        return
+    console().print(f"recovered {report['entries']} entries to {output or target} from {source}")
+    if report["dropped_bytes"]:
+        console(stderr=True).print(f"dropped {report['dropped_bytes']} bytes behind the last whole entry")
+    if kept:
+        console(stderr=True).print(f"the damaged file is kept as {kept}")
+
+
+def _recover(source: Path, target: Path) -> tuple[Path | None, dict[str, Any]]:
+    """Write what is whole in `source` to `target`; return where a damaged original stands now, and the report."""
+    data = read_cassette(source)
+    size, entries, error = whole_prefix(data)
+    if source == target and error is None:
+        raise CassetteError(2063, "the cassette is whole", where=str(source), hint="there is nothing to recover")
+    if not entries:
+        raise CassetteError(
+            2063, "no whole entry is left", where=str(source), hint="restore it from a copy, or record it again"
+        )
+    if source != target and target.exists() and not data.startswith(read_cassette(target)):
+        raise CassetteError(
+            2064,
+            f"the recording of {entries} entries would replace a cassette that it does not continue",
+            where=str(target),
+            hint="write it elsewhere with --output, or move the cassette away first",
+        )
+    kept = publish_recovered(source, target, data[:size], entries)
+    return kept, {"source": source.name, "entries": entries, "bytes": size, "dropped_bytes": len(data) - size}
 
 
 def _recovery_of(name: str) -> tuple[Path, Path]:
@@ -235,7 +259,7 @@ def _recovery_of(name: str) -> tuple[Path, Path]:
     return path, path
 
 
-def _discard(source: Path) -> None:
+def _discard(source: Path) -> dict[str, Any]:
     if not source.name.endswith(PARTIAL):
         raise CassetteError(
             2061,
@@ -243,3 +267,6 @@ def _discard(source: Path) -> None:
             where=str(source),
             hint="a cassette is deleted with rm",
         )
+    report = {"source": source.name, "entries": 0, "bytes": 0, "dropped_bytes": source.stat().st_size}
+    source.unlink()
+    return report

@@ -124,8 +124,14 @@ def _read_sanitizer(root: Path, entry: JsonObject) -> Sanitizer:
     token = document.get("redact_token", "<redacted>")
     if not isinstance(token, str) or (salt is not None and not isinstance(salt, str)):
         raise ContractError("X07RR_SANITIZER", "redact_token and salt must be strings", where=str(path), hint=_HINT)
-    names = frozenset(name.lower() for name in _strings(document.get("redact_headers")))
-    return Sanitizer(str(document.get("id", "")), names, token, salt or None)
+    names = document.get("redact_headers")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ContractError("X07RR_SANITIZER", "redact_headers must be a list of strings", where=str(path), hint=_HINT)
+    wanted = entry.get("sanitize_id")
+    if document.get("id") != wanted:
+        message = f"the file's id is {document.get('id')!r}, the index says {wanted!r}"
+        raise ContractError("X07RR_SANITIZER", message, where=str(path), hint=_HINT)
+    return Sanitizer(str(wanted), frozenset(name.lower() for name in names), token, salt or None)
 
 
 def _budgets(path: Path, policy: JsonObject) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from x07py.errors import DriverError
 from x07py.msg import Envelope
+from x07py.msg.native import check_reserved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -61,6 +62,14 @@ def canonical_json(value: Json) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
         "utf-8", "surrogateescape"
     )
+
+
+def _check_name(topic: str) -> None:
+    try:
+        topic.encode()
+    except UnicodeEncodeError:
+        hint = "brokers name topics in UTF-8; only an envelope may hold other bytes"
+        raise DriverError(9632, f"the topic {topic!r} is not UTF-8", hint=hint) from None
 
 
 class Delivery:
@@ -112,9 +121,13 @@ class Delivery:
 
     @property
     def meta(self) -> Mapping[str, Json]:
-        """Facts from the broker, by the names of its own documentation (``partition``, ``delivery_tag``, and so on)."""
+        """Facts from the broker, by the names of its own documentation (``partition``, ``delivery_tag``, and so on).
+
+        Raises:
+            DriverError: 9612 if a recording holds something else than a JSON object.
+        """
         if self._meta is None:
-            self._meta = json.loads(self._meta_json) if self._meta_json else {}
+            self._meta = _parse_meta(self._meta_json)
         return self._meta
 
     @property
@@ -151,6 +164,21 @@ class Delivery:
         return f"Delivery({self.envelope!r}, meta={dict(self.meta)!r})"
 
 
+def _parse_meta(text: bytes) -> dict[str, Json]:
+    try:
+        found = json.loads(text or b"{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise DriverError(
+            9612,
+            "the recorded metadata of a message is not a JSON object",
+            where=repr(text[:60]),
+            hint="the cassette was damaged or made by another tool",
+        )
+    return found
+
+
 class Ack(NamedTuple):
     """The broker's confirmation of one publish: its text, and canonical JSON of where the message went."""
 
@@ -160,7 +188,7 @@ class Ack(NamedTuple):
     @property
     def meta(self) -> dict[str, Json]:
         """Where the message went, for example ``partition`` and ``offset``."""
-        return json.loads(self.meta_json) if self.meta_json else {}
+        return _parse_meta(self.meta_json)
 
 
 class Subscription(NamedTuple):
@@ -245,8 +273,10 @@ class Driver:
         """Publish messages in order, as one batch, and return when the broker has confirmed all of them.
 
         Raises:
-            DriverError: 9711 (Kafka) or 9811 (AMQP) before anything is sent, if a message is larger than the profile
-                allows; other 97xx and 98xx codes if the broker refuses or cannot be reached; 9621 after `close`.
+            DriverError: before anything is sent, 9711 (Kafka) or 9811 (AMQP) if a message is larger than the profile
+                allows, 9632 if its topic is not UTF-8; other 97xx and 98xx codes if the broker refuses or cannot be
+                reached; 9621 after `close`.
+            EnvelopeError: 9592 before anything is sent, if a reserved header is malformed.
             ReplayMismatchError: in replay, if this is not what was recorded.
         """
         batch = list(envelopes)
@@ -258,6 +288,9 @@ class Driver:
                     where=f"topic {envelope.topic!r}, key {envelope.key!r}",
                     hint=f"make it smaller, or raise the limit in the profile {self.profile!r} and on the broker",
                 )
+            check_reserved(envelope)
+            if not envelope.topic.isprintable():
+                _check_name(envelope.topic)
         self._refuse_closed()
         return await self._backend.publish_many(batch) if batch else []
 
@@ -274,10 +307,13 @@ class Driver:
             max_items: most messages in one batch; the profile's limit if that is less or this is not given.
 
         Raises:
-            DriverError: 97xx and 98xx codes as the broker refuses; 9621 after `close`.
+            DriverError: 97xx and 98xx codes as the broker refuses; 9621 after `close`; 9633 if `max_items` is less
+                than 1.
             ReplayMismatchError: in replay, if nothing was recorded for these sources and this group.
         """
         self._refuse_closed()
+        if max_items is not None and max_items < 1:
+            raise DriverError(9633, f"a batch cannot have {max_items} messages", hint="give max_items of 1 or more")
         most = min(max_items or self._max_items, self._max_items)
         return self._backend.consume(Subscription(tuple(sources), group, most))
 

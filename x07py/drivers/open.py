@@ -19,6 +19,7 @@ from x07py.worlds import current_world
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from x07py.rr import Session
 
@@ -32,7 +33,8 @@ async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
 
     In a world with a network this is the live driver, recording if the current session records. Where the session
     replays, and in every ``solve-*`` world, it is the replaying driver. Without a session, one is opened for the time
-    of the driver if the environment names a cassette (``x07 run --rr MODE --cassette NAME``).
+    of the driver if the environment names a cassette (``x07 run --rr MODE --cassette NAME``); a program that opens
+    drivers one after the other opens one session around all of them.
 
     A live driver connects to the address in the profile, or to the one in ``X07_KAFKA_<PROFILE>`` or
     ``X07_AMQP_<PROFILE>`` (the profile's id in upper case, other characters than letters and digits as ``_``):
@@ -45,7 +47,8 @@ async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
 
     Raises:
         DriverError: 9610 if the world has no network and no session replays; 9624 for another kind; 9625 if the
-            distribution that the driver needs is not installed; 9627 for a malformed address in the environment.
+            distribution that the driver needs is not installed; 9627 for a malformed address in the environment; 9634
+            for a second driver on the environment's cassette, after the first was closed.
         ContractError: 9701 to 9705, 9750, 9801 to 9805, 9850 for the file at fault.
     """
     if kind not in DIALECTS:
@@ -60,9 +63,23 @@ async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
 def _session() -> AbstractContextManager[Session | None]:
     """Return the current session, or one from the environment for as long as the driver is open."""
     current = current_session()
-    if current is None and os.environ.get(ENV_CASSETTE):
-        return open_session_from_environment(None, None, None)
-    return nullcontext(current)
+    name = os.environ.get(ENV_CASSETTE)
+    if current is not None or not name:
+        return nullcontext(current)
+    opened = open_session_from_environment(None, None, None)
+    if opened.path in _finished:
+        raise DriverError(
+            9634,
+            "the cassette of this process was finished when its first driver was closed",
+            where=name,
+            hint="open one session around all drivers: with x07py.rr.session(): ...",
+        )
+    _finished.add(opened.path)
+    return opened
+
+
+_finished: set[Path] = set()
+"""Cassettes for which this process has opened a session from the environment."""
 
 
 def _backend(kind: str, settings: KafkaProfile | AmqpProfile, session: Session | None) -> Backend:

@@ -87,6 +87,8 @@ class ReplayBackend:
             if error.code == 2009:
                 return []
             raise
+        if first.err:
+            raise self._recorded_error(first)
         size, meta = _split_batch(first.meta, subscription.max_items)
         answers = [first._replace(meta=meta), *self._session.follow(first, req, size - 1)]
         read = self._read_deliver
@@ -101,7 +103,15 @@ class ReplayBackend:
         answer = self._session.next("rr", f"{self.dialect.op_prefix}{op}_v1", self.profile, req=req)
         if answer.err:
             raise self._recorded_error(answer)
-        return json.loads(answer.resp)
+        try:
+            return json.loads(answer.resp)
+        except ValueError:
+            raise DriverError(
+                9612,
+                "the recording does not fit the call: its response is not JSON",
+                where=f"entry {answer.number}",
+                hint="the cassette was damaged or made by another tool",
+            ) from None
 
     async def close(self) -> None:
         """Do nothing: a recording holds no connection."""
@@ -140,4 +150,7 @@ def _split_batch(meta: bytes, default: int) -> tuple[int, bytes]:
     if not meta.startswith(_BATCH_HEAD):
         return default, meta
     size, comma, rest = meta[len(_BATCH_HEAD) :].partition(b",")
-    return int(size.rstrip(b"}")), b"{" + rest if comma else b""
+    size = size.rstrip(b"}")
+    if not size.isdigit():
+        return default, meta
+    return int(size), b"{" + rest if comma else b""

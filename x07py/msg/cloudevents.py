@@ -61,14 +61,14 @@ class CloudEvent:
         if self.datacontenttype is not None:
             headers[_CONTENT_TYPE] = self.datacontenttype
         for name, value in self.extensions.items():
-            if not _NAME.fullmatch(name) or name in _ATTRIBUTES or name == "datacontenttype":
+            if not _is_extension(name):
                 raise _invalid(f"{name!r} is not the name of an extension")
             headers[_PREFIX + name] = value
         return headers
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> CloudEvent:
-        """Return the context that message headers carry; other headers are ignored.
+        """Return the context that message headers carry; others, also ones whose name no attribute has, are ignored.
 
         Raises:
             EnvelopeError: 9593 if ``ce_id``, ``ce_source`` or ``ce_type`` is missing or empty.
@@ -77,9 +77,13 @@ class CloudEvent:
         for name in _REQUIRED:
             if not found.get(name):
                 raise _invalid(f"header {_PREFIX}{name} is missing")
-        extensions = {name: value for name, value in found.items() if name not in _ATTRIBUTES}
+        extensions = {name: value for name, value in found.items() if _is_extension(name)}
         known = {name: found[name] for name in _ATTRIBUTES if name in found}
         return cls(**known, datacontenttype=headers.get(_CONTENT_TYPE), extensions=extensions)
+
+
+def _is_extension(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and name not in (*_ATTRIBUTES, "datacontenttype")
 
 
 def _invalid(message: str) -> EnvelopeError:

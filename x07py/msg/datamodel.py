@@ -78,7 +78,10 @@ def _decode_error(data: bytes) -> ErrorDocument:
     message, end = _read_bytes(data, 5)
     if end != len(data):
         raise _malformed("bytes are left over", end)
-    return ErrorDocument(_U32.unpack_from(data, 1)[0], message)
+    code = _U32.unpack_from(data, 1)[0]
+    if bool(code) == bool(message):
+        raise _malformed("an error has a code or a message", 1)
+    return ErrorDocument(code, message)
 
 
 def _read_count(data: bytes, pos: int, least: int) -> tuple[int, int]:
@@ -162,6 +165,8 @@ def _write_value(value: Value, parts: list[bytes], depth: int) -> None:
             _write_value(item, parts, depth - 1)
     elif isinstance(value, dict):
         parts.append(b"\x05" + _U32.pack(len(value)))
+        if not all(isinstance(key, bytes) for key in value):
+            raise DataModelError(9591, "a map has a key that is not bytes", hint="encode the key")
         for key in sorted(value):
             parts.append(_bstr(key))
             _write_value(value[key], parts, depth - 1)

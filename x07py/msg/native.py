@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from x07py.errors import EnvelopeError
@@ -70,17 +71,17 @@ def to_kafka(envelope: Envelope) -> tuple[bytes | None, bytes | None, NativeHead
 def pack_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
     """Return native headers as envelope headers; what a map of text cannot hold goes into ``x07-headers``."""
     plain: dict[str, str] = {}
-    odd: list[tuple[str, str | None]] = []
-    names = [name for name, _ in headers]
+    odd: NativeHeaders = []
+    times = Counter(name for name, _ in headers)
     for name, data in headers:
         text = _text(data)
         fits = name and name.isascii() and name not in RESERVED
-        if fits and text is not None and (len(names) == 1 or names.count(name) == 1):
+        if fits and text is not None and times[name] == 1:
             plain[name] = text
         else:
-            odd.append((name, None if data is None else base64.b64encode(data).decode()))
+            odd.append((name, data))
     if odd:
-        plain[EXTRA_HEADERS] = json.dumps(odd, separators=(",", ":"))
+        plain[EXTRA_HEADERS] = extra_text(odd)
     return plain
 
 
@@ -93,13 +94,34 @@ def unpack_headers(envelope: Envelope) -> NativeHeaders:
     headers = envelope.headers
     native: NativeHeaders = [(name, text.encode()) for name, text in headers.items() if name not in RESERVED]
     if EXTRA_HEADERS in headers:
-        native += _parse_extra(envelope, headers[EXTRA_HEADERS])
+        native += extra_headers(envelope)
     return native
 
 
-def _parse_extra(envelope: Envelope, text: str) -> NativeHeaders:
+def check_reserved(envelope: Envelope) -> None:
+    """Refuse a message whose reserved headers could not be sent.
+
+    Raises:
+        EnvelopeError: 9592 as `to_kafka`.
+    """
+    if not RESERVED.isdisjoint(envelope.headers):
+        to_kafka(envelope)
+
+
+def extra_text(rows: NativeHeaders) -> str:
+    """Return the text of ``x07-headers`` for these headers."""
+    coded = [(name, None if data is None else base64.b64encode(data).decode()) for name, data in rows]
+    return json.dumps(coded, separators=(",", ":"))
+
+
+def extra_headers(envelope: Envelope) -> NativeHeaders:
+    """Return the headers that stand in ``x07-headers``.
+
+    Raises:
+        EnvelopeError: 9592 if it is malformed.
+    """
     try:
-        rows = json.loads(text)
+        rows = json.loads(envelope.headers[EXTRA_HEADERS])
         return [(str(name), None if data is None else base64.b64decode(data, validate=True)) for name, data in rows]
     except (ValueError, TypeError, RecursionError, binascii.Error):
         raise _malformed(envelope, EXTRA_HEADERS) from None

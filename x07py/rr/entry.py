@@ -291,6 +291,7 @@ class EntryTemplate:
 
     def __init__(self, kind: str, op: str, key: str, scope: str = "") -> None:
         self.kind, self.op, self.key, self.scope = kind, op, key, scope
+        self._key_bytes = len(_bytes(key))
         self._names = _field(b"key", _STRING, _bytes(key)) + _field(b"kind", _STRING, _bytes(kind))
         self._op_req = _field(b"op", _STRING, _bytes(op)) + _head(b"req", _STRING)
         self._tail = _field(b"scope", _STRING, _bytes(scope)) if scope else b""
@@ -308,8 +309,8 @@ class EntryTemplate:
             raise _too_large(2005, "req", len(req), limits.req)
         if len(resp) > limits.resp:
             raise _too_large(2006, "resp", len(resp), limits.resp)
-        if len(self.key) > limits.key:
-            raise _too_large(2007, "key", len(self.key), limits.key)
+        if self._key_bytes > limits.key:
+            raise _too_large(2007, "key", self._key_bytes, limits.key)
         start = self._starts.get((err, ticks, not meta)) or self._start(err, ticks, has_meta=bool(meta))
         if req != self._last_req:
             self._last_req = req

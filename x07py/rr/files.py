@@ -14,18 +14,19 @@ import fcntl
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from x07py.errors import CassetteError, FileError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FOLDER = ".x07_rr"
 SIDE_FILE = "cassettes.lock.json"
 _SIDE_SCHEMA = "x07.rr.cassettes.lock@0.1.0"
-PARTIAL = ".partial"
+PARTIAL, DAMAGED = ".partial", ".damaged"
 
 
 def read_cassette(path: Path, max_bytes: int | None = None) -> bytes:
@@ -54,11 +55,14 @@ def read_cassette(path: Path, max_bytes: int | None = None) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` as a whole or not at all.
+    """Replace `path` by `data` as a whole or not at all; a device or pipe is written into.
 
     Raises:
         FileError: ``X07IO_WRITE``; what stood there before is untouched.
     """
+    if path.exists() and not path.is_file():
+        _write_into(path, data)
+        return
     temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
     try:
         with temporary.open("xb") as file:
@@ -70,6 +74,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
+        raise _cannot_write(path, error) from None
+
+
+def _write_into(path: Path, data: bytes) -> None:
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+    except OSError as error:
         raise _cannot_write(path, error) from None
 
 
@@ -185,26 +197,57 @@ class PartialFile:
         self._file.close()
 
 
-def publish_recovered(source: Path, target: Path, data: bytes, entries: int) -> None:
-    """Write a recovered cassette, note its digest, and remove the interrupted recording that it came from.
+@contextmanager
+def claimed(source: Path) -> Iterator[None]:
+    """Hold the writer's lock on a cassette or interrupted recording for the block.
 
     Raises:
-        CassetteError: 2052 if the recording is still going on.
-        FileError: ``X07IO_WRITE``; `source` is untouched then.
+        CassetteError: 2002 if it cannot be opened, 2052 if it is being recorded.
     """
-    with source.open("rb") as file:
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise CassetteError(
+            2002, f"cannot read the cassette: {error.strerror}", where=str(source), hint="check the name"
+        ) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CassetteError(
-                2052, "another process is recording this cassette", where=str(target), hint="wait for it"
+                2052, "another process is recording this cassette", where=str(source), hint="wait for it"
             ) from None
+        if not source.exists() or os.fstat(file.fileno()).st_ino != source.stat().st_ino:
+            raise CassetteError(2052, "another process has just recorded it", where=str(source), hint="try again")
+        yield
+
+
+def publish_recovered(source: Path, target: Path, data: bytes, entries: int) -> Path | None:
+    """Write a recovered cassette, note its digest, and put away the file that it came from.
+
+    An interrupted recording is removed; a damaged cassette that is replaced stays beside it as ``NAME.damaged``, whose
+    path is returned.
+
+    Raises:
+        FileError: ``X07IO_WRITE``; `source` is untouched then. ``X07IO_EXISTS`` if there is a ``NAME.damaged`` already.
+    """
+    kept = source.with_name(source.name + DAMAGED) if source == target else None
+    try:
+        if kept is not None:
+            kept.hardlink_to(source)
         with SideFile(target) as side:
             side.expect(hashlib.sha256(data).hexdigest(), len(data), entries)
             write_atomically(target, data)
             side.settle()
-        if source != target and source.name == target.name + PARTIAL:
+        if source.name == target.name + PARTIAL:
             source.unlink()
+    except FileExistsError:
+        raise FileError(
+            "X07IO_EXISTS", "the file exists", where=str(kept), hint="move it away, or recover with --output"
+        ) from None
+    except OSError as error:
+        raise _cannot_write(target, error) from None
+    return kept
 
 
 def digest_of(path: Path) -> str:
@@ -221,9 +264,10 @@ class SideFile:
     """
 
     def __init__(self, cassette: Path) -> None:
-        folder = next((parent for parent in cassette.parents if parent.name == FOLDER), cassette.parent)
+        self._cassette = cassette.absolute()
+        folder = next((one for one in self._cassette.parents if one.name == FOLDER), self._cassette.parent)
         self.path = folder / SIDE_FILE
-        self.name = cassette.relative_to(folder).as_posix()
+        self.name = self._cassette.relative_to(folder).as_posix()
 
     def __enter__(self) -> Self:
         self._guard = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -257,7 +301,8 @@ class SideFile:
     def expect(self, sha256: str, size: int, entries: int) -> None:
         """Note that the cassette is about to become the one with these facts."""
         document = self.read()
-        row = document["cassettes"].setdefault(self.name, {"sha256": sha256})
+        now = digest_of(self._cassette) if self._cassette.is_file() else sha256
+        row = document["cassettes"].setdefault(self.name, {"sha256": now})
         row["pending"] = {"sha256": sha256, "bytes": size, "entries": entries}
         self._write(document)
 

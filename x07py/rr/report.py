@@ -28,8 +28,14 @@ def show_bytes(data: bytes) -> str | dict[str, str]:
 
 
 def show_text(text: str) -> str:
-    """Return `text` with bytes that are not UTF-8 (surrogate escapes) as ``\\xNN``, so that it can be printed."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Return `text` as a terminal may print it: control characters, and bytes that are not UTF-8, as escapes."""
+    return text if text.isprintable() else "".join(map(_show_char, text))
+
+
+def _show_char(char: str) -> str:
+    if char.isprintable():
+        return char
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else char.encode("unicode_escape").decode()
 
 
 def describe_envelope(data: bytes) -> dict[str, Any]:
@@ -43,7 +49,7 @@ def describe_envelope(data: bytes) -> dict[str, Any]:
         "topic": show_text(envelope.topic),
         "key": show_bytes(envelope.key),
         "value": show_bytes(envelope.value),
-        "headers": dict(envelope.headers),
+        "headers": {show_text(name): show_text(value) for name, value in envelope.headers.items()},
     }
 
 
@@ -111,10 +117,10 @@ def describe_entry(number: int, entry: Entry) -> dict[str, Any]:
         "request": _envelope_or_bytes(entry.req),
         "response": _record_or_bytes(entry.resp),
         "meta": _meta(entry.meta),
-        "req_sha256": entry.req_sha256,
+        "req_sha256": show_text(entry.req_sha256),
     }
     if entry.extra:
-        report["extra"] = {name: show_bytes(value) for name, value in entry.extra.items()}
+        report["extra"] = {show_text(name): show_bytes(value) for name, value in entry.extra.items()}
     return report
 
 
@@ -128,7 +134,9 @@ def entry_line(number: int, entry: Entry) -> str:
     if _is_envelope(envelope):
         message = f"{envelope['topic']} key={envelope['key']!r} value={str(envelope['value'])[:60]!r}"
     error = f"error {entry.err}" if entry.err else ""
-    return "  ".join(part for part in (f"{number:>6}", entry.op, entry.scope, message, error) if part)
+    return "  ".join(
+        part for part in (f"{number:>6}", show_text(entry.op), show_text(entry.scope), message, error) if part
+    )
 
 
 def _is_envelope(described: Any) -> bool:
@@ -145,7 +153,7 @@ def statistics(data: bytes) -> dict[str, Any]:
     rows = [
         {"kind": kind, "op": op, "key": key, "scope": scope, "entries": len(members)}
         for (kind, op, key, scope), members in (
-            (tuple(part.decode("utf-8", "replace") for part in bucket), index.members[number])
+            (tuple(show_text(part.decode("utf-8", "replace")) for part in bucket), index.members[number])
             for bucket, number in index.ids.items()
         )
     ]

@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from x07py.errors import CassetteError
 from x07py.msg import Envelope
+from x07py.msg.native import EXTRA_HEADERS, NativeHeaders, extra_headers, extra_text
 
 if TYPE_CHECKING:
     from x07py.contracts.rr import Sanitizer
@@ -24,16 +26,19 @@ _secrets: dict[str, tuple[bytes, ...]] = {}
 
 
 def register_secret(secret_id: str, value: str) -> None:
-    """Make sure that this process never writes `value` to a cassette; values under four bytes are not guarded."""
+    """Guard `value`: what `refuse_secrets` finds is not written. Values under four bytes are not guarded."""
     raw = value.encode("utf-8", "surrogateescape")
     if len(raw) >= _MIN_SECRET:
-        forms = {raw, raw.hex().encode(), quote(raw, safe="").encode()}
-        forms.update(base64.b64encode(b"\0" * pad + raw)[(0, 2, 3)[pad] :].rstrip(b"=")[:-1] for pad in range(3))
+        forms = {raw, raw.hex().encode(), raw.hex().upper().encode(), quote(raw, safe="").encode()}
+        forms |= {json.dumps(value, ensure_ascii=way)[1:-1].encode("utf-8", "surrogateescape") for way in (True, False)}
+        for pad in range(3):
+            form = base64.b64encode(b"\0" * pad + raw)[(0, 2, 3)[pad] :].rstrip(b"=")[:-1]
+            forms |= {form, form.replace(b"+", b"-").replace(b"/", b"_")}
         _secrets[secret_id] = tuple(sorted(form for form in forms if len(form) >= _MIN_SECRET))
 
 
 def refuse_secrets(data: bytes) -> None:
-    """Look for every registered secret in `data`: as it is, in hexadecimal, percent-encoded, and in Base64.
+    """Look for every registered secret in `data`: as it is, in hexadecimal, percent-encoded, in JSON, and in Base64.
 
     Raises:
         CassetteError: 2056, naming the secret's id and never its value.
@@ -48,20 +53,39 @@ def refuse_secrets(data: bytes) -> None:
 
 
 def sanitize(envelope: Envelope, rules: Sanitizer) -> Envelope:
-    """Return `envelope` with the values of the headers that `rules` names replaced; itself if it has none of them."""
+    """Return `envelope` with the values of the headers that `rules` names replaced; itself if it has none of them.
+
+    Headers that an envelope holds in ``x07-headers`` count as well.
+
+    Raises:
+        EnvelopeError: 9592 if ``x07-headers`` is malformed.
+    """
     if not rules.redact_headers:
         return envelope
-    hit = [name for name in envelope.headers if name.lower() in rules.redact_headers]
+    headers = envelope.headers
+    hit = {
+        name: _replacement(text.encode(), rules)
+        for name, text in headers.items()
+        if name.lower() in rules.redact_headers
+    }
+    if EXTRA_HEADERS in headers:
+        rows = extra_headers(envelope)
+        if any(name.lower() in rules.redact_headers for name, _ in rows):
+            hit[EXTRA_HEADERS] = extra_text(_redacted(rows, rules))
     if not hit:
         return envelope
-    headers = dict(envelope.headers)
-    for name in hit:
-        headers[name] = _replacement(headers[name], rules)
-    return Envelope(topic=envelope.topic, key=envelope.key, value=envelope.value, headers=headers)
+    return Envelope(topic=envelope.topic, key=envelope.key, value=envelope.value, headers={**headers, **hit})
 
 
-def _replacement(value: str, rules: Sanitizer) -> str:
+def _redacted(rows: NativeHeaders, rules: Sanitizer) -> NativeHeaders:
+    def clean(name: str, data: bytes | None) -> bytes | None:
+        return data if data is None or name.lower() not in rules.redact_headers else _replacement(data, rules).encode()
+
+    return [(name, clean(name, data)) for name, data in rows]
+
+
+def _replacement(value: bytes, rules: Sanitizer) -> str:
     if rules.salt is None:
         return rules.redact_token
-    mac = hmac.digest(rules.salt.encode(), value.encode(), hashlib.sha256).hex()[:16]
+    mac = hmac.digest(rules.salt.encode(), value, hashlib.sha256).hex()[:16]
     return f"{rules.redact_token}:{mac}"

@@ -8,6 +8,9 @@ keys, and a mismatch consumes nothing.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
+from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -17,6 +20,7 @@ from x07py.rr.config import Match, Mode
 from x07py.rr.entry import Limits, scan_entry
 from x07py.rr.files import FOLDER, PartialFile, SideFile, read_cassette
 from x07py.rr.index import Bucket, Index
+from x07py.rr.mismatch import differs, miss, out_of_order
 from x07py.rr.sanitize import refuse_secrets, sanitize
 
 if TYPE_CHECKING:
@@ -85,6 +89,7 @@ class Session:
         self._base_entries, self._size = len(self._index), len(content)
         self._used = bytearray(self._base_entries)
         self._cursors = [0] * len(self._index.buckets)
+        self._by_request: dict[int, dict[int, deque[int]]] = {}
         self._position = 0
 
     def _existing(self) -> bytes:
@@ -123,12 +128,13 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            _current.reset(self._token)
-            self._token = None
-        if self._partial is not None:
-            self._finish_recording(self._partial, failed=error is not None)
-            self._partial = None
+        token, self._token = self._token, None
+        if token is not None:
+            with suppress(ValueError):  # left in another context than it was entered in: nothing to set back there
+                _current.reset(token)
+        partial, self._partial = self._partial, None
+        if partial is not None:
+            self._finish_recording(partial, failed=error is not None)
         if error is None and self.mode is Mode.REPLAY and not self.allow_unused:
             self._refuse_unused()
 
@@ -147,7 +153,7 @@ class Session:
             raise ReplayMismatchError(
                 2051,
                 f"{len(left)} of {len(self._index)} recorded entries were not used; the first is number {left[0]}, "
-                f"{first.op.decode()} {first.scope.decode()}".rstrip(),
+                f"{first.describe()}",
                 where=self.config.cassette,
                 hint="the program does less than it did when it was recorded; record again if that is meant",
             )
@@ -192,82 +198,102 @@ class Session:
         bucket = Bucket(kind.encode(), op.encode(), raw_key, scope.encode("utf-8", "surrogateescape"))
         answers: list[Answer] = []
         for req in requests:
-            number = self._find(bucket)
-            if req is not None and self.match_requests and not self._index.has_req(number, req):
-                raise self._differs(number, bucket, req)
+            number = self._find(bucket, req if self.match_requests else None)
             answers.append(self._use(number))
             if answers[-1].err:
                 break
         return answers
 
-    def _find(self, bucket: Bucket) -> int:
+    def _find(self, bucket: Bucket, req: bytes | None) -> int:
+        """Return the entry that answers: the next one of a transcript, else the first unused one with this request."""
+        index = self._index
         if self.config.match is Match.TRANSCRIPT:
-            return self._find_next(bucket)
-        found = self._unused_in(bucket)
-        if found is None and bucket.scope:
-            found = self._unused_in(bucket._replace(scope=b""))
-        if found is None:
-            raise self._miss(bucket)
-        return found
+            number = self._find_next(bucket)
+        else:
+            found = self._unused_in(bucket)
+            if found is None and bucket.scope:
+                found = self._unused_in(bucket._replace(scope=b""))
+            if found is None:
+                raise miss(self._index, bucket, self.config.cassette)
+            number = found
+        if req is None or index.has_req(number, req):
+            return number
+        other = self._same_request(index.bucket_of[number], req) if self.config.match is Match.LOOKUP else None
+        if other is None:
+            raise differs(index.req(number), req, bucket, f"{self.config.cassette}, entry {number}")
+        return other
 
     def _unused_in(self, bucket: Bucket) -> int | None:
-        number = self._index.ids.get(bucket)
-        if number is None:
+        bucket_id = self._index.ids.get(bucket)
+        if bucket_id is None:
             return None
-        members, cursor = self._index.members[number], self._cursors[number]
+        members, used, cursor = self._index.members[bucket_id], self._used, self._cursors[bucket_id]
+        while cursor < len(members) and used[members[cursor]]:
+            cursor += 1
+        self._cursors[bucket_id] = cursor
         return members[cursor] if cursor < len(members) else None
+
+    def _same_request(self, bucket_id: int, req: bytes) -> int | None:
+        """Return the first unused entry of a bucket with this request; the bucket is indexed when first needed."""
+        index = self._index
+        table = self._by_request.get(bucket_id)
+        if table is None:
+            table = self._by_request[bucket_id] = {}
+            for number in index.members[bucket_id]:
+                if not self._used[number]:
+                    table.setdefault(hash(index.req(number)), deque()).append(number)
+        numbers = table.get(hash(req), deque())
+        while numbers and self._used[numbers[0]]:
+            numbers.popleft()
+        return next((number for number in numbers if not self._used[number] and index.has_req(number, req)), None)
 
     def _find_next(self, bucket: Bucket) -> int:
         number = self._position
         if number >= len(self._index):
-            raise self._miss(bucket)
+            raise miss(self._index, bucket, self.config.cassette)
         found = self._index.buckets[self._index.bucket_of[number]]
         where = f"{self.config.cassette}, entry {number}"
         for code, name in ((2010, "kind"), (2011, "op")):
             if getattr(found, name) != getattr(bucket, name):
-                raise self._out_of_order(code, name, bucket, found, where)
+                raise out_of_order(code, name, bucket, found, where)
         if found.key != bucket.key:
-            raise self._out_of_order(2057, "key", bucket, found, where)
+            raise out_of_order(2057, "key", bucket, found, where)
         if found.scope not in (b"", bucket.scope):
-            raise self._out_of_order(2057, "scope", bucket, found, where)
+            raise out_of_order(2057, "scope", bucket, found, where)
         return number
-
-    def _out_of_order(self, code: int, name: str, asked: Bucket, found: Bucket, where: str) -> ReplayMismatchError:
-        want, have = (str(getattr(side, name), "utf-8", "replace") for side in (asked, found))
-        return ReplayMismatchError(
-            code,
-            f"the program asked for {name} {want!r}, the recording goes on with {have!r}",
-            where=where,
-            hint="the program does things in another order than when it was recorded; record again if that is meant",
-        )
 
     def _use(self, number: int) -> Answer:
         index = self._index
+        answer = Answer(index.resp(number), index.err(number), index.meta(number), number)
         self._used[number] = 1
         self._position += 1
-        self._cursors[index.bucket_of[number]] += 1
         self.virtual_ticks += index.ticks.get(number, 0)
-        return Answer(index.resp(number), index.errors.get(number, 0), index.meta(number), number)
+        return answer
 
     def follow(self, answer: Answer, req: bytes, count: int) -> list[Answer]:
-        """Return up to `count` further answers with the same names and request as `answer`; fewer when they run out."""
-        index = self._index
+        """Return up to `count` further answers of the same names and request that stand behind `answer`.
+
+        They end before one that is used or a recorded error.
+        """
+        index, used = self._index, self._used
         bucket_id = index.bucket_of[answer.number]
         if self.config.match is Match.TRANSCRIPT:
             ends = min(self._position + count, len(index))
             numbers: Iterator[int] = takewhile(lambda n: index.bucket_of[n] == bucket_id, range(self._position, ends))
         else:
-            cursor = self._cursors[bucket_id]
-            numbers = iter(index.members[bucket_id][cursor : cursor + count])
+            members = index.members[bucket_id]
+            start = bisect_right(members, answer.number)
+            numbers = iter(members[start : start + count])
+        if index.errors:
+            numbers = takewhile(lambda number: number not in index.errors, numbers)
         if self.match_requests:
             numbers = takewhile(lambda number: index.has_req(number, req), numbers)
-        answers = [Answer(index.resp(n), index.errors.get(n, 0), index.meta(n), n) for n in numbers]
+        answers = [Answer(index.resp(n), 0, index.meta(n), n) for n in takewhile(lambda n: not used[n], numbers)]
         for found in answers:
-            self._used[found.number] = 1
+            used[found.number] = 1
         if index.ticks:
             self.virtual_ticks += sum(index.ticks.get(found.number, 0) for found in answers)
         self._position += len(answers)
-        self._cursors[bucket_id] += len(answers)
         return answers
 
     def append(self, entry: Entry | bytes) -> None:
@@ -280,11 +306,12 @@ class Session:
         """
         payload = entry if isinstance(entry, bytes) else entry.encode()
         span = scan_entry(payload, 0, len(payload), self._limits)
-        self._check_allowed(payload[slice(*span.kind)].decode(), payload[slice(*span.op)].decode())
+        self._check_allowed(*(str(payload[slice(*part)], "utf-8", "replace") for part in (span.kind, span.op)))
         self._write(_U32.pack(len(payload)) + payload, 1)
         if self.mode is Mode.RECORD_MISSING:
             self._index.append(payload)
             self._used.append(0)
+            self._by_request.pop(self._index.bucket_of[-1], None)
             self._cursors.extend([0] * (len(self._index.buckets) - len(self._cursors)))
 
     def record(self, template: EntryTemplate, rows: list[Row]) -> None:
@@ -345,29 +372,3 @@ class Session:
             "used": sum(self._used),
             "bytes": self._size,
         }
-
-    def _miss(self, asked: Bucket) -> ReplayMismatchError:
-        members = sum(len(self._index.members[self._index.ids[b]]) for b in self._index.ids if b[:3] == asked[:3])
-        name = f"{asked.op.decode()} {asked.scope.decode('utf-8', 'replace')}".rstrip()
-        other = sorted({b.scope.decode("utf-8", "replace") for b in self._index.ids if b.op == asked.op} - {""})
-        hint = "record again, or use mode record_missing"
-        if other:
-            hint = f"recorded under this operation: {', '.join(other[:5])}; {hint}"
-        return ReplayMismatchError(
-            2009,
-            f"nothing is left that was recorded for {name} with key {asked.key.decode('utf-8', 'replace')!r} "
-            f"({members} recorded)",
-            where=self.config.cassette,
-            hint=hint,
-        )
-
-    def _differs(self, number: int, asked: Bucket, req: bytes) -> ReplayMismatchError:
-        from x07py.rr.difference import describe_difference
-
-        detail = describe_difference(self._index.req(number), req)
-        return ReplayMismatchError(
-            2050,
-            f"{asked.op.decode()} differs from what was recorded as entry {number}\n{detail}",
-            where=self.config.cassette,
-            hint="correct the program, or record again if the change is meant",
-        )

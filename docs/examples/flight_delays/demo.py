@@ -150,7 +150,7 @@ def compare() -> int:
     for heading in ("", "messages", "seconds", "messages a second"):
         table.add_column(heading)
     for name, found in (("live, recording", live), ("replay", replay)):
-        rate = found["messages"] / found["seconds"]
+        rate = found["messages"] / found["seconds"] if found["seconds"] else 0
         table.add_row(name, f"{found['messages']:,}", f"{found['seconds']:.2f}", f"{rate:,.0f}")
     screen.print(table)
     for name, found in (("live", live), ("replay", replay)):

@@ -42,6 +42,9 @@ def main() -> int:
         if args.command == "produce":
             return asyncio.run(_produce(args.archive, args.month))
         return asyncio.run(_work(args.out))
+    except OSError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
     except X07Error as error:
         sys.stderr.write(f"error{error}\n" + (f"  help: {error.hint}\n" if error.hint else ""))
         return 1
@@ -87,7 +90,7 @@ async def _work(out: Path) -> int:
             progress.advance(task, count)
 
         messages = await work(service, arrived)
-    seconds = time.perf_counter() - begun[0]
+    seconds = time.perf_counter() - begun[0] if begun else 0.0
     _write(out, service, messages, seconds)
     return 0
 
