@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from x07py.rr import Answer
+from x07py.rr.mismatch import differs, miss
 from x07py.rr.session import Session
 
 if TYPE_CHECKING:
     from x07py.errors import ReplayMismatchError
+    from x07py.rr import Answer
     from x07py.rr.index import Bucket
 
 
@@ -52,22 +53,15 @@ class Script(Session):
 
     def take(self, number: int) -> Answer:
         """Return entry `number` as answer and mark it used."""
-        index, bucket = self._index, self._index.bucket_of[number]
-        self._used[number] = 1
-        members = index.members[bucket]
-        while self._cursors[bucket] < len(members) and self._used[members[self._cursors[bucket]]]:
-            self._cursors[bucket] += 1
-        ticks = index.ticks.get(number, 0)
-        self.virtual_ticks += ticks
-        return Answer(index.resp(number), index.errors.get(number, 0), index.meta(number), number)
+        return self._use(number)
 
     def missing(self, bucket: Bucket) -> ReplayMismatchError:
         """Return error 2009 for `bucket`."""
-        return self._miss(bucket)
+        return miss(self._index, bucket, self.config.cassette)
 
     def differs(self, number: int, bucket: Bucket, asked: bytes) -> ReplayMismatchError:
         """Return error 2050: the request of entry `number` is not `asked`."""
-        return self._differs(number, bucket, asked)
+        return differs(self._index.req(number), asked, bucket, f"{self.config.cassette}, entry {number}")
 
     def ticks(self, number: int) -> int:
         """Return the recorded latency of entry `number` in milliseconds."""
