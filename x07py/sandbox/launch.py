@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HAND_OVER_SECONDS = 10.0
-_GRACE_SECONDS = 2.0
-_FROM_TERMINAL = 0x80
-_FORWARDED = {
+GRACE_SECONDS = 2.0
+FROM_TERMINAL = 0x80
+FORWARDED = {
     signal.SIGINT,
     signal.SIGTERM,
     signal.SIGHUP,
@@ -94,7 +94,7 @@ def run(
     """
     check_machine()
     _check_streams()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
     running: _Running | None = None
     try:
         running = _start(spec, {signal.Signals(one) for one in mask})
@@ -206,13 +206,13 @@ def _wait(running: _Running, supervisor: Supervisor, started: float, timeout: fl
     running.control.settimeout(None)
     while (left := _next(deadline)) != 0:
         seen = (
-            signal.sigtimedwait(_FORWARDED | {signal.SIGCHLD}, left)
+            signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, left)
             if left
-            else signal.sigwaitinfo(_FORWARDED | {signal.SIGCHLD})
+            else signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD})
         )
         if seen is None:
             _kill(running.init if timed_out else running.program, signal.SIGKILL if timed_out else signal.SIGTERM)
-            deadline = None if timed_out else time.monotonic() + _GRACE_SECONDS
+            deadline = None if timed_out else time.monotonic() + GRACE_SECONDS
             timed_out = True
         elif seen.si_signo != signal.SIGCHLD:
             _forward(running, seen)
@@ -234,7 +234,7 @@ def _ended(init: int) -> bool:
 
 def _forward(running: _Running, seen: signal.struct_siginfo) -> None:
     """Pass a signal on, unless the terminal has given it to the whole group already; stop when the user stops us."""
-    if seen.si_code != _FROM_TERMINAL:
+    if seen.si_code != FROM_TERMINAL:
         _kill(running.program, seen.si_signo)
     if seen.si_signo == signal.SIGTSTP:
         os.kill(os.getpid(), signal.SIGSTOP)

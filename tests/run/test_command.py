@@ -1,0 +1,208 @@
+"""The command: profiles, grants, streams, signals, exit codes, report; with real programs and a real Kafka client."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.project import REPOSITORY, embedded, kafka, project, x07  # noqa: F401
+from x07py.contracts.schemas import load_schema
+
+PROGRAM = """
+import os, signal, socket, sys, time
+def main():
+    what, *rest = sys.argv[1:]
+    if what == "exit": return int(rest[0])
+    if what == "args": print(rest); return 0
+    if what == "cat": sys.stdout.write(sys.stdin.read().upper()); return 0
+    if what == "env": print(os.environ.get(rest[0])); return 0
+    if what == "write": open(rest[0], "w").write("x"); return 0
+    if what == "read": print(open(rest[0]).read()); return 0
+    if what == "connect": print(socket.create_connection((rest[0], int(rest[1])), timeout=5).recv(9)); return 0
+    if what == "crash": os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "start": os.execv(rest[0], rest)
+    if what == "sleep":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+        print("ready", flush=True); time.sleep(60)
+if __name__ == "__main__": sys.exit(main())
+"""
+
+
+@pytest.fixture
+def app(project: Path) -> Path:  # noqa: F811
+    (project / "app.py").write_text(PROGRAM)
+    (project / "x07.toml").write_text('entry = "app"\n[profiles.wide]\nworld = "run-os-sandboxed"\nallow-env = ["X"]\n')
+    return project
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_greet, args=(listener,))
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _greet(listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client:
+                client.sendall(b"hello")
+
+
+BOTH = pytest.mark.parametrize("profile", ["sandbox", "os"])
+
+
+def run(app: Path, *args: str, profile: str = "sandbox", **env: str) -> subprocess.CompletedProcess[str]:
+    return x07("run", "--profile", profile, *args, cwd=app, **env)
+
+
+@BOTH
+def test_exit_code_arguments_and_crash_are_the_programs_own(app: Path, profile: str) -> None:
+    assert run(app, "--", "exit", "7", profile=profile).returncode == 7
+    shown = run(app, "--", "args", "--report", "x", "--", "-h", profile=profile)
+    assert shown.stdout == "['--report', 'x', '--', '-h']\n"
+    assert run(app, "--", "crash", profile=profile).returncode == 128 + signal.SIGSEGV
+
+
+@BOTH
+def test_entries_are_modules_functions_and_files(app: Path, profile: str) -> None:
+    for entry in ("app", "app:main", "app.py"):
+        assert run(app, "--entry", entry, "--", "exit", "3", profile=profile).returncode == 3
+
+
+@BOTH
+def test_signals_reach_the_program_and_time_ends_it(app: Path, profile: str) -> None:
+    command = [str(Path(sys.executable).parent / "x07"), "run", "--profile", profile, "--", "sleep"]
+    process = subprocess.Popen(command, cwd=app, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 9
+    process.stdout.close()
+    ended = run(app, "--timeout", "1", "--", "sleep", profile=profile)
+    assert ended.returncode == 124
+    assert "time limit of 1 s" in ended.stderr
+
+
+def test_standard_streams_pass_through(app: Path) -> None:
+    command = [str(Path(sys.executable).parent / "x07"), "run", "--profile", "sandbox", "--", "cat"]
+    assert subprocess.run(command, cwd=app, input=b"abc", capture_output=True, check=True).stdout == b"ABC"
+
+
+def test_network_needs_a_grant_and_a_denial_names_the_flag(app: Path, server: int) -> None:
+    report = app / "run.json"
+    refused = run(app, "--report", str(report), "--", "connect", "127.0.0.1", str(server))
+    assert refused.returncode == 1
+    assert f"allow with --allow-host 127.0.0.1:{server}" in refused.stderr
+    document = json.loads(report.read_text())
+    jsonschema.validate(document, load_schema("x07.run.report"))
+    assert document["denials"][0]["allow"] == f"--allow-host 127.0.0.1:{server}"
+    granted = run(app, "--allow-host", f"127.0.0.1:{server}", "--", "connect", "127.0.0.1", str(server))
+    assert granted.stdout == "b'hello'\n"
+    denied = run(
+        app,
+        *("--allow-host", f"127.0.0.0/8:{server}", "--deny-host", "127.0.0.1:*"),
+        *("--", "connect", "127.0.0.1", str(server)),
+    )
+    assert denied.returncode == 1
+
+
+def test_a_name_is_pinned_to_what_it_was(app: Path, server: int) -> None:
+    rules = app / "hosts.txt"
+    rules.write_text(f"localhost:{server}\n")
+    assert run(app, "--allow-host-file", str(rules), "--", "connect", "localhost", str(server)).returncode == 0
+
+
+def test_files_outside_the_project_need_a_grant(app: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "secret").write_text("s3cret")
+    assert run(app, "--", "read", str(other / "secret")).returncode == 1
+    assert run(app, "--allow-read", str(other), "--", "read", str(other / "secret")).stdout == "s3cret\n"
+    assert run(app, "--allow-read", str(other), "--", "write", str(other / "new")).returncode == 1
+    assert run(app, "--", "write", str(app / "new")).returncode == 1
+    assert run(app, "--allow-write", str(other), "--", "write", str(other / "new")).returncode == 0
+    assert not (app / "new").exists()
+
+
+def test_environment_and_programs_need_a_grant(app: Path) -> None:
+    assert run(app, "--", "env", "X", X="1").stdout == "None\n"
+    assert run(app, "--allow-env", "X", "--", "env", "X", X="1").stdout == "1\n"
+    assert run(app, "--", "env", "X", profile="wide", X="1").stdout == "1\n"
+    assert run(app, "--", "start", "/bin/echo", "hi").returncode == 1
+    assert run(app, "--allow-run", "echo", "--", "start", "/bin/echo", "hi").stdout == "hi\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        ((), "X07RUN_PROFILE"),
+        (("--profile", "none"), "X07RUN_PROFILE"),
+        (("--world", "none"), "X07RUN_WORLD_UNKNOWN"),
+        (("--world", "solve-kv"), "X07RUN_WORLD_NOT_RUNNABLE"),
+        (("--profile", "sandbox", "--entry", "no_such_module"), "X07RUN_ENTRY"),
+        (("--profile", "sandbox", "--entry", "none.py"), "X07RUN_ENTRY"),
+        (("--profile", "sandbox", "--entry", "a b"), "X07RUN_ENTRY"),
+        (("--profile", "sandbox", "--allow-host", "*:1"), "X07RUN_HOST"),
+        (("--profile", "sandbox", "--allow-contract", "redis:x"), "X07RUN_HOST"),
+        (("--profile", "sandbox", "--allow-read", "/no/such/place"), "X07RUN_PATH"),
+        (("--profile", "sandbox", "--allow-run", "no-such-program"), "X07RUN_PATH"),
+        (("--profile", "sandbox", "--allow-env", "NOT_SET"), "X07RUN_ENV"),
+        (("--profile", "os", "--allow-host", "127.0.0.1:1"), "X07RUN_CONTRADICTION"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(app: Path, args: tuple[str, ...], code: str) -> None:
+    done = x07("run", *args, "--", "exit", "0", cwd=app)
+    assert done.returncode == 126
+    assert f"error[{code}]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_profile_in_the_manifest_is_named(app: Path) -> None:
+    (app / "x07.toml").write_text('[profiles.p]\nworld = "run-os"\ncolour = 1\n')
+    done = x07("run", "--profile", "p", cwd=app)
+    assert done.returncode == 126
+    assert "profiles.p.colour is not known" in done.stderr
+
+
+def test_explain_shows_the_policy_and_runs_nothing(app: Path) -> None:
+    shown = run(app, "--explain", "--allow-host", "127.0.0.1:9092", "--", "exit", "5")
+    assert shown.returncode == 0
+    assert json.loads(shown.stdout)["connect"] == [{"rule": "127.0.0.1:9092", "source": "--allow-host"}]
+
+
+WORKER = """
+import asyncio, sys
+from x07py import Envelope, X07Error, open_driver
+async def main():
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish(Envelope("orders", b"k", b"v"))
+try: asyncio.run(main()); print("published")
+except X07Error as error: print(error.code); sys.exit(1)
+"""
+
+
+def test_librdkafka_publishes_under_a_contract_and_not_without(kafka: Path) -> None:  # noqa: F811
+    (kafka / "worker.py").write_text(WORKER)
+    (kafka / "x07.toml").write_text('entry = "worker"\n')
+    done = x07("run", "--profile", "sandbox", "--allow-contract", "kafka:local_dev_v1", cwd=kafka)
+    assert done.stdout == "published\n", done.stderr
+    begun = time.monotonic()
+    refused = x07("run", "--profile", "sandbox", "--timeout", "4", cwd=kafka)
+    assert refused.returncode in {1, 124}, time.monotonic() - begun
+    assert f"--allow-host {os.environ['X07_KAFKA_LOCAL_DEV_V1']}" in refused.stderr

@@ -1,0 +1,147 @@
+"""``HOST:PORTS`` as users write it, and the ranges of addresses that it means."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import NoReturn
+
+from x07py.errors import RunError
+from x07py.sandbox.network import Range, mapped
+
+MAX_ADDRESSES = 16
+"""Most addresses that one name may stand for."""
+
+_SPEC = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<plain>[^:\[\]]*)):(?P<ports>[^:]*)")
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\.?")
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class HostRule:
+    """One ``HOST:PORTS``, understood.
+
+    Args:
+        text: as it was written.
+        source: the option or file that it came from.
+        ranges: what it means.
+        name: the host name that was resolved, if it is one.
+        addresses: what the name stood for.
+    """
+
+    text: str
+    source: str
+    ranges: tuple[Range, ...]
+    name: str | None = None
+    addresses: tuple[str, ...] = ()
+
+
+def parse_host(text: str, source: str, *, deny: bool = False) -> HostRule:
+    """Return what ``HOST:PORTS`` means; a name is resolved now, once.
+
+    Args:
+        text: an IPv4 address or network, an IPv6 one in brackets, or a name; then ports, as list and ranges.
+        source: where it was written, for messages.
+        deny: whether ``*`` may stand for all ports.
+
+    Raises:
+        RunError: ``X07RUN_HOST`` for another form, ``X07RUN_HOST_UNRESOLVED`` for a name that does not resolve.
+    """
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        _refuse(text, source, _advice(text))
+    ports = _ports(text, match["ports"], source, deny=deny)
+    host = (match["v6"] if match["v6"] is not None else match["plain"]).lower()
+    try:
+        network = ip_network(host)
+    except ValueError:
+        if "/" in host or match["v6"] is not None or not _NAME.fullmatch(host) or re.fullmatch(r"[0-9.]+", host):
+            _refuse(text, source, _advice(text))
+        return _named(text, source, host, ports)
+    if (network.version == 6) != (match["v6"] is not None):
+        _refuse(text, source, "write an IPv6 address in brackets: [::1]:9092")
+    if not deny and network.num_addresses == 1 and (network.is_unspecified or network.is_multicast):
+        _refuse(text, source, "name an address that a connection can go to, such as 127.0.0.1:9092")
+    bits = network.prefixlen + (96 if network.version == 4 else 0)
+    packed = mapped(network.network_address.packed)
+    return HostRule(text, source, tuple(Range(packed, bits, first, last) for first, last in ports))
+
+
+def _named(text: str, source: str, host: str, ports: list[tuple[int, int]]) -> HostRule:
+    try:
+        found = {row[4][0] for row in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except OSError as error:
+        raise RunError(
+            "X07RUN_HOST_UNRESOLVED",
+            f"{host!r} does not resolve: {error.strerror}",
+            where=source,
+            hint="check the name, or write its address",
+        ) from None
+    if len(found) > MAX_ADDRESSES:
+        _refuse(
+            text, source, f"it stands for {len(found)} addresses, more than {MAX_ADDRESSES}; name the ones you mean"
+        )
+    addresses = tuple(sorted(str(one) for one in found))
+    packed = [mapped(ip_address(one).packed) for one in addresses]
+    ranges = tuple(Range(one, 128, first, last) for one in packed for first, last in ports)
+    return HostRule(text, source, ranges, host, addresses)
+
+
+def _ports(text: str, written: str, source: str, *, deny: bool) -> list[tuple[int, int]]:
+    if written == "*":
+        if deny:
+            return [(0, 65535)]
+        _refuse(text, source, "name the ports: '*' is for --deny-host only")
+    ranges: list[tuple[int, int]] = []
+    for part in written.split(","):
+        match = _PORTS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 0 < first <= last < 65536:
+            _refuse(text, source, "ports are 1 to 65535, as in 9092 or 9092,9094 or 9092-9094")
+        ranges.append((first, last))
+    return ranges
+
+
+def _advice(text: str) -> str:
+    if "://" in text:
+        return "write HOST:PORT without a scheme or path"
+    if "*" in text.rpartition(":")[0]:
+        return "wildcards cannot be enforced; name each host"
+    if text.count(":") > 1 and "[" not in text:
+        return "write an IPv6 address in brackets: [::1]:9092"
+    if ":" not in text:
+        return "add the port: HOST:PORT, such as 127.0.0.1:9092"
+    return "write HOST:PORT, such as 127.0.0.1:9092, [::1]:9092 or broker.example:9092"
+
+
+def _refuse(text: str, source: str, advice: str) -> NoReturn:
+    raise RunError("X07RUN_HOST", f"{text!r} cannot be enforced as a host rule", where=source, hint=advice)
+
+
+def read_host_file(path: Path, *, deny: bool = False) -> list[HostRule]:
+    """Return the rules of a file: one a line, ``#`` starts a comment.
+
+    Raises:
+        RunError: ``X07RUN_HOST`` with the line, ``X07RUN_FILE`` if the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise RunError("X07RUN_FILE", f"cannot read: {why}", where=str(path), hint="check the path") from None
+    rows = [(number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
+    return [parse_host(text, f"{path}:{number}", deny=deny) for number, text in rows if text]
+
+
+def hosts_file(rules: list[HostRule]) -> str | None:
+    """Return an ``/etc/hosts`` with the addresses that names were resolved to, or None if the machine's own will do."""
+    own = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace") if Path("/etc/hosts").is_file() else ""
+    known = {word.lower() for line in own.splitlines() for word in line.partition("#")[0].split()[1:]}
+    missing = [rule for rule in rules if rule.name and rule.name not in known]
+    if not missing:
+        return None
+    lines = [f"{address} {rule.name}" for rule in missing for address in rule.addresses]
+    return own + "\n" + "\n".join(dict.fromkeys(lines)) + "\n"

@@ -1,0 +1,148 @@
+"""Profiles: a world and what is granted in it, under a name; two exist in every project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from x07py.contracts.loader import find_root
+from x07py.contracts.project import find_manifest, read_project
+from x07py.errors import RunError
+from x07py.worlds import WORLDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from x07py.contracts.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What ``[tool.x07.profiles.NAME]`` may hold; flags add to the lists and win over the rest."""
+
+    world: str
+    entry: str | None = None
+    allow_host: tuple[str, ...] = ()
+    deny_host: tuple[str, ...] = ()
+    allow_contract: tuple[str, ...] = ()
+    allow_read: tuple[str, ...] = ()
+    allow_write: tuple[str, ...] = ()
+    allow_env: tuple[str, ...] = ()
+    allow_run: tuple[str, ...] = ()
+    allow_listen: tuple[str, ...] = ()
+    rr: str | None = None
+    cassette: str | None = None
+    timeout: float | None = None
+    max_memory: int | None = None
+
+
+BUILT_IN = {
+    "sandbox": Profile("run-os-sandboxed"),
+    "os": Profile("run-os"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a program runs: the project's folder, its manifest if it has one, its entry, and its profiles."""
+
+    root: Path
+    manifest: Path | None
+    entry: str | None
+    profiles: dict[str, Profile]
+
+
+def find_place() -> Place:
+    """Return the project of the working directory; without a manifest, the folder with ``arch/``, or this one.
+
+    Raises:
+        RunError: ``X07RUN_PROFILE`` if the manifest's profiles cannot be meant.
+        PackageError: the manifest cannot be read.
+    """
+    if find_manifest() is None:
+        return Place(find_root(), None, None, dict(BUILT_IN))
+    project = read_project()
+    table = _table(project, project.settings, "profiles")
+    made = {name: _profile(project, name, _table(project, table, name)) for name in table}
+    entry = project.settings.get("entry")
+    if entry is not None and not isinstance(entry, str):
+        _refuse(project, "entry is not a string")
+    return Place(project.root, project.file, entry, BUILT_IN | made)
+
+
+def _table(project: Project, parent: dict[str, Any], key: str) -> dict[str, Any]:
+    value = parent.get(key, {})
+    if not isinstance(value, dict):
+        _refuse(project, f"{key} is not a table")
+    return value
+
+
+def _profile(project: Project, name: str, table: dict[str, Any]) -> Profile:
+    known = {field.name: str(field.type) for field in fields(Profile)}
+    values: dict[str, Any] = {}
+    base = BUILT_IN.get(name)
+    for key, value in table.items():
+        kind = known.get(key.replace("-", "_"))
+        if kind is None:
+            _refuse(project, f"profiles.{name}.{key} is not known; known are {', '.join(known)}")
+        values[key.replace("-", "_")] = _value(project, f"profiles.{name}.{key}", kind, value)
+    if "world" not in values:
+        if base is None:
+            _refuse(project, f"profiles.{name} names no world")
+        values["world"] = base.world
+    check_world(values["world"], f"{project.file}: profiles.{name}.world")
+    return Profile(**values)
+
+
+def _value(project: Project, where: str, kind: str, value: Any) -> Any:
+    if kind.startswith("tuple"):
+        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+            _refuse(project, f"{where} is not a list of strings")
+        return tuple(value)
+    number = kind.startswith(("int", "float"))
+    if number and isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return value
+    if not number and isinstance(value, str) and value:
+        return value
+    return _refuse(project, f"{where} is not {'a number above 0' if number else 'a string'}")
+
+
+def check_world(name: str, where: str) -> None:
+    """Refuse a world that is none of the seven, or that nothing can run in yet.
+
+    Raises:
+        RunError: ``X07RUN_WORLD_UNKNOWN``, ``X07RUN_WORLD_NOT_RUNNABLE``.
+    """
+    world = WORLDS.get(name)
+    if world is None:
+        raise RunError(
+            "X07RUN_WORLD_UNKNOWN", f"no world is called {name!r}", where=where, hint="worlds: " + ", ".join(WORLDS)
+        )
+    if not world.runnable or world.solve:
+        raise RunError(
+            "X07RUN_WORLD_NOT_RUNNABLE",
+            f"nothing can run in world {name} yet",
+            where=where,
+            hint="use run-os-sandboxed or run-os",
+        )
+
+
+def choose(place: Place, name: str) -> Profile:
+    """Return the profile `name`.
+
+    Raises:
+        RunError: ``X07RUN_PROFILE`` if there is none.
+    """
+    profile = place.profiles.get(name)
+    if profile is None:
+        raise RunError(
+            "X07RUN_PROFILE",
+            f"no profile is called {name!r}",
+            where=str(place.manifest or place.root),
+            hint="profiles: " + ", ".join(sorted(place.profiles)),
+        )
+    return profile
+
+
+def _refuse(project: Project, what: str) -> NoReturn:
+    raise RunError("X07RUN_PROFILE", what, where=str(project.file), hint="docs/reference/run.md shows what it may hold")

@@ -1,0 +1,284 @@
+"""From a profile and flags to a command line, an environment, and what the kernel shall let through."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
+from x07py.drivers.open import addressed
+from x07py.errors import RunError
+from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
+from x07py.run.hosts import HostRule, hosts_file, parse_host
+from x07py.sandbox import landlock
+from x07py.sandbox.confine import Confinement, Limits
+from x07py.sandbox.filter import Wanted
+from x07py.sandbox.network import Rules
+from x07py.worlds import ENV_WORLD, WORLDS
+
+if TYPE_CHECKING:
+    from x07py.run.profile import Place, Profile
+
+PASSED = re.compile(
+    r"PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|COLORTERM|NO_COLOR|COLUMNS|LINES|X07_(KAFKA|AMQP)_[A-Z0-9_]+"
+)
+"""Names of variables that every program gets, whole string."""
+
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt")
+_SETTINGS = (
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/mime.types",
+    "/etc/os-release",
+    "/etc/alternatives",
+)
+_KERNEL = ("/proc", "/sys/devices/system/cpu", "/sys/kernel/mm/transparent_hugepage", "/sys/fs/cgroup")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
+_ENTROPY = ("/dev/urandom", "/dev/random")
+_LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is decided before a program starts.
+
+    Args:
+        world: the world it runs in.
+        argv: command line; the program is a path.
+        env: environment.
+        root: working folder.
+        allow: hosts that it may connect to.
+        deny: hosts that it may not, even so.
+        listen: addresses that it may listen on.
+        read: folders and files that it may read, beyond the system's.
+        write: those that it may change.
+        run: programs that it may start.
+        limits: bounds a process.
+        timeout: seconds, or None.
+    """
+
+    world: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    root: Path
+    allow: tuple[HostRule, ...]
+    deny: tuple[HostRule, ...]
+    listen: tuple[HostRule, ...]
+    read: tuple[Path, ...]
+    write: tuple[Path, ...]
+    run: tuple[Path, ...]
+    limits: Limits
+    timeout: float | None
+
+
+def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, more: tuple[HostRule, ...] = ()) -> Plan:
+    """Decide what a program gets.
+
+    Args:
+        place: the project.
+        profile: the profile with the flags already in it.
+        args: arguments of the program.
+        scratch: an empty folder that becomes its home and place for temporary files.
+        more: host rules that were read from files.
+
+    Raises:
+        RunError: ``X07RUN_ENTRY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``.
+    """
+    world = WORLDS[profile.world]
+    _check_grants(profile, more)
+    allow = [parse_host(text, "--allow-host") for text in profile.allow_host] + list(more)
+    allow += [rule for text in profile.allow_contract for rule in contract_hosts(place.root, text)]
+    write = [_path(place.root, text, "--allow-write") for text in profile.allow_write]
+    if profile.rr not in {None, "off", "replay"}:
+        cassettes = place.root / ".x07_rr"
+        cassettes.mkdir(exist_ok=True)
+        write.append(cassettes)
+    return Plan(
+        world=profile.world,
+        argv=command_line(place.root, profile.entry or place.entry, args),
+        env=environment(place.root, profile, scratch, whole=not world.solve and profile.world == "run-os"),
+        root=place.root,
+        allow=tuple(allow),
+        deny=tuple(parse_host(text, "--deny-host", deny=True) for text in profile.deny_host),
+        listen=tuple(parse_host(text, "--allow-listen") for text in profile.allow_listen),
+        read=(place.root, *(_path(place.root, text, "--allow-read") for text in profile.allow_read)),
+        write=(scratch, *write),
+        run=tuple(_program(text) for text in profile.allow_run),
+        limits=Limits(memory=profile.max_memory),
+        timeout=profile.timeout,
+    )
+
+
+def _check_grants(profile: Profile, more: tuple[HostRule, ...]) -> None:
+    """Refuse grants that the world cannot honour."""
+    grants = {
+        "--allow-host": profile.allow_host or more,
+        "--deny-host": profile.deny_host,
+        "--allow-contract": profile.allow_contract,
+        "--allow-listen": profile.allow_listen,
+        "--allow-run": profile.allow_run,
+        "--allow-write": profile.allow_write,
+        "--allow-read": profile.allow_read,
+    }
+    given = [name for name, values in grants.items() if values]
+    if profile.world != "run-os-sandboxed" and given:
+        why = "restricts nothing" if profile.world == "run-os" else "is closed"
+        raise RunError(
+            "X07RUN_CONTRADICTION",
+            f"world {profile.world} {why}, so {given[0]} has no meaning in it",
+            hint="run in world run-os-sandboxed (--profile sandbox), or leave the grant out",
+        )
+
+
+def command_line(root: Path, entry: str | None, args: list[str]) -> tuple[str, ...]:
+    """Return the command for an entry: ``module``, ``module:function``, or a Python file of the project.
+
+    Raises:
+        RunError: ``X07RUN_ENTRY``.
+    """
+    if not entry:
+        raise RunError(
+            "X07RUN_ENTRY",
+            "nothing says which program to run",
+            where=str(root),
+            hint='add entry = "package" to [tool.x07] in pyproject.toml or to x07.toml, or pass --entry',
+        )
+    if entry.endswith(".py"):
+        if not (root / entry).is_file():
+            raise RunError("X07RUN_ENTRY", f"there is no file {entry!r}", where=str(root), hint="check the entry")
+        return (sys.executable, str(root / entry), *args)
+    module, colon, function = entry.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")) or (colon and not function.isidentifier()):
+        raise RunError(
+            "X07RUN_ENTRY", f"{entry!r} is no entry", where=str(root), hint="write module, module:function or file.py"
+        )
+    if not _module_exists(root, module):
+        raise RunError("X07RUN_ENTRY", f"there is no module {module!r}", where=str(root), hint="check the entry")
+    if not colon:
+        return (sys.executable, "-m", module, *args)
+    call = f"import sys\nfrom {module} import {function}\nsys.exit({function}())"
+    return (sys.executable, "-c", call, *args)
+
+
+def _module_exists(root: Path, module: str) -> bool:
+    from importlib.machinery import PathFinder
+
+    found = PathFinder.find_spec(module.partition(".")[0], [*import_path(root), *sys.path])
+    return found is not None
+
+
+def import_path(root: Path) -> list[str]:
+    """Return where a program's modules lie: ``src``, the project, and the packages below ``.x07/deps``."""
+    deps = sorted(root.glob(".x07/deps/*/*/")) if (root / ".x07" / "deps").is_dir() else []
+    return [str(folder) for folder in (root / "src", root, *deps) if folder.is_dir()]
+
+
+def environment(root: Path, profile: Profile, scratch: Path, *, whole: bool) -> dict[str, str]:
+    """Return the program's environment: in a sandbox what is listed, in ``run-os`` everything.
+
+    Raises:
+        RunError: ``X07RUN_ENV`` for a variable of ``--allow-env`` that is not set.
+    """
+    own = dict(os.environ)
+    missing = [name for name in profile.allow_env if name not in own]
+    if missing:
+        raise RunError(
+            "X07RUN_ENV", f"{missing[0]} is not set", where="--allow-env", hint="set it, or leave the grant out"
+        )
+    env = own if whole else {name: own[name] for name in own if PASSED.fullmatch(name) or name in profile.allow_env}
+    if not whole:
+        env |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
+    inherited = [own["PYTHONPATH"]] if whole and own.get("PYTHONPATH") else []
+    env |= {"PYTHONPATH": os.pathsep.join(import_path(root) + inherited), ENV_WORLD: profile.world}
+    for name, value in ((ENV_MODE, profile.rr), (ENV_CASSETTE, profile.cassette)):
+        env.pop(name, None)
+        if value is not None:
+            env[name] = value
+    if ENV_POLICY in own:
+        env[ENV_POLICY] = own[ENV_POLICY]
+    return env
+
+
+def contract_hosts(root: Path, text: str) -> list[HostRule]:
+    """Return the hosts of a broker profile, ``kafka:PROFILE`` or ``amqp:PROFILE``.
+
+    Raises:
+        RunError: ``X07RUN_HOST`` for another form.
+        ContractError: the profile cannot be read.
+    """
+    kind, _, name = text.partition(":")
+    if kind not in {"kafka", "amqp"} or not name:
+        raise RunError(
+            "X07RUN_HOST", f"{text!r} is no broker profile", where="--allow-contract", hint="write kafka:PROFILE"
+        )
+    if kind == "kafka":
+        addresses = list(addressed(read_kafka_profile(root, name)).bootstrap)
+    else:
+        amqp = addressed(read_amqp_profile(root, name))
+        addresses = [f"[{amqp.host}]:{amqp.port}" if ":" in amqp.host else f"{amqp.host}:{amqp.port}"]
+    return [parse_host(address, f"--allow-contract {text}") for address in addresses]
+
+
+def _path(root: Path, text: str, source: str) -> Path:
+    path = (root / text).resolve()
+    if not path.exists():
+        raise RunError("X07RUN_PATH", f"{text!r} does not exist", where=source, hint="make it first, or check the path")
+    return path
+
+
+def _program(text: str) -> Path:
+    found = shutil.which(text)
+    if found is None:
+        raise RunError(
+            "X07RUN_PATH", f"no program {text!r}", where="--allow-run", hint="write a path or a name on PATH"
+        )
+    return Path(found).resolve()
+
+
+def confinement(plan: Plan) -> Confinement:
+    """Return what the kernel shall enforce for a plan in the sandboxed world."""
+    python = Path(sys.executable)
+    readable = {*_SYSTEM, *_SETTINGS, *_KERNEL, *_ENTROPY, *map(str, plan.read)}
+    readable |= {sys.prefix, sys.base_prefix, *(folder for folder in sys.path if folder)}
+    programs = {str(python), str(python.resolve()), *_LOADERS, *map(str, plan.run)}
+    paths = [(path, landlock.READ) for path in sorted(readable)]
+    paths += [(path, landlock.EXECUTE) for path in sorted(programs)]
+    paths += [(path, landlock.DEVICE) for path in _DEVICES]
+    paths += [(str(path), landlock.WRITE) for path in plan.write]
+    return Confinement(
+        argv=plan.argv,
+        env=plan.env,
+        cwd=str(plan.root),
+        paths=tuple(paths),
+        connect=_rules(plan.allow, plan.deny),
+        listen=_rules(plan.listen, ()),
+        wanted=Wanted(listen=bool(plan.listen)),
+        limits=plan.limits,
+        hosts=hosts_file(list(plan.allow)),
+    )
+
+
+def _rules(allow: tuple[HostRule, ...], deny: tuple[HostRule, ...]) -> Rules:
+    return Rules(
+        tuple(one for rule in allow for one in rule.ranges), tuple(one for rule in deny for one in rule.ranges)
+    )

@@ -1,0 +1,61 @@
+"""Running a program in ``run-os``: no sandbox, but signals, time limit and exit code as everywhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from x07py.errors import RunError
+from x07py.sandbox.launch import FORWARDED, FROM_TERMINAL, GRACE_SECONDS, Outcome
+
+if TYPE_CHECKING:
+    from x07py.run.program import Plan
+
+
+def run_unconfined(plan: Plan) -> Outcome:
+    """Run the program of a plan with this process's rights and wait for its end.
+
+    Raises:
+        RunError: ``X07RUN_NOT_EXECUTABLE``.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
+    started = time.monotonic()
+    try:
+        before = os.times()
+        process = subprocess.Popen(
+            plan.argv,
+            env=plan.env,
+            cwd=plan.root,
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),  # noqa: PLW1509 (the mask is inherited; one thread)
+        )
+        timed_out = _wait(process, None if plan.timeout is None else started + plan.timeout)
+    except OSError as error:
+        raise RunError(
+            "X07RUN_NOT_EXECUTABLE", f"the program could not be started: {error.strerror}", hint="check the entry"
+        ) from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    layers = {"isolation": "none: world run-os"}
+    return Outcome(process.returncode, timed_out, [], 0, layers, used, 0, time.monotonic() - started)
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
+    """Wait for the end; return whether the time limit brought it."""
+    timed_out = False
+    while process.poll() is None:
+        left = 3600.0 if deadline is None else max(0.001, deadline - time.monotonic())
+        seen = signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, left)
+        if seen is None and deadline is not None:
+            process.send_signal(signal.SIGKILL if timed_out else signal.SIGTERM)
+            deadline, timed_out = time.monotonic() + GRACE_SECONDS, True
+        elif seen is not None and seen.si_signo != signal.SIGCHLD:
+            if seen.si_code != FROM_TERMINAL:
+                process.send_signal(seen.si_signo)
+            if seen.si_signo == signal.SIGTSTP:
+                os.kill(os.getpid(), signal.SIGSTOP)
+    return timed_out
