@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: brokers test demo lint types unit fuzz bench fmt clean
+.PHONY: brokers chromium test demo lint types unit fuzz bench fmt clean
 
 test: lint types unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -18,11 +18,14 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP) $(if $(X07_SKIP_LIVE),,brokers)
+unit: $(STAMP) chromium $(if $(X07_SKIP_LIVE),,brokers)
 	$(BIN)/pytest -n 2
 
 brokers: $(STAMP) ## install what the live tests need and the machine lacks: RabbitMQ, Java, Maven, Kafka's jars
 	.ci/brokers
+
+chromium: ## install the browser that the viewer's tests look at pages with
+	.ci/chromium
 
 FUZZ_SECONDS ?= 60
 

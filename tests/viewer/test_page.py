@@ -1,0 +1,147 @@
+"""The viewer's page, looked at in a headless Chromium: real layout, real scripts, light and dark."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.cli.test_reports import publish
+from tests.project import x07
+from x07py import Envelope
+from x07py.contracts.schemas import load_schema
+from x07py.rr import Cassette, Entry
+
+HOSTILE = '</script><img src=x onerror="document.title=1">'
+
+
+def browse(page: Path, script: str, *flags: str) -> Any:
+    """Open a page in Chromium, run `script` in it, and return what its ``result`` is."""
+    browser = shutil.which("chromium")
+    assert browser, "the viewer's tests need Chromium: run `make chromium`"
+    probe = page.with_name("probe.html")
+    ending = f"<script>{{ let result; {script}; document.body.dataset.result = JSON.stringify(result) }}</script>"
+    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", ending + "</body>"), encoding="utf-8")
+    profile = f"--user-data-dir={page.parent / 'profile'}"
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", profile, *flags]
+    command = [browser, *options, "--window-size=1200,800", "--dump-dom", probe.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = re.search(r'data-result="([^"]*)"', dom)
+    assert found, dom[-2000:]
+    return json.loads(unescape(found[1]))
+
+
+def cassette(path: Path, count: int, *, changed: int = -1) -> Path:
+    """Write a cassette of `count` publishes, of which number `changed` has another value, and one error."""
+    entries = [
+        publish(Envelope(f"topic{n % 3}", b"k%d" % n, b'{"id":%d}' % (n if n != changed else -n), {"h": HOSTILE}))
+        for n in range(count)
+    ]
+    entries.append(Entry("rr", "std.msg.kafka.commit_v1", "p", b"{}", b"refused", err=9751))
+    path.write_bytes(Cassette.from_entries(entries).to_bytes())
+    return path
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """The page of a cassette of 30 entries."""
+    cassette(tmp_path / "a.x07rr.bin", 30)
+    assert x07("rr", "view", "a.x07rr.bin", cwd=tmp_path).returncode == 0
+    return tmp_path / "a.html"
+
+
+def test_entries_are_listed_decoded_and_found(page: Path) -> None:
+    seen = browse(
+        page,
+        """
+        const rows = () => [...document.querySelectorAll(".row")].map(row => row.textContent);
+        result = {all: rows().length, count: count.textContent, scripts: document.querySelectorAll("img").length};
+        document.querySelectorAll(".row")[4].click();
+        result.details = document.querySelector("aside").textContent;
+        search.value = "k7 topic1"; search.dispatchEvent(new Event("input"));
+        result.found = rows();
+        search.value = "refused"; search.dispatchEvent(new Event("input"));
+        result.errors = rows();
+        result.colour = document.querySelector(".row span:nth-child(2)").style.color;
+        """,
+    )
+    assert (seen["all"], seen["count"], seen["scripts"]) == (31, "31 of 31 entries", 0)
+    assert "entry 4" in seen["details"]
+    assert HOSTILE in seen["details"]
+    assert re.search(r'"id": 4', seen["details"])
+    assert len(seen["found"]) == 1
+    assert "k7" in seen["found"][0]
+    assert len(seen["errors"]) == 1
+    assert seen["colour"] == "var(--error)"
+
+
+def test_light_and_dark(page: Path) -> None:
+    colours = "const s = getComputedStyle(document.body); result = [s.backgroundColor, s.color]"
+    light = browse(page, colours, "--blink-settings=preferredColorScheme=1")
+    dark = browse(page, colours, "--blink-settings=preferredColorScheme=0")
+    assert light == ["rgb(255, 255, 255)", "rgb(27, 31, 36)"]
+    assert dark == ["rgb(20, 23, 27)", "rgb(230, 233, 237)"]
+
+
+def test_ten_thousand_entries_cost_no_more_rows_than_are_visible(tmp_path: Path) -> None:
+    cassette(tmp_path / "big.x07rr.bin", 10_000)
+    assert x07("rr", "view", "big.x07rr.bin", cwd=tmp_path).returncode == 0
+    seen = browse(
+        tmp_path / "big.html",
+        """
+        const list = document.querySelector(".list");
+        let most = 0;
+        for (let top = 0; top < list.scrollHeight; top += 2400) {
+          list.scrollTop = top; list.dispatchEvent(new Event("scroll"));
+          most = Math.max(most, document.querySelectorAll(".row").length);
+        }
+        list.scrollTop = list.scrollHeight; list.dispatchEvent(new Event("scroll"));
+        const last = [...document.querySelectorAll(".row")].at(-1).textContent;
+        const pen = document.querySelector("canvas");
+        const drawn = pen.getContext("2d").getImageData(0, 0, pen.width, pen.height).data.some(part => part);
+        result = {most, last, drawn, height: list.scrollHeight};
+        """,
+    )
+    assert seen["most"] < 100
+    assert "10000" in seen["last"]
+    assert seen["drawn"]
+    assert seen["height"] >= 10_001 * 24
+
+
+def test_two_cassettes_side_by_side(tmp_path: Path) -> None:
+    cassette(tmp_path / "old.x07rr.bin", 5)
+    cassette(tmp_path / "new.x07rr.bin", 6, changed=2)
+    done = x07(
+        "rr", "view", "old.x07rr.bin", "--with", "new.x07rr.bin", "-o", "both.html", "--format", "json", cwd=tmp_path
+    )
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, load_schema("x07.rr.view.report"))
+    seen = browse(
+        tmp_path / "both.html",
+        """
+        result = {count: count.textContent, minus: document.querySelectorAll(".minus").length,
+          details: document.querySelector("aside").textContent};
+        """,
+    )
+    assert seen["count"] == "7 of 7 rows, 2 differ"
+    assert seen["minus"] == 2
+    assert "old.x07rr.bin" in seen["details"]
+    assert '"id": -2' in seen["details"]
+
+
+def test_what_cannot_be_written_is_said(page: Path) -> None:
+    again = x07("rr", "view", "a.x07rr.bin", cwd=page.parent)
+    assert again.returncode != 0
+    assert "X07_RR_VIEW_EXISTS" in again.stderr
+    assert x07("rr", "view", "a.x07rr.bin", "--force", cwd=page.parent).returncode == 0
+    folder = x07("rr", "view", "a.x07rr.bin", "-o", "no/where.html", cwd=page.parent)
+    assert "X07IO_WRITE" in folder.stderr
+    missing = x07("rr", "view", "nothing.x07rr.bin", cwd=page.parent)
+    assert "X07IO_MISSING" in missing.stderr

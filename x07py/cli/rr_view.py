@@ -1,0 +1,47 @@
+"""``x07 rr view``: one HTML page about a cassette, or two side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from x07py.cli.output import Format, console, print_json
+from x07py.errors import FileError, UsageError
+
+
+def view(
+    cassette: Annotated[str, typer.Argument(help="A file, or a name below .x07_rr of the project.")],
+    beside: Annotated[str | None, typer.Option("--with", help="Another cassette, to show beside this one.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; NAME.html in this folder if not given.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+) -> None:
+    """Write one self-contained HTML page: time line, entries, search; two cassettes side by side with --with.
+
+    Example: x07 rr view orders.x07rr.bin -o orders.html
+    """
+    from x07py.cli.rr import locate
+    from x07py.rr.cassette import Cassette
+    from x07py.rr.view import page
+
+    path = locate(cassette)
+    other = locate(beside) if beside else None
+    target = output or Path(path.name.removesuffix(".bin").removesuffix(".x07rr") + ".html")
+    if target.exists() and not force:
+        raise UsageError("X07_RR_VIEW_EXISTS", "the file is there already", where=str(target), hint="add --force")
+    loaded = Cassette.load(path)
+    text = page(path.name, loaded, other.name if other else "", Cassette.load(other) if other else None)
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FileError("X07IO_WRITE", f"cannot write: {error.strerror}", where=str(target)) from None
+    if format is Format.json:
+        size = len(text.encode())
+        report = {"ok": True, "page": str(target), "entries": len(loaded), "bytes": size}
+        print_json({"schema_version": "x07.rr.view.report@0.1.0", **report})
+        return
+    console().print(f"wrote {target}: {len(loaded)} entries")
