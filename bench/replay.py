@@ -27,7 +27,7 @@ from bench.measure import peak_kib, reset_peak, table, write
 
 SIZES = (500, 2_000, 100_000)
 VCRPY_MOST = 2_000
-ROUNDS = 5
+ROUNDS = 3
 SLOW_ROUNDS = 1
 BATCH = 500
 CASSETTE = "bench.x07rr.bin"

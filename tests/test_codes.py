@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,32 +13,54 @@ import x07py
 from x07py.codes import all_codes
 
 SOURCE = Path(x07py.__file__).parent
-PREFIXES = ("E_ARCH_", "W_ARCH_", "X07PKG_", "X07RUN_", "X07IO_", "X07_", "X07RR_", "X07MSG_", "X07BROKER_")
+NUMBERS = (range(2000, 2100), range(9500, 10_000), range(0x80000001, 0x80000006))
+WORD = re.compile(r"(E_ARCH|W_ARCH|X07[A-Z]+)_[A-Z0-9_]*[A-Z0-9]")
+OF_TOOL = re.compile(r"X07_[A-Z0-9_]*[A-Z0-9]")
+"""Codes of the tool itself look like the names of environment variables, so they count only where they are raised."""
 
 
-def raised_codes() -> dict[str, str]:
-    """Return each code that appears in the source, with the first place it stands."""
+def _constants(node: ast.AST) -> Iterator[int | str]:
+    """Yield the constants that stand below `node`, but for those that something is compared with."""
+    if isinstance(node, ast.Compare):
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | str):
+        yield node.value
+    for child in ast.iter_child_nodes(node):
+        yield from _constants(child)
+
+
+def _codes_in(tree: ast.AST) -> Iterator[str]:
+    for value in _constants(tree):
+        if isinstance(value, int) and any(value in numbers for numbers in NUMBERS):
+            yield str(value)
+        elif isinstance(value, str) and WORD.fullmatch(value):
+            yield value
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):
+            for value in (*node.args[:1], *(keyword.value for keyword in node.keywords)):
+                if isinstance(value, ast.Constant) and OF_TOOL.fullmatch(str(value.value)):
+                    yield str(value.value)
+
+
+def codes_in_source() -> dict[str, str]:
+    """Return each code that stands in the source, with the first file."""
     found: dict[str, str] = {}
     for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
-                continue
-            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            if not (name.endswith(("Error", "Mismatch", "Diagnostic")) or name in {"finding", "error"}):
-                continue
-            values = [*node.args[:1], *(kw.value for kw in node.keywords if kw.arg == "code")]
-            for value in values:
-                code = value.value if isinstance(value, ast.Constant) else None
-                if (isinstance(code, int) and code >= 2000) or (isinstance(code, str) and code.startswith(PREFIXES)):
-                    found.setdefault(str(code), f"{path.relative_to(SOURCE)}:{node.lineno}")
+        for code in _codes_in(ast.parse(path.read_text(encoding="utf-8"))):
+            found.setdefault(code, str(path.relative_to(SOURCE)))
     return found
 
 
-def test_every_raised_code_is_listed() -> None:
-    raised = raised_codes()
-    assert len(raised) > 3
-    missing = {code: place for code, place in raised.items() if code not in all_codes()}
-    assert missing == {}
+def test_every_code_of_the_source_is_listed_and_no_other() -> None:
+    found = codes_in_source()
+    assert {code: place for code, place in found.items() if code not in all_codes()} == {}
+    assert [code for code in all_codes() if code not in found] == []
+
+
+def test_the_scan_sees_codes_however_they_are_passed() -> None:
+    source = "raise _fault(9811, x); raise Error('X07_USAGE'); kinds = Codes(index=9701)"
+    source += "\n'X07PKG_NO_SUCH'\nif 9700 <= code: pass"
+    assert set(_codes_in(ast.parse(source))) == {"9811", "X07_USAGE", "9701", "X07PKG_NO_SUCH"}
 
 
 @pytest.mark.parametrize("entry", all_codes().values(), ids=lambda entry: entry.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,15 @@ def test_a_broker_starts_once_has_the_topics_and_ends(project: Path) -> None:
     host, _, port = first["address"].rpartition(":")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)))
+
+
+def test_two_that_start_a_broker_at_once_get_one(project: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        ups = [threads.submit(report, "broker", "up", "kafka", "--embedded", cwd=project) for _ in range(4)]
+    try:
+        assert len({up.result()["broker"]["pid"] for up in ups}) == 1
+    finally:
+        assert report("broker", "down", "kafka", cwd=project)["ended"] is True
 
 
 def test_version_and_overview(tmp_path: Path) -> None:

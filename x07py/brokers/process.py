@@ -6,13 +6,14 @@ another process is never taken for it. It is written once the broker answers.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from x07py.errors import DriverError
 from x07py.rr.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 30.0
@@ -64,6 +65,16 @@ def find_broker(root: Path, kind: str) -> RunningBroker | None:
     except (OSError, ValueError, TypeError):
         return None
     return broker if broker.alive() else None
+
+
+@contextmanager
+def starting(root: Path, kind: str) -> Iterator[None]:
+    """Keep other processes from starting a broker of this kind in this project during the block."""
+    file = state_file(root, kind).with_suffix(".lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def start_embedded(root: Path, topics: Iterable[str]) -> RunningBroker:

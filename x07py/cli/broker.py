@@ -17,6 +17,7 @@ from x07py.brokers.process import (
     start_docker,
     start_embedded,
     start_native,
+    starting,
     stop_broker,
 )
 from x07py.cli.output import Format, console, print_json
@@ -68,7 +69,8 @@ def up(
             "X07_USAGE", "the embedded broker is a Kafka, at a port of its own", hint="use --native, or leave --port"
         )
     root = find_root()
-    broker = _start(root, kind.value, chosen[0] if chosen else "", port)
+    with starting(root, kind.value):
+        broker = _start(root, kind.value, chosen[0] if chosen else "", port)
     if format is Format.json:
         print_json(_report("up", broker))
         return
