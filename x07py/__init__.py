@@ -13,15 +13,27 @@ if TYPE_CHECKING:
     from x07py.drivers import Delivery, open_driver
     from x07py.errors import X07Error
     from x07py.msg import Envelope
+    from x07py.pumping import PumpOptions, pump
     from x07py.testing import use_cassette
 
-__all__ = ["Delivery", "Envelope", "X07Error", "__version__", "open_driver", "use_cassette"]
+__all__ = [
+    "Delivery",
+    "Envelope",
+    "PumpOptions",
+    "X07Error",
+    "__version__",
+    "open_driver",
+    "pump",
+    "use_cassette",
+]
 
 _LATER = {
     "Delivery": "x07py.drivers",
     "Envelope": "x07py.msg",
+    "PumpOptions": "x07py.pumping",
     "X07Error": "x07py.errors",
     "open_driver": "x07py.drivers",
+    "pump": "x07py.pumping",
     "use_cassette": "x07py.testing",
 }
 

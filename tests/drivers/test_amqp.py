@@ -64,7 +64,8 @@ def test_typed_tables_survive_and_a_malformed_one_is_refused() -> None:
     received = from_amqp("t", b"", Basic.Properties(headers=table))
     assert received.headers["plain"] == "text"
     assert to_amqp(received)[1].headers == table
-    for broken in (Envelope("t", headers={"x07-amqp-headers": "AAAA"}), Envelope("t" * 256)):
+    faults = [{"x07-amqp-headers": "AAAA"}, {"n" * 129: ""}, {"a": "x" * 130_000}]
+    for broken in (*[Envelope("t", headers=fault) for fault in faults], Envelope("t" * 256)):
         with pytest.raises(AmqpError) as caught:
             to_amqp(broken)
         assert caught.value.code == 9859

@@ -43,6 +43,8 @@ _TEXT = {
 _NUMBERS = {"priority": "priority", "delivery-mode": "delivery_mode"}
 _PERSISTENT = 2
 _MAX_NAME = 255
+_MAX_HEADER_NAME = 128
+_MAX_HEAD = 120_000
 _OWN_ID = "x07."
 _numbers = count(1)
 
@@ -54,7 +56,7 @@ def to_amqp(envelope: Envelope) -> tuple[str, Basic.Properties]:
     up, and `from_amqp` drops it.
 
     Raises:
-        AmqpError: 9859 if the topic is longer than 255 bytes or not text, or a header does not fit.
+        AmqpError: 9859 if the topic is longer than 255 bytes or not text, or headers do not fit.
     """
     if len(envelope.topic.encode("utf-8", "surrogateescape")) > _MAX_NAME:
         raise _misfit(envelope, "the topic is longer than 255 bytes, the most that a routing key has")
@@ -72,15 +74,17 @@ def to_amqp(envelope: Envelope) -> tuple[str, Basic.Properties]:
             exchange = text
         elif name == TYPED:
             table.update(_typed(envelope, text))
-        elif len(name) > _MAX_NAME:
-            raise _misfit(envelope, f"the header name {name[:20]!r}... is longer than 255 bytes")
+        elif len(name) > _MAX_HEADER_NAME:
+            raise _misfit(envelope, f"the header name {name[:20]!r}... is longer than 128 bytes")
         else:
             table[name] = text
+    if sum(map(len, envelope.headers)) + sum(map(len, envelope.headers.values())) + len(envelope.key) > _MAX_HEAD:
+        raise _misfit(envelope, "key and headers are larger than one AMQP frame, 120,000 bytes")
     if envelope.key:
         try:
             table[KEY] = envelope.key.decode()
         except UnicodeDecodeError:
-            table[KEY] = envelope.key
+            table[KEY] = bytearray(envelope.key)
     fields.setdefault("message_id", f"{_OWN_ID}{next(_numbers)}")
     return exchange, Basic.Properties(headers=table or None, **fields)
 
@@ -105,8 +109,8 @@ def from_amqp(routing_key: str, body: bytes, properties: Basic.Properties) -> En
     key = b""
     typed: dict[str, Any] = {}
     for name, value in (properties.headers or {}).items():
-        if name == KEY and isinstance(value, str | bytes):
-            key = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+        if name == KEY and isinstance(value, str | bytes | bytearray):
+            key = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
         elif isinstance(value, str) and name and name.isascii() and name not in headers and _is_text(value):
             headers[name] = value
         else:

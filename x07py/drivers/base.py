@@ -10,7 +10,7 @@ also future ones, alike.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 
 from x07py.errors import DriverError
 from x07py.msg import Envelope
@@ -192,15 +192,19 @@ class Ack(NamedTuple):
 
 
 class Subscription(NamedTuple):
-    """What a consumer asks for: sources (topics or queues), group, most messages a batch."""
+    """What a consumer asks for: sources (topics or queues), group, most messages a batch, where a new group starts."""
 
     sources: tuple[str, ...]
     group: str
     max_items: int
+    start: str = "earliest"
 
     def request(self) -> bytes:
         """Return the canonical JSON that stands as request in every recorded delivery."""
-        return canonical_json({"group": self.group, "max_items": self.max_items, "sources": list(self.sources)})
+        asked: dict[str, Json] = {"group": self.group, "max_items": self.max_items, "sources": list(self.sources)}
+        if self.start != "earliest":
+            asked["start"] = self.start
+        return canonical_json(asked)
 
     def scope(self) -> str:
         """Return the scope of the recorded deliveries: sources, and the group behind an ``@`` if there is one."""
@@ -241,7 +245,7 @@ class Driver:
 
     def __init__(self, backend: Backend, *, max_message_bytes: int, max_items: int) -> None:
         self._backend = backend
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._max_items = max_items
         self._closed = False
 
@@ -281,10 +285,10 @@ class Driver:
         """
         batch = list(envelopes)
         for envelope in batch:
-            if envelope.size > self._max_message_bytes:
+            if envelope.size > self.max_message_bytes:
                 raise DriverError(
                     self._backend.dialect.too_large,
-                    f"the message has {envelope.size} bytes, the profile allows {self._max_message_bytes}",
+                    f"the message has {envelope.size} bytes, the profile allows {self.max_message_bytes}",
                     where=f"topic {envelope.topic!r}, key {envelope.key!r}",
                     hint=f"make it smaller, or raise the limit in the profile {self.profile!r} and on the broker",
                 )
@@ -295,7 +299,12 @@ class Driver:
         return await self._backend.publish_many(batch) if batch else []
 
     def consume(
-        self, sources: Iterable[str], *, group: str = "", max_items: int | None = None
+        self,
+        sources: Iterable[str],
+        *,
+        group: str = "",
+        max_items: int | None = None,
+        start: Literal["earliest", "latest"] = "earliest",
     ) -> AsyncIterator[list[Delivery]]:
         """Yield batches of messages from topics (Kafka) or queues (AMQP), each of at least one.
 
@@ -305,6 +314,7 @@ class Driver:
             sources: names of topics or queues.
             group: consumer group; required on Kafka, meaningless on AMQP.
             max_items: most messages in one batch; the profile's limit if that is less or this is not given.
+            start: where a Kafka group begins that has committed nothing yet.
 
         Raises:
             DriverError: 97xx and 98xx codes as the broker refuses; 9621 after `close`; 9633 if `max_items` is less
@@ -315,7 +325,7 @@ class Driver:
         if max_items is not None and max_items < 1:
             raise DriverError(9633, f"a batch cannot have {max_items} messages", hint="give max_items of 1 or more")
         most = min(max_items or self._max_items, self._max_items)
-        return self._backend.consume(Subscription(tuple(sources), group, most))
+        return self._backend.consume(Subscription(tuple(sources), group, most, start))
 
     async def ack(self, deliveries: Iterable[Delivery]) -> None:
         """Say that messages are done with. On Kafka this takes effect with the next `commit`."""
@@ -334,6 +344,26 @@ class Driver:
     async def commit(self) -> None:
         """Commit what was acknowledged: on Kafka the offsets up to the first message that was not."""
         await self.control("commit", {})
+
+    async def seek(self, topic: str, partition: int, offset: int | Literal["earliest", "latest"]) -> None:
+        """Go on consuming a partition from another place.
+
+        Raises:
+            DriverError: 9622 on brokers without offsets, 9761 if no consumer of this driver has the partition.
+        """
+        await self.control("seek", {"offset": offset, "partition": partition, "topic": topic})
+
+    async def pause(self, topics: Iterable[str]) -> None:
+        """Deliver nothing from what is assigned of these topics until `resume`; the group is kept.
+
+        Raises:
+            DriverError: 9622 on brokers that cannot.
+        """
+        await self.control("pause", {"topics": list(topics)})
+
+    async def resume(self, topics: Iterable[str]) -> None:
+        """Deliver again from these topics; raises as `pause`."""
+        await self.control("resume", {"topics": list(topics)})
 
     async def lag(self, topics: Iterable[str], *, group: str) -> dict[str, int]:
         """Return how many messages a group is behind, by ``topic/partition``; what was never committed counts whole.
