@@ -1,4 +1,4 @@
-"""The commands of the guide, in order, as a user types them; each in a real process."""
+"""The commands of the guide, in order, as a user types them."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def graphs(draw: st.DrawFn) -> tuple[Graph, dict[str, str]]:
     return graph, draw(st.dictionaries(st.sampled_from(names), bounds, min_size=1, max_size=3))
 
 
-@settings(max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=800, suppress_health_check=[HealthCheck.too_slow])
 @given(graphs())
 def test_a_solution_is_found_exactly_when_there_is_one(case: tuple[Graph, dict[str, str]]) -> None:
     graph, roots = case

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 from x07py.cli import pkg_change, pkg_publish, pkg_show
 from x07py.cli.pkg_common import app
 
 __all__ = ["app", "pkg_change", "pkg_publish", "pkg_show"]
+
+gc.disable()  # a short run that builds large tables of plain data: looking for cycles in them only costs time

@@ -93,13 +93,6 @@ def read_entry(
         _refuse(where, f"name {name!r} is not a package name")
     if not isinstance(meta, dict):
         _refuse(where, "meta is not an object")
-    modules = _texts(where, manifest, "modules")
-    for module in modules:
-        if _MODULE_CHARACTERS & {*module} or "" in module.split("."):
-            _refuse(where, f"module {module!r} is not a dotted name")
-    worlds = _texts(where, meta, "worlds_allowed")
-    if not worlds or not set(worlds) <= WORLDS.keys():
-        _refuse(where, "meta.worlds_allowed does not list worlds of " + ", ".join(WORLDS))
     root = manifest.get("module_root")
     if not isinstance(root, str) or (root != "." and not is_inside(root)):
         _refuse(where, f"module_root {root!r} leaves the package")
@@ -111,10 +104,10 @@ def read_entry(
         source=source,
         requires=_requires(where, meta),
         requires_dists=_texts(where, meta, "requires_dists"),
-        worlds=worlds,
+        worlds=_worlds(where, meta),
         compat=None if compat is None else _parsed(where, "meta.x07py_compat", compat, parse_range),
         module_root=root,
-        modules=modules,
+        modules=_modules(where, manifest),
         archive_sha256=archive_sha256,
         files=files,
         yanked=yanked,
@@ -136,6 +129,21 @@ def _texts(where: str, table: dict[str, Any], key: str) -> tuple[str, ...]:
     if not isinstance(rows, list) or not all(isinstance(row, str) and row for row in rows):
         _refuse(where, f"{key} is not a list of strings")
     return tuple(sorted(set(rows)))
+
+
+def _modules(where: str, manifest: dict[str, Any]) -> tuple[str, ...]:
+    modules = _texts(where, manifest, "modules")
+    for module in modules:
+        if _MODULE_CHARACTERS & {*module} or "" in module.split("."):
+            _refuse(where, f"module {module!r} is not a dotted name")
+    return modules
+
+
+def _worlds(where: str, meta: dict[str, Any]) -> tuple[str, ...]:
+    worlds = _texts(where, meta, "worlds_allowed")
+    if not worlds or not set(worlds) <= WORLDS.keys():
+        _refuse(where, "meta.worlds_allowed does not list worlds of " + ", ".join(WORLDS))
+    return worlds
 
 
 def _parsed(where: str, field: str, text: Any, parse: Any) -> Any:
