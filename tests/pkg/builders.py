@@ -65,7 +65,7 @@ def pkg(project: Path, *args: str, code: int = 0, **env: str) -> subprocess.Comp
 
     The guide, the example, killed and concurrent commands and `login` run as processes of their own.
     """
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     with (
         chdir(project),
         patch.dict(os.environ, {"COLUMNS": "100", **env}),
@@ -76,10 +76,15 @@ def pkg(project: Path, *args: str, code: int = 0, **env: str) -> subprocess.Comp
     ):
         main()
     gc.enable()  # the command turned it off for the short life of a process
-    done = subprocess.CompletedProcess(args, int(str(ended.value.code)), out.getvalue(), err.getvalue())
+    done = subprocess.CompletedProcess(args, int(str(ended.value.code)), _text(out), _text(err))
     assert done.returncode == code, (args, done.stdout, done.stderr)
     assert "X07_INTERNAL" not in done.stderr
     return done
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 def tree_state(folder: Path) -> dict[str, bytes]:
