@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from x07py.cli.output import Format, console, print_json
+from x07py.cli.rr_exec import exec_program
 from x07py.cli.rr_view import view
 from x07py.contracts.loader import find_root
 from x07py.errors import CassetteError, FileError
@@ -17,6 +18,7 @@ from x07py.rr.report import compare, describe_entry, entry_line, show_text, stat
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into, check, compare and repair cassettes.")
 app.command()(view)
+app.command("exec")(exec_program)
 
 NameArgument = Annotated[
     str, typer.Argument(help="A file, or a name below .x07_rr of the project.", show_default=False)

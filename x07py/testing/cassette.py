@@ -150,6 +150,11 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if error is None and self.session.mode is Mode.REPLAY and not self.allow_unused:
             self._refuse_unused()
 
+    @property
+    def last_activity(self) -> float:
+        """When the program last used the cassette, as `time.monotonic` counts."""
+        return max((tape.last_activity for tape in self._tapes.values()), default=0.0)
+
     def unused(self) -> list[int]:
         """Return the numbers of the recorded entries that were not used, without questions (metadata and the like)."""
         return sorted({number for tape in self._tapes.values() for number in tape.unused()})

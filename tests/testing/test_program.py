@@ -1,0 +1,73 @@
+"""`x07 rr exec`: a program with its own command line, recorded and replayed as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.project import x07
+from x07py.brokers.embedded import EmbeddedKafka
+
+SERVICE = """
+import sys
+from confluent_kafka import Consumer, Producer
+
+bootstrap, topic, word = sys.argv[1:]
+producer = Producer({"bootstrap.servers": bootstrap})
+producer.produce(topic, value=word)
+producer.flush()
+consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "auto.offset.reset": "earliest"})
+consumer.subscribe([topic])
+try:
+    while True:
+        message = consumer.poll(1.0)
+        if message is not None:
+            print("got", message.value().decode(), message.offset(), flush=True)
+except KeyboardInterrupt:
+    print("interrupted")
+finally:
+    consumer.close()
+"""
+
+
+@pytest.fixture
+def service(project: Path) -> Path:
+    """A project with a service that runs until Ctrl-C."""
+    (project / "service.py").write_text(SERVICE)
+    return project
+
+
+def test_a_service_that_never_ends(service: Path, embedded: EmbeddedKafka) -> None:
+    command = ("rr", "exec", "--cassette", "s.x07rr.bin", "--until-idle", "6", "--", "python", "service.py")
+    recorded = x07(*command, embedded.bootstrap, "served", "hello", cwd=service)
+    assert (recorded.returncode, recorded.stdout) == (0, "got hello 0\ninterrupted\n"), recorded.stderr
+    for extra in ((), ("--mode", "none")):
+        again = x07(*command[:4], *extra, *command[6:], "127.0.0.1:1", "served", "hello", cwd=service)
+        assert (again.returncode, again.stdout) == (0, recorded.stdout), again.stderr
+    other = x07(*command[:4], *command[6:], "127.0.0.1:1", "served", "bye", cwd=service)
+    assert other.returncode == 125
+    assert "2051" in other.stderr
+    assert "[2050]" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--mode", "none", "--", "python", "service.py"), "2002"),
+        (("--mode", "onse", "--", "python", "service.py"), "X07_CASSETTE_MODE"),
+        (("--", "no-such-program"), "X07RUN_EXEC"),
+        (("--", "true"), "X07RUN_EXEC"),
+    ],
+)
+def test_what_cannot_be_run_is_said(service: Path, arguments: tuple[str, ...], code: str) -> None:
+    done = x07("rr", "exec", "--cassette", "none.x07rr.bin", *arguments, cwd=service)
+    assert done.returncode != 0
+    assert code in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_exit_code_is_the_programs(project: Path) -> None:
+    (project / "fails.py").write_text("import os, sys\nassert 'X07_RR_EXEC' not in os.environ\nsys.exit(3)\n")
+    done = x07("rr", "exec", "--cassette", "f.x07rr.bin", "--", "python", "fails.py", cwd=project)
+    assert done.returncode == 3, done.stderr
