@@ -1,7 +1,7 @@
 """Puts a program that ``x07 rr exec`` started on its cassette, before its first line runs.
 
-Python imports ``sitecustomize`` from the first folder of PYTHONPATH that has one; the one that the program would have had
-is imported after this.
+Python imports ``sitecustomize`` from the first folder of PYTHONPATH that has one; the one that the program would have
+is imported afterwards.
 """
 
 import sys
