@@ -19,6 +19,7 @@ from x07py.run.hosts import read_host_file
 from x07py.run.profile import Place, Profile, check_world, choose, find_place
 from x07py.run.program import Plan, confinement, make_plan
 from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, exit_code, policy, run_report
+from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
     from x07py.sandbox.launch import Outcome
@@ -33,7 +34,7 @@ Many = list[str] | None
 @app.command()
 def run(
     args: Annotated[Many, typer.Argument(help="Arguments of the program, after --.", show_default=False)] = None,
-    profile: Annotated[str | None, typer.Option(help="sandbox, os, or one of the manifest.")] = None,
+    profile: Annotated[str | None, typer.Option(help="sandbox, os, replay, or one of the manifest.")] = None,
     world: Annotated[str | None, typer.Option(help="The world, instead of the profile's.")] = None,
     entry: Annotated[str | None, typer.Option(help="module, module:function or file.py.")] = None,
     allow_host: Annotated[Many, typer.Option(help="HOST:PORTS that it may connect to.")] = None,
@@ -50,6 +51,7 @@ def run(
     timeout: Annotated[float | None, typer.Option(help="Seconds until it is ended.", min=0.001)] = None,
     max_memory: Annotated[int | None, typer.Option(help="Address space a process, bytes.", min=1)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,
+    verify_determinism: Annotated[int, typer.Option(help="Run so many times and compare, in a solve world.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show what would be in force, and run nothing.")] = False,
 ) -> None:
     """Run the project's program in a world; its exit code is the program's own.
@@ -80,7 +82,10 @@ def run(
         chosen = _with_flags(place, profile, flags)
         more = tuple(rule for path in allow_host_file or [] for rule in read_host_file(path))
         plan = make_plan(place, chosen, args or [], scratch, more)
-        code = _explain(plan) if explain else _run(plan, profile, report)
+        if verify_determinism and not explain:
+            code = _verify(plan, verify_determinism)
+        else:
+            code = _explain(plan) if explain else _run(plan, profile, report)
     except X07Error as error:
         print_error(error, command="run", as_json=False)
         code = EXIT_CANNOT if error.code in _CANNOT else EXIT_REFUSED
@@ -119,6 +124,27 @@ def _run(plan: Plan, profile: str | None, report: Path | None) -> int:
     if outcome.timed_out:
         sys.stderr.write(f"x07 run: the time limit of {plan.timeout:g} s ended the program\n")
     return exit_code(outcome)
+
+
+def _verify(plan: Plan, times: int) -> int:
+    """Run the same command line without the option, several times; show the output once."""
+    from x07py.run.verify import verify
+
+    if not WORLDS[plan.world].solve or times < 2:
+        raise RunError(
+            "X07RUN_CONTRADICTION",
+            "--verify-determinism compares at least 2 runs in a solve world",
+            hint="use --profile replay, or --world solve-pure",
+        )
+    words = sys.argv[2:]
+    index = next(i for i, word in enumerate(words) if word.startswith("--verify-determinism"))
+    del words[index : index + (1 if "=" in words[index] else 2)]
+    seen = verify(words, times, plan.root)
+    sys.stdout.buffer.write(seen.output)
+    sys.stdout.flush()
+    sys.stderr.buffer.write(seen.errors)
+    sys.stderr.write(f"x07 run: {times} runs are identical\n")
+    return seen.code
 
 
 def _outcome(plan: Plan) -> Outcome:

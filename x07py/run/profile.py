@@ -1,4 +1,4 @@
-"""Profiles: a world and what is granted in it, under a name; two exist in every project."""
+"""Profiles: a world and what is granted in it, under a name; three exist in every project."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Profile:
 BUILT_IN = {
     "sandbox": Profile("run-os-sandboxed"),
     "os": Profile("run-os"),
+    "replay": Profile("solve-rr", rr="replay"),
 }
 
 
@@ -118,12 +119,12 @@ def check_world(name: str, where: str) -> None:
         raise RunError(
             "X07RUN_WORLD_UNKNOWN", f"no world is called {name!r}", where=where, hint="worlds: " + ", ".join(WORLDS)
         )
-    if not world.runnable or world.solve:
+    if not world.runnable:
         raise RunError(
             "X07RUN_WORLD_NOT_RUNNABLE",
-            f"nothing can run in world {name} yet",
+            f"nothing can run in world {name}: contracts may name it, and no runner offers its store",
             where=where,
-            hint="use run-os-sandboxed or run-os",
+            hint="use solve-rr or solve-fs",
         )
 
 

@@ -29,6 +29,18 @@ PASSED = re.compile(
 )
 """Names of variables that every program gets, whole string."""
 
+_CONSTANT = {
+    "HOME": "/nonexistent",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/bin:/bin",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "TZ": "UTC",
+}
+BOOTSTRAP = "x07py.run.bootstrap"
+SEED = b"x07"
+"""What randomness comes from in a solve world."""
+
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt")
 _SETTINGS = (
     "/etc/ld.so.cache",
@@ -109,14 +121,21 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
     allow = [parse_host(text, "--allow-host") for text in profile.allow_host] + list(more)
     allow += [rule for text in profile.allow_contract for rule in contract_hosts(place.root, text)]
     write = [_path(place.root, text, "--allow-write") for text in profile.allow_write]
+    if profile.rr not in {None, "off", "replay"} and world.solve:
+        raise RunError(
+            "X07RUN_CONTRADICTION",
+            f"world {world.name} cannot write, so it cannot {profile.rr.replace('_', ' ')}",
+            where="--rr",
+            hint="record with --profile sandbox; solve worlds replay",
+        )
     if profile.rr not in {None, "off", "replay"}:
         cassettes = place.root / ".x07_rr"
         cassettes.mkdir(exist_ok=True)
         write.append(cassettes)
     return Plan(
         world=profile.world,
-        argv=command_line(place.root, profile.entry or place.entry, args),
-        env=environment(place.root, profile, scratch, whole=not world.solve and profile.world == "run-os"),
+        argv=command_line(place.root, profile.entry or place.entry, args, solve=world.solve),
+        env=environment(place.root, profile, scratch),
         root=place.root,
         allow=tuple(allow),
         deny=tuple(parse_host(text, "--deny-host", deny=True) for text in profile.deny_host),
@@ -139,6 +158,7 @@ def _check_grants(profile: Profile, more: tuple[HostRule, ...]) -> None:
         "--allow-run": profile.allow_run,
         "--allow-write": profile.allow_write,
         "--allow-read": profile.allow_read,
+        "--allow-env": profile.allow_env,
     }
     given = [name for name, values in grants.items() if values]
     if profile.world != "run-os-sandboxed" and given:
@@ -150,8 +170,10 @@ def _check_grants(profile: Profile, more: tuple[HostRule, ...]) -> None:
         )
 
 
-def command_line(root: Path, entry: str | None, args: list[str]) -> tuple[str, ...]:
+def command_line(root: Path, entry: str | None, args: list[str], *, solve: bool = False) -> tuple[str, ...]:
     """Return the command for an entry: ``module``, ``module:function``, or a Python file of the project.
+
+    In a solve world, `x07py.run.bootstrap` comes first.
 
     Raises:
         RunError: ``X07RUN_ENTRY``.
@@ -166,7 +188,8 @@ def command_line(root: Path, entry: str | None, args: list[str]) -> tuple[str, .
     if entry.endswith(".py"):
         if not (root / entry).is_file():
             raise RunError("X07RUN_ENTRY", f"there is no file {entry!r}", where=str(root), hint="check the entry")
-        return (sys.executable, str(root / entry), *args)
+        start = ("-m", BOOTSTRAP) if solve else ()
+        return (sys.executable, *start, str(root / entry), *args)
     module, colon, function = entry.partition(":")
     if not all(part.isidentifier() for part in module.split(".")) or (colon and not function.isidentifier()):
         raise RunError(
@@ -174,6 +197,8 @@ def command_line(root: Path, entry: str | None, args: list[str]) -> tuple[str, .
         )
     if not _module_exists(root, module):
         raise RunError("X07RUN_ENTRY", f"there is no module {module!r}", where=str(root), hint="check the entry")
+    if solve:
+        return (sys.executable, "-m", BOOTSTRAP, entry, *args)
     if not colon:
         return (sys.executable, "-m", module, *args)
     call = f"import sys\nfrom {module} import {function}\nsys.exit({function}())"
@@ -193,20 +218,25 @@ def import_path(root: Path) -> list[str]:
     return [str(folder) for folder in (root / "src", root, *deps) if folder.is_dir()]
 
 
-def environment(root: Path, profile: Profile, scratch: Path, *, whole: bool) -> dict[str, str]:
-    """Return the program's environment: in a sandbox what is listed, in ``run-os`` everything.
+def environment(root: Path, profile: Profile, scratch: Path) -> dict[str, str]:
+    """Return the program's environment: what is listed; in ``run-os`` everything, in a solve world constants.
 
     Raises:
         RunError: ``X07RUN_ENV`` for a variable of ``--allow-env`` that is not set.
     """
     own = dict(os.environ)
+    whole = profile.world == "run-os"
     missing = [name for name in profile.allow_env if name not in own]
     if missing:
         raise RunError(
             "X07RUN_ENV", f"{missing[0]} is not set", where="--allow-env", hint="set it, or leave the grant out"
         )
-    env = own if whole else {name: own[name] for name in own if PASSED.fullmatch(name) or name in profile.allow_env}
-    if not whole:
+    if WORLDS[profile.world].solve:
+        env = dict(_CONSTANT)
+    elif whole:
+        env = own
+    else:
+        env = {name: own[name] for name in own if PASSED.fullmatch(name) or name in profile.allow_env}
         env |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
     inherited = [own["PYTHONPATH"]] if whole and own.get("PYTHONPATH") else []
     env |= {"PYTHONPATH": os.pathsep.join(import_path(root) + inherited), ENV_WORLD: profile.world}
@@ -256,15 +286,17 @@ def _program(text: str) -> Path:
 
 
 def confinement(plan: Plan) -> Confinement:
-    """Return what the kernel shall enforce for a plan in the sandboxed world."""
+    """Return what the kernel shall enforce for a plan."""
+    solve = WORLDS[plan.world].solve
     python = Path(sys.executable)
-    readable = {*_SYSTEM, *_SETTINGS, *_KERNEL, *_ENTROPY, *map(str, plan.read)}
+    readable = {*_SYSTEM, *_SETTINGS, *map(str, plan.read)}
+    readable |= set() if solve else {*_KERNEL, *_ENTROPY}
     readable |= {sys.prefix, sys.base_prefix, *(folder for folder in sys.path if folder)}
     programs = {str(python), str(python.resolve()), *_LOADERS, *map(str, plan.run)}
     paths = [(path, landlock.READ) for path in sorted(readable)]
     paths += [(path, landlock.EXECUTE) for path in sorted(programs)]
-    paths += [(path, landlock.DEVICE) for path in _DEVICES]
-    paths += [(str(path), landlock.WRITE) for path in plan.write]
+    paths += [(path, landlock.DEVICE) for path in (_DEVICES[:1] if solve else _DEVICES)]
+    paths += [] if solve else [(str(path), landlock.WRITE) for path in plan.write]
     return Confinement(
         argv=plan.argv,
         env=plan.env,
@@ -272,9 +304,10 @@ def confinement(plan: Plan) -> Confinement:
         paths=tuple(paths),
         connect=_rules(plan.allow, plan.deny),
         listen=_rules(plan.listen, ()),
-        wanted=Wanted(listen=bool(plan.listen)),
+        wanted=Wanted(network=not solve, listen=bool(plan.listen), processes=not solve, clock=solve),
         limits=plan.limits,
         hosts=hosts_file(list(plan.allow)),
+        seed=SEED if solve else None,
     )
 
 

@@ -8,6 +8,8 @@ import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from x07py.worlds import WORLDS
+
 if TYPE_CHECKING:
     from x07py.run.hosts import HostRule
     from x07py.run.program import Plan
@@ -47,7 +49,7 @@ def _rule(rule: HostRule) -> dict[str, Any]:
 
 
 def run_report(profile: str | None, plan: Plan, outcome: Outcome) -> dict[str, Any]:
-    """Return the report of a run that has ended."""
+    """Return the report of a run that has ended; in a solve world, equal runs have equal reports."""
     effective = policy(plan)
     digest = hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
     return {
@@ -60,16 +62,20 @@ def run_report(profile: str | None, plan: Plan, outcome: Outcome) -> dict[str, A
         "layers": outcome.layers,
         "connections": outcome.connects,
         "denials": [asdict(one) | {"allow": advice(one)} for one in outcome.denials],
-        "use": {
-            "cpu_seconds": round(outcome.cpu_seconds, 6),
-            "memory_bytes": outcome.memory,
-            "seconds": round(outcome.seconds, 6),
-        },
+        "use": None if WORLDS[plan.world].solve else _use(outcome),
         "exit": {
             "code": exit_code(outcome),
             "signal": signal.Signals(-outcome.status).name if outcome.status < 0 else None,
             "timed_out": outcome.timed_out,
         },
+    }
+
+
+def _use(outcome: Outcome) -> dict[str, float]:
+    return {
+        "cpu_seconds": round(outcome.cpu_seconds, 6),
+        "memory_bytes": outcome.memory,
+        "seconds": round(outcome.seconds, 6),
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import contextlib
 import ctypes
+import errno
 import os
 import platform
 import resource
@@ -18,7 +19,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from x07py.sandbox import kernel, landlock
+from x07py.sandbox import kernel, landlock, vdso
 from x07py.sandbox.filter import Wanted, build
 from x07py.sandbox.network import Rules
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 STATUS = struct.Struct("=iddq")
 EXIT_CANNOT = 125
 _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
+_FIXED_LAYOUT = 0x0040000
 _ORPHANED = signal.SIGRTMIN
 
 
@@ -57,7 +59,7 @@ class Confinement:
         limits: bounds a process.
         hosts: contents of ``/etc/hosts`` for it, or None for the machine's own.
         namespaces: whether to try namespaces at all.
-        fixed_layout: no address space randomisation.
+        seed: virtual time and randomness from this seed, and a fixed address layout; None for the real ones.
     """
 
     argv: tuple[str, ...]
@@ -70,7 +72,7 @@ class Confinement:
     limits: Limits = field(default_factory=Limits)
     hosts: str | None = None
     namespaces: bool = True
-    fixed_layout: bool = False
+    seed: bytes | None = None
 
 
 def enter(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> NoReturn:
@@ -102,6 +104,9 @@ def _isolate(spec: Confinement) -> dict[str, str]:
         try:
             kernel.unshare(wanted | kernel.CLONE_NEWUSER)
         except OSError as error:
+            if spec.hosts is not None or spec.seed is not None:
+                what = "names that /etc/hosts does not hold" if spec.seed is None else "a repeatable world"
+                raise OSError(f"{what} need namespaces: {error.strerror}") from None
             return {"namespaces": f"absent: {error.strerror}"}
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
@@ -147,6 +152,8 @@ def _init(spec: Confinement, control: socket.socket, mask: set[signal.Signals], 
     program = os.fork()
     if program == 0:
         _become(spec, control, mask)
+    if spec.seed is not None:
+        vdso.hide(program)
     while True:
         if not alone:
             seen = signal.sigwaitinfo({signal.SIGCHLD, _ORPHANED})
@@ -211,14 +218,15 @@ def _become(spec: Confinement, control: socket.socket, mask: set[signal.Signals]
             signal.signal(one, signal.SIG_DFL)
         os.chdir(spec.cwd)
         _bound(spec.limits)
-        if spec.fixed_layout:
-            kernel.syscall("personality", 0x0040000)
+        if spec.seed is not None:
+            kernel.syscall("personality", _FIXED_LAYOUT)
+            vdso.ask_for_it()
         kernel.drop_capabilities()
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         program = ctypes.create_string_buffer(build(platform.machine(), spec.wanted))
         landlock.restrict(spec.paths, landlock.abi())
         kernel.mark_close_on_exec(3)
-        listener = _install(program)
+        listener = _install(program, only_killable=spec.seed is not None)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))]
         control.sendmsg([b"L"], rights)
         os.close(listener)
@@ -252,8 +260,8 @@ def _bound(limits: Limits) -> None:
             resource.setrlimit(which, (bound, bound))
 
 
-def _install(program: ctypes.Array[ctypes.c_char]) -> int:
-    """Install the filter and return its listener."""
+def _install(program: ctypes.Array[ctypes.c_char], *, only_killable: bool) -> int:
+    """Install the filter and return its listener; without killable waits (before Linux 5.19) only if that will do."""
 
     class Filter(ctypes.Structure):
         _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_void_p))
@@ -264,6 +272,6 @@ def _install(program: ctypes.Array[ctypes.c_char]) -> int:
             "seccomp", _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER | _WAIT_KILLABLE, ctypes.byref(filter_)
         )
     except OSError as error:
-        if error.errno != 22:
+        if error.errno != errno.EINVAL or only_killable:
             raise
         return kernel.syscall("seccomp", _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(filter_))

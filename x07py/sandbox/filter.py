@@ -41,7 +41,10 @@ TIME = """alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofda
 SOCKETS = "accept accept4 getpeername getsockname getsockopt recvfrom recvmmsg recvmsg shutdown"
 METADATA = """chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
  setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr"""
-FORKS = "fork vfork execve execveat"
+FORKS = "fork vfork"
+VIRTUAL = "clock_gettime gettimeofday time nanosleep clock_nanosleep getrandom times getrusage"
+REAL_TIME = """alarm setitimer getitimer timer_create timer_settime timer_gettime timerfd_create timerfd_settime
+ timerfd_gettime sysinfo"""
 
 _NAMESPACES = 0x7E020080  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET,TIME}
 _CLONE_THREAD = 0x10000
@@ -63,11 +66,13 @@ class Wanted:
         network: TCP through the supervisor; else no socket at all.
         listen: `bind` and `listen` through the supervisor.
         processes: fork and exec; else threads alone.
+        clock: clocks and randomness through the supervisor, and nothing that tells real time.
     """
 
     network: bool = True
     listen: bool = False
     processes: bool = True
+    clock: bool = False
 
 
 class _Program:
@@ -132,6 +137,17 @@ def build(machine: str, wanted: Wanted) -> bytes:
     return program.pack()
 
 
+def refusing(machine: str, names: tuple[str, ...], code: int) -> bytes:
+    """Return a program that refuses `names` with `code` and leaves the rest to the filters before it."""
+    numbers = syscall_numbers(machine)
+    program = _Program()
+    program.load(_NR)
+    for name in names:
+        program.block(numbers[name], _always(refuse(code)))
+    program.ret(ALLOW)
+    return program.pack()
+
+
 def _allowed(wanted: Wanted) -> set[str]:
     names = set((FILES + " " + MEMORY + " " + PROCESSES + " " + TIME + " " + SOCKETS).split())
     return names if wanted.processes else names - set(FORKS.split())
@@ -160,7 +176,7 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
         "listen": _always(NOTIFY) if wanted.listen else denied,
         "socketpair": _socketpair(),
     }
-    return {
+    rows = {
         **network,
         "clone": _clone(wanted.processes),
         "clone3": _always(refuse(errno.ENOSYS)),
@@ -172,6 +188,10 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
         **{name: _always(refuse(errno.ENOSYS)) for name in ("io_uring_setup", "io_uring_enter", "io_uring_register")},
         **{name: _always(refuse(errno.EPERM)) for name in METADATA.split()},
     }
+    if wanted.clock:
+        rows |= {name: _always(NOTIFY) for name in VIRTUAL.split()}
+        rows |= {name: _always(refuse(errno.EPERM)) for name in REAL_TIME.split()}
+    return rows
 
 
 def _always(action: int) -> _Program:

@@ -190,7 +190,7 @@ def _hand_over(running: _Running, spec: Confinement, on_denied: Callable[[Denial
             raise _cannot(
                 data[1:].decode(errors="replace") or "the child ended early", "`x07 doctor` tells what is there"
             )
-    supervisor = Supervisor(handles[0], connect=spec.connect, listen=spec.listen, on_denied=on_denied)
+    supervisor = Supervisor(handles[0], connect=spec.connect, listen=spec.listen, seed=spec.seed, on_denied=on_denied)
     version = landlock.abi()
     running.layers |= {"seccomp": "filter and supervisor", "landlock": f"ABI {version}"}
     if version < landlock.ABI_SCOPES and running.layers["namespaces"].startswith("absent"):

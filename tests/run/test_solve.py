@@ -1,0 +1,175 @@
+"""Solve worlds: nothing real gets in, nothing gets out, and every run is the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project import REPOSITORY, project, x07  # noqa: F401
+
+REPEATABLE = """
+import asyncio, datetime, os, random, secrets, ssl, sys, tempfile, threading, time, uuid
+print(time.time(), time.time_ns(), time.monotonic(), time.perf_counter(), time.process_time(), time.thread_time())
+print(datetime.datetime.now(), datetime.datetime.now(datetime.UTC), datetime.date.today(), time.localtime())
+print(time.clock_gettime(time.CLOCK_BOOTTIME), time.clock_gettime(time.CLOCK_TAI), os.times())
+print(random.random(), random.SystemRandom().random(), secrets.token_hex(8), os.urandom(8), os.getrandom(8))
+print(uuid.uuid4(), uuid.uuid1(), ssl.RAND_bytes(8), tempfile.gettempprefix(), next(tempfile._get_candidate_names()))
+print(hash("x"), {"a", "b", "c", "d"}, id(object()), object(), os.getpid(), os.getppid(), threading.get_native_id())
+print(dict(os.environ), sys.flags.hash_randomization, os.getcwd() == sys.argv[1])
+begin = time.monotonic()
+time.sleep(86400)
+asyncio.run(asyncio.sleep(3600))
+async def racing():
+    return await asyncio.wait_for(asyncio.sleep(5, "late"), 10)
+print(time.monotonic() - begin, asyncio.run(racing()))
+import resource
+print(resource.getrusage(resource.RUSAGE_SELF).ru_utime)
+worker = threading.Thread(target=lambda: print("thread"))
+worker.start(); worker.join()
+"""
+
+ESCAPES = """
+import ctypes, multiprocessing, os, signal, socket, subprocess, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def raw(number, *args):
+    result = libc.syscall(number, *args)
+    if result < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+ATTEMPTS = {
+    "tcp": lambda: socket.socket(),
+    "udp": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+    "unix": lambda: socket.socket(socket.AF_UNIX),
+    "netlink": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    "connect": lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1]))),
+    "resolve": lambda: socket.getaddrinfo("x07.invalid", 80),
+    "fork": os.fork,
+    "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+    "subprocess": lambda: subprocess.run(["/bin/true"]),
+    "multiprocessing": lambda: multiprocessing.get_context("fork").Process(target=print).start(),
+    "exec": lambda: os.execv(sys.executable, [sys.executable, "-c", "pass"]),
+    "raw fork": lambda: raw(57),
+    "raw vfork": lambda: raw(58),
+    "io_uring": lambda: raw(425, 1, ctypes.create_string_buffer(256)),
+    "write file": lambda: open("written", "w"),
+    "append file": lambda: open(__file__, "a"),
+    "make folder": lambda: os.mkdir("made"),
+    "rename": lambda: os.rename(__file__, "other"),
+    "unlink": lambda: os.unlink(__file__),
+    "symlink": lambda: os.symlink("/", "link"),
+    "chmod": lambda: os.chmod(__file__, 0o777),
+    "utime": lambda: os.utime(__file__, (1, 1)),
+    "temporary file": lambda: open("/tmp/x07-solve", "w"),
+    "shared memory": lambda: open("/dev/shm/x07-solve", "w"),
+    "urandom device": lambda: open("/dev/urandom", "rb"),
+    "random device": lambda: open("/dev/random", "rb"),
+    "uptime": lambda: open("/proc/uptime").read(),
+    "process status": lambda: open("/proc/self/stat").read(),
+    "kernel uuid": lambda: open("/proc/sys/kernel/random/uuid").read(),
+    "boot id": lambda: open("/proc/sys/kernel/random/boot_id").read(),
+    "load": os.getloadavg,
+    "machine id": lambda: open("/etc/machine-id").read(),
+    "hardware clock": lambda: open("/dev/rtc0").read(),
+    "cpu times": lambda: open("/proc/stat").read(),
+    "timer": lambda: signal.setitimer(signal.ITIMER_REAL, 1),
+    "alarm": lambda: raw(37, 1),
+    "timerfd": lambda: raw(283, 1, 0),
+    "perf": lambda: raw(298, ctypes.create_string_buffer(128), 0, -1, -1, 0),
+    "ptrace": lambda: raw(101, 0, 0, 0, 0),
+    "set time": lambda: raw(227, 0, ctypes.create_string_buffer(16)),
+    "namespace": lambda: raw(272, 0x10000000),
+    "home": lambda: os.listdir(os.path.expanduser("~")),
+    "outside": lambda: open(sys.argv[2]).read(),
+}
+for name, attempt in ATTEMPTS.items():
+    try:
+        attempt()
+    except (OSError, RuntimeError):
+        continue
+    print(name)
+"""
+
+
+@pytest.fixture
+def app(project: Path) -> Path:  # noqa: F811
+    (project / "x07.toml").write_text("")
+    (project / "repeatable.py").write_text(REPEATABLE)
+    (project / "escapes.py").write_text(ESCAPES)
+    return project
+
+
+@pytest.mark.parametrize("world", ["solve-pure", "solve-fs", "solve-rr", "solve-full"])
+def test_a_run_is_the_same_whatever_the_conditions(app: Path, world: str) -> None:
+    times = "4" if world == "solve-rr" else "2"
+    done = x07(
+        *("run", "--world", world, "--entry", "repeatable.py", "--verify-determinism", times, "--", str(app)), cwd=app
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{times} runs are identical" in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("1000000000.0 ")
+    assert lines[-3:] == ["90000.0 late", "0.0", "thread"]
+
+
+def test_nothing_gets_out_of_a_solve_world(app: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "file"
+    outside.write_text("x")
+    before = sorted(path.name for path in app.iterdir())
+    done = x07("run", "--world", "solve-full", "--entry", "escapes.py", "--", "1", str(outside), cwd=app)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(path.name for path in app.iterdir()) == before
+
+
+def test_a_difference_fails_and_is_shown(app: Path) -> None:
+    program = f"import os\nprint(os.stat({str(app / 'mark')!r}).st_mtime_ns)\n"
+    (app / "different.py").write_text(program)
+    (app / "mark").write_text("")
+    watcher = "import os,sys,time\nwhile True: os.utime(sys.argv[1]); time.sleep(0.01)"
+    process = subprocess.Popen([sys.executable, "-c", watcher, str(app / "mark")])
+    try:
+        done = x07("run", "--world", "solve-fs", "--entry", "different.py", "--verify-determinism", "2", cwd=app)
+    finally:
+        process.kill()
+        process.wait()
+    assert done.returncode == 126
+    assert "error[X07RUN_NOT_DETERMINISTIC]" in done.stderr
+    assert "in run 2" in done.stderr
+
+
+def test_reports_of_two_runs_are_equal(app: Path) -> None:
+    for name in ("a", "b"):
+        x07("run", "--world", "solve-rr", "--entry", "repeatable.py", "--report", name, "--", str(app), cwd=app)
+    assert (app / "a").read_bytes() == (app / "b").read_bytes()
+    assert json.loads((app / "a").read_text())["exit"]["code"] == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--world", "solve-rr", "--allow-host", "127.0.0.1:1"),
+        ("--world", "solve-rr", "--rr", "record", "--cassette", "x.x07rr.bin"),
+        ("--world", "run-os", "--verify-determinism", "2"),
+        ("--world", "solve-rr", "--verify-determinism", "1"),
+    ],
+)
+def test_what_a_world_cannot_do_is_refused(app: Path, args: tuple[str, ...]) -> None:
+    done = x07("run", *args, "--entry", "repeatable.py", cwd=app)
+    assert done.returncode == 126
+    assert "error[X07RUN_CONTRADICTION]" in done.stderr
+
+
+def test_a_cassette_that_is_missing_is_the_programs_error() -> None:
+    done = x07(
+        "run",
+        "--profile",
+        "replay",
+        "--cassette",
+        "none.x07rr.bin",
+        "--",
+        "work",
+        cwd=REPOSITORY / "docs/examples/flight_delays",
+    )
+    assert done.returncode == 1
+    assert "[2002]" in done.stderr

@@ -1,0 +1,77 @@
+"""Starts a program in a solve world: closes the last doors from inside, makes waiting virtual, then runs the entry.
+
+Everything that must hold is the kernel's by now; `execve` is the one call that the launcher needed itself, and goes
+here. asyncio waits in `epoll_wait`, which knows real time only: its selector gets one that sleeps on the virtual clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import platform
+import runpy
+import selectors
+import sys
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from x07py.sandbox.filter import refusing
+from x07py.sandbox.kernel import syscall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECCOMP_SET_MODE_FILTER = 1
+
+
+class VirtualSelector(selectors.DefaultSelector):
+    """A selector whose time limit passes on the virtual clock."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready; if nothing is, let `timeout` seconds of virtual time pass, or wait for ever without."""
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            return super().select(None)
+        if timeout > 0:
+            time.sleep(timeout)
+        return super().select(0)
+
+
+class _Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(VirtualSelector())
+
+
+def refuse_execution() -> None:
+    """Give up `execve` for ever."""
+    code = refusing(platform.machine(), ("execve", "execveat"), errno.EACCES)
+    buffer = ctypes.create_string_buffer(code, len(code))
+
+    class Filter(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_void_p))
+
+    filter_ = Filter(len(code) // 8, ctypes.addressof(buffer))
+    syscall("seccomp", _SECCOMP_SET_MODE_FILTER, 0, ctypes.byref(filter_))
+
+
+def main(argv: Sequence[str]) -> object:
+    """Run an entry, ``module``, ``module:function`` or a file, with the arguments after it."""
+    entry = argv[0]
+    refuse_execution()
+    asyncio.set_event_loop_policy(_Policy())
+    sys.argv = list(argv)
+    if entry.endswith(".py"):
+        sys.path.insert(0, entry.rpartition("/")[0])
+        return runpy.run_path(entry, run_name="__main__") and 0
+    module, colon, function = entry.partition(":")
+    if colon:
+        return getattr(import_module(module), function)()
+    return runpy.run_module(module, run_name="__main__", alter_sys=True) and 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))  # type: ignore[arg-type]
