@@ -1,4 +1,4 @@
-"""Runs a program several times under different ambient conditions, and shows the first byte in which two runs differ."""
+"""Runs a program several times under different conditions, and shows the first byte in which two runs differ."""
 
 from __future__ import annotations
 
