@@ -40,3 +40,20 @@ class Diagnostic:
         """Return ``path:line:column`` as far as it is known, or an empty string."""
         parts = [str(part) for part in (self.path, self.line, self.column) if part is not None]
         return ":".join(parts)
+
+
+def github_line(row: Diagnostic) -> str:
+    """Return a finding as a workflow command that GitHub shows beside the line."""
+    kind = {"error": "error", "warning": "warning", "info": "notice"}[row.severity]
+    places = {"file": row.path, "line": row.line, "col": row.column, "title": row.code}
+    fields = ",".join(f"{name}={_property(str(value))}" for name, value in places.items() if value is not None)
+    text = ". ".join(filter(None, [row.message, row.hint]))
+    return f"::{kind} {fields}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

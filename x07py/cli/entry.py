@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, int]] = {
     "rr": ("Look into, check, compare and repair cassettes", 20),
     "pkg": ("Add, lock, install and understand packages", 20),
     "run": ("Run a program in a world that the kernel holds", 126),
+    "arch": ("Check imports, worlds and contracts", 3),
     "broker": ("Start, find and end development brokers", 20),
     "doctor": ("Tell what this machine has for x07py", 20),
     "explain": ("Tell what a code means and what to do", 2),

@@ -1,0 +1,71 @@
+"""``x07 arch check`` as users run it: formats, exit codes, bytes that never vary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.arch.trees import manifest, node, write
+from tests.project import x07
+from x07py.codes import all_codes
+from x07py.contracts.schemas import load_schema
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    document = manifest(node("a", "solve-pure"), node("b"))
+    return write(tmp_path, document, {"a.py": "import b\nimport time\ntime.time()\n", "b.py": "import socket\n"})
+
+
+def test_text_shows_place_line_chain_and_hint(broken: Path) -> None:
+    done = x07("arch", "check", cwd=broken)
+    assert done.returncode == 2
+    for part in ("a.py:3:1", "3 | time.time()", "note: b.py:1 imports socket", "help: ", "2 modules, 2 nodes"):
+        assert part in done.stdout
+    assert done.stderr == ""
+
+
+def test_json_fits_its_schema_and_its_bytes_do_not_vary(broken: Path) -> None:
+    outputs = {
+        x07("arch", "check", "--format", "json", cwd=broken, PYTHONHASHSEED=str(seed)).stdout for seed in range(3)
+    }
+    assert len(outputs) == 1
+    report = json.loads(outputs.pop())
+    jsonschema.validate(report, load_schema("x07.arch.report"))
+    assert {row["code"] for row in report["diags"]} <= all_codes().keys()
+    assert report["stats"] == {"modules": 2, "nodes": 2, "module_edges": 1, "node_edges": 1}
+
+
+def test_github(broken: Path) -> None:
+    lines = x07("arch", "check", "--format", "github", cwd=broken).stdout.splitlines()
+    assert lines[0].startswith("::error file=a.py,line=3,col=1,title=E_ARCH_CALL_CLOCK::time.time in a solve-pure")
+
+
+def test_sarif(broken: Path) -> None:
+    document = json.loads(x07("arch", "check", "--format", "sarif", cwd=broken).stdout)
+    run = document["runs"][0]
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert document["version"] == "2.1.0"
+    assert {result["ruleId"] for result in run["results"]} == rules
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": "a.py"}, "region": {"startLine": 3, "startColumn": 1}}
+
+
+def test_exit_codes(tmp_path: Path, broken: Path) -> None:
+    assert x07("arch", "check", "--repo-root", "none", cwd=broken).returncode == 3
+    assert x07("arch", "check", "--manifest", "none.json", cwd=broken).returncode == 3
+    assert x07("arch", "check", "--max-modules", "1", cwd=broken).returncode == 4
+    assert x07("arch", "chekc", cwd=broken).returncode == 2
+    write(broken, manifest(node("a"), node("b")))
+    assert x07("arch", "check", "--write-lock", cwd=broken).returncode == 0
+
+
+def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
+    write(tmp_path, manifest())
+    (tmp_path / "arch/manifest.lock.json").symlink_to("none/lock.json")
+    done = x07("arch", "check", "--write-lock", "--lock", "none/lock.json", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "X07IO_WRITE" in done.stderr

@@ -1,0 +1,219 @@
+"""Each graph rule: one tree that breaks it, one near-miss that does not; exit codes; locks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.arch.trees import codes, manifest, node, run, write
+
+RESTRICTED = {"mode": "restricted", "visible_to": []}
+AB = {"a.py": "import b\n", "b.py": "x = 1\n"}
+DENY = {"kind": "deps_v1", "id": "r", "from": "a", "to": ["b"], "mode": "deny"}
+LAYERS = {"kind": "layers_v1", "id": "r", "layers": ["a", "b"], "direction": "down"}
+CHECKS = manifest()["checks"]
+ALLOWLIST = {"enabled": True, "default_allow_external": True, "default_allow_internal": False}
+CYCLE = {"a.py": "import b\n", "b.py": "def f():\n    import a\n"}
+
+
+def two(**changes: Any) -> dict[str, Any]:
+    return manifest(node("a"), node("b"), **changes)
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str, str]]] = {
+    "E_ARCH_NODE_ORPHAN_MODULE": (manifest(node("a")), AB, two(), AB),
+    "E_ARCH_NODE_OVERLAP_MODULE": (
+        manifest(node("a"), node("a2", match={"module_prefixes": ["a"], "path_globs": []})),
+        {"a.py": ""},
+        manifest(node("a"), node("ab")),
+        {"a.py": "", "ab.py": ""},
+    ),
+    "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED": (
+        manifest(node("a")),
+        {"a.py": "import other\n"},
+        manifest(node("a")),
+        {"a.py": "import ext.x, json\n"},
+    ),
+    "E_ARCH_IMPORT_PREFIX_DENIED": (
+        manifest(node("a", imports={"deny_prefixes": ["json"], "allow_prefixes": []})),
+        {"a.py": "import json.decoder\n"},
+        manifest(node("a", imports={"deny_prefixes": ["js"], "allow_prefixes": []})),
+        {"a.py": "import json\n"},
+    ),
+    "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED": (
+        manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["json"]})),
+        {"a.py": "import re\n"},
+        manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["json"]})),
+        {"a.py": "import json\n"},
+    ),
+    "E_ARCH_VISIBILITY": (
+        manifest(node("a"), node("b", visibility=RESTRICTED)),
+        AB,
+        manifest(node("a"), node("b", visibility={"mode": "restricted", "visible_to": ["a"]})),
+        AB,
+    ),
+    "E_ARCH_DEPS_DENY": (two(rules=[DENY]), AB, two(rules=[{**DENY, "from": "b", "to": ["a"]}]), AB),
+    "E_ARCH_LAYERS_VIOLATION": (two(rules=[LAYERS]), AB, two(rules=[{**LAYERS, "layers": ["b", "a"]}]), AB),
+    "E_ARCH_CYCLE": (
+        two(rules=[{"kind": "deny_cycles_v1", "id": "r", "scope": "nodes"}]),
+        CYCLE,
+        two(rules=[{"kind": "deny_cycles_v1", "id": "r", "scope": "nodes"}]),
+        {**CYCLE, "b.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\n"},
+    ),
+    "E_ARCH_EDGE_NOT_ALLOWED": (
+        two(checks={**CHECKS, "allowlist_mode": ALLOWLIST}),
+        AB,
+        two(checks={**CHECKS, "allowlist_mode": ALLOWLIST}, rules=[{**DENY, "mode": "allow"}]),
+        AB,
+    ),
+    "E_ARCH_WORLD_EDGE_FORBIDDEN": (
+        manifest(node("a", "solve-pure"), node("b")),
+        AB,
+        manifest(node("a"), node("b", "solve-pure")),
+        AB,
+    ),
+    "E_ARCH_TRUST_ZONE_EDGE": (
+        manifest(node("a", trust_zone="verified_core"), node("b")),
+        AB,
+        manifest(node("a", trust_zone="verified_core"), node("b", trust_zone="certified_capsule")),
+        AB,
+    ),
+    "E_ARCH_SMOKE_MISSING": (
+        manifest(node("a", contracts={"smoke_entry": "a.smoke"})),
+        {"a.py": ""},
+        manifest(node("a", contracts={"smoke_entry": "a.smoke"})),
+        {"a.py": "def smoke(): ...\n"},
+    ),
+    "E_ARCH_PUBLIC_BYTES_UNBRANDED": (
+        manifest(node("a")),
+        {"a.py": "def f(x: bytes | None): ...\n"},
+        manifest(node("a")),
+        {"a.py": "from typing import Annotated\ndef f(x: Annotated[bytes, 'b']): ...\ndef _g(x: bytes): ...\n"},
+    ),
+    "E_ARCH_MODULE_PARSE": (manifest(node("a")), {"a.py": "def"}, manifest(node("a")), {"a.py": "x = 1"}),
+    "E_ARCH_DUPLICATE_MODULE_ID": (
+        manifest(node("a")),
+        {"a.py": "", "src/a.py": ""},
+        manifest(node("a")),
+        {"src/a.py": ""},
+    ),
+    "E_ARCH_PACKAGE_NOT_LOCKED": (
+        manifest(node("a"), externals={"allowed_import_prefixes": ["x07py"], "allowed_exact": []}),
+        {"a.py": "import x07py.drivers.kafka\n"},
+        manifest(node("a"), externals={"allowed_import_prefixes": ["x07py"], "allowed_exact": []}),
+        {"a.py": "import x07py.worlds\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_rule_and_near_miss(code: str, tmp_path: Path) -> None:
+    broken, modules, near, near_modules = CASES[code]
+    report = run(write(tmp_path / "x", broken, modules) if (tmp_path / "x").mkdir() is None else tmp_path)
+    assert codes(report) == [code]
+    assert report.exit_code == 2
+    (tmp_path / "y").mkdir()
+    assert codes(run(write(tmp_path / "y", near, near_modules))) == []
+
+
+def test_module_cycles_are_found_though_upstream_ignores_them(tmp_path: Path) -> None:
+    rule = {"kind": "deny_cycles_v1", "id": "r", "scope": "modules"}
+    document = manifest(node("p"), rules=[rule])
+    modules = {"p/__init__.py": "", "p/a.py": "from . import b\n", "p/b.py": "from .a import x\n"}
+    report = run(write(tmp_path, document, modules))
+    assert codes(report) == ["E_ARCH_CYCLE"]
+    assert report.findings[0].data["cycle_nodes"] == ["p.a", "p.b"]
+
+
+def test_an_import_inside_a_restricted_node_is_no_edge(tmp_path: Path) -> None:
+    document = manifest(node("p", visibility=RESTRICTED))
+    assert codes(run(write(tmp_path, document, {"p/a.py": "import p.b\n", "p/b.py": ""}))) == []
+
+
+def test_the_finding_names_line_and_column(tmp_path: Path) -> None:
+    report = run(write(tmp_path, two(rules=[DENY]), {"a.py": "\nif True:\n    import b\n", "b.py": ""}))
+    assert report.findings[0].location() == "a.py:3:5"
+    assert report.findings[0].source == "    import b"
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("{", "E_ARCH_MANIFEST_JSON_PARSE"),
+        ('{"a": 1, "a": 2}', "E_ARCH_MANIFEST_JSON_PARSE"),
+        ({**manifest(), "schema_version": "x07.arch.manifest@0.2.0"}, "E_ARCH_MANIFEST_SCHEMA_INVALID"),
+        ({**manifest(), "extra": 1}, "E_ARCH_MANIFEST_SCHEMA_INVALID"),
+        (manifest(node("a"), node("a")), "E_ARCH_MANIFEST_INVALID"),
+        (two(rules=[{**DENY, "to": ["bb"]}]), "E_ARCH_MANIFEST_INVALID"),
+        (manifest(node("a", match={"module_prefixes": [], "path_globs": ["a["]})), "E_ARCH_MANIFEST_INVALID"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used(document: Any, code: str, tmp_path: Path) -> None:
+    report = run(write(tmp_path, document))
+    assert (codes(report), report.exit_code) == ([code], 3)
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    report = run(tmp_path)
+    assert (codes(report), report.exit_code) == (["E_ARCH_MANIFEST_READ"], 3)
+
+
+def test_limits(tmp_path: Path) -> None:
+    write(tmp_path, two(rules=[DENY]), {**AB, "a/x.py": ""})
+    for options in ({"budgets": {"max_modules": 2}}, {"budgets": {"max_edges": 0}}, {"max_bytes": 3}):
+        report = run(tmp_path, **options)
+        assert (codes(report), report.exit_code) == (["E_ARCH_TOOL_BUDGET_EXCEEDED"], 4)
+    report = run(tmp_path, budgets={"max_diags": 0})
+    assert (codes(report), report.exit_code) == (["E_ARCH_TOOL_BUDGET_EXCEEDED"], 4)
+    assert run(tmp_path, budgets={"max_modules": 3, "max_edges": 1, "max_diags": 2}).exit_code == 2
+
+
+def test_manifest_lock(tmp_path: Path) -> None:
+    write(tmp_path, two(), AB)
+    assert run(tmp_path, lock="arch/other.json").exit_code == 3
+    assert run(tmp_path, write_lock=True).exit_code == 0
+    assert run(tmp_path).exit_code == 0
+    write(tmp_path, two(rules=[LAYERS | {"layers": ["b", "a"]}]))
+    assert codes(run(tmp_path)) == ["E_ARCH_LOCK_MISMATCH"]
+    assert run(tmp_path, write_lock=True).exit_code == 0
+    assert codes(run(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", "E_ARCH_LOCK_JSON_PARSE"),
+        ("{}", "E_ARCH_LOCK_SCHEMA_INVALID"),
+    ],
+)
+def test_a_lock_that_cannot_be_used(text: str, code: str, tmp_path: Path) -> None:
+    write(tmp_path, two(), {**AB, "arch/manifest.lock.json": text})
+    report = run(tmp_path)
+    assert (codes(report), report.exit_code) == ([code], 3)
+
+
+def test_a_lock_with_a_bad_pattern_or_that_is_a_folder(tmp_path: Path) -> None:
+    write(tmp_path, two(), AB)
+    run(tmp_path, write_lock=True)
+    path = tmp_path / "arch/manifest.lock.json"
+    document = json.loads(path.read_text())
+    document["module_scan"]["exclude_globs"].append("x[")
+    path.write_text(json.dumps(document))
+    assert codes(run(tmp_path)) == ["E_ARCH_LOCK_INVALID"]
+    path.unlink()
+    path.mkdir()
+    assert codes(run(tmp_path)) == ["E_ARCH_LOCK_READ"]
+
+
+def test_x07ast_modules(tmp_path: Path) -> None:
+    def module(name: str, *imports: str) -> str:
+        return json.dumps({"kind": "module", "module_id": name, "imports": imports, "decls": []})
+
+    modules = {"a.x07.json": module("a", "b", "ext.y"), "b.x07.json": module("b")}
+    assert codes(run(write(tmp_path, two(), modules))) == []
+    assert codes(run(write(tmp_path, two(rules=[DENY])))) == ["E_ARCH_DEPS_DENY"]
+    write(tmp_path, two(), {"b.x07.json": "[]"})
+    assert "E_ARCH_MODULE_PARSE" in codes(run(tmp_path))

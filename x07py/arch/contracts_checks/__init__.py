@@ -1,0 +1,1 @@
+"""One file a contract domain: rr, budgets, msg, msg_kafka, msg_amqp."""

@@ -1,0 +1,163 @@
+"""Reading contract files for the check: every fault is a finding, and every file that can be read is digested."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from x07py.arch.documents import jcs_sha256, schema_faults
+from x07py.arch.model import finding
+from x07py.contracts.loader import parse_json, resolve_inside
+from x07py.contracts.schemas import load_schema
+from x07py.errors import ContractError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from x07py.diag import Diagnostic
+
+_EXAMPLE = "docs/examples/contracts_project/arch holds a complete set to copy"
+_CREDENTIALS = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@|^[^/@\s:]+:[^/@\s]+@", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCodes:
+    """The codes of one kind of file: not there, not JSON, another version, a broken schema."""
+
+    missing: str
+    syntax: str
+    version: str
+    schema: str
+
+
+@dataclass(slots=True)
+class Contracts:
+    """The state of one check of contracts: findings, digests for the lock, budget, and what other domains refer to.
+
+    Args:
+        root: folder that paths are relative to.
+        max_files: most files that may be read; each path counts once.
+        max_bytes: most bytes that may be read.
+    """
+
+    root: Path
+    max_files: int
+    max_bytes: int
+    findings: list[Diagnostic] = field(default_factory=list)
+    indexes: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    rr_policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sanitized: dict[str, bool] = field(default_factory=dict)
+    budget_ids: set[str] = field(default_factory=set)
+    topic_bytes: int = 0
+    bytes_read: int = 0
+    over: bool = False
+
+    def report(self, row: Diagnostic) -> None:
+        """Add a finding."""
+        self.findings.append(row)
+
+    def load(self, path: str, schema: str, codes: LoadCodes, *, index: bool = False) -> dict[str, Any] | None:
+        """Return a contract file that fits its schema, or None after a finding that says why not."""
+        data = self._read(path, codes)
+        if data is None:
+            return None
+        try:
+            document = parse_json(data)
+        except (ValueError, RecursionError) as error:
+            self.report(finding(codes.syntax, f"not valid JSON: {error}", path=path, hint=_EXAMPLE))
+            return None
+        (self.indexes if index else self.files)[path] = jcs_sha256(document)
+        self._credentials(document, path)
+        expected = load_schema(schema)["properties"]["schema_version"]["const"]
+        found = document.get("schema_version") if isinstance(document, dict) else None
+        if found != expected:
+            message = f"schema_version is {found!r}, not {expected!r}"
+            facts = {"expected": expected, "got": found}
+            self.report(finding(codes.version, message, path=path, hint=f"write {expected!r}", data=facts))
+            return None
+        faults = schema_faults(document, schema)
+        for fault in faults:
+            message = f"{fault.instance_path or 'the document'}: {fault.message}"
+            facts = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
+            self.report(finding(codes.schema, message, path=path, hint=_EXAMPLE, data=facts))
+        return None if faults else document
+
+    def _read(self, path: str, codes: LoadCodes) -> bytes | None:
+        try:
+            data = resolve_inside(self.root, path).read_bytes()
+        except ContractError as error:
+            self.report(finding("E_ARCH_CONTRACT_PATH", error.message, path=path, hint=error.hint))
+            return None
+        except FileNotFoundError:
+            facts = {"path": path}
+            self.report(finding(codes.missing, "the file does not exist", path=path, hint=_EXAMPLE, data=facts))
+            return None
+        except (OSError, ValueError) as error:
+            self.report(finding(codes.syntax, f"cannot be read: {error}", path=path, hint="check the path"))
+            return None
+        self.bytes_read += len(data)
+        count = len(self.indexes) + len(self.files) + 1
+        if count <= self.max_files and self.bytes_read <= self.max_bytes:
+            return data
+        if not self.over:
+            name = "max_contract_files" if count > self.max_files else "max_contract_bytes"
+            limit = self.max_files if count > self.max_files else self.max_bytes
+            self.report(
+                finding(
+                    "E_ARCH_TOOL_BUDGET_EXCEEDED",
+                    f"the contracts are larger than tool_budgets.contracts_budgets.{name}, which is {limit}",
+                    path=path,
+                    hint=f"raise {name} in the manifest",
+                    data={"budget": f"tool_budgets.contracts_budgets.{name}", name: limit},
+                )
+            )
+        self.over = True
+        return None
+
+    def _credentials(self, document: Any, path: str) -> None:
+        """Refuse ``user:password@`` in any text of a contract."""
+        stack = [document]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, str) and _CREDENTIALS.search(value):
+                self.report(
+                    finding(
+                        "E_ARCH_SECRET_IN_CONTRACT",
+                        "the contract holds a user and a password",
+                        path=path,
+                        hint="name secrets by username_secret_id and password_secret_id; change the password now",
+                    )
+                )
+                return
+            stack += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+
+    def unique(self, rows: list[dict[str, Any]], key: str, what: str, path: str) -> None:
+        """Report values of `key` that stand twice."""
+        seen: set[str] = set()
+        for row in rows:
+            if row[key] in seen:
+                self.report(
+                    finding(
+                        "E_ARCH_CONTRACT_DUPLICATE_ID",
+                        f"two {what} are called {row[key]!r}",
+                        path=path,
+                        hint="rename one of them, or drop it",
+                        data={"id": row[key]},
+                    )
+                )
+            seen.add(row[key])
+
+    def same_id(self, document: dict[str, Any], wanted: str, path: str) -> None:
+        """Report a document whose id is not the one that its index gives it."""
+        if document["id"] != wanted:
+            self.report(
+                finding(
+                    "E_ARCH_CONTRACT_ID_MISMATCH",
+                    f"the index calls this file {wanted!r}, and it calls itself {document['id']!r}",
+                    path=path,
+                    hint="give both the same id",
+                    data={"id": wanted, "doc_id": document["id"]},
+                )
+            )

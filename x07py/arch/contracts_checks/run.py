@@ -1,0 +1,64 @@
+"""All contract domains in a fixed order: those that others refer to come first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from x07py.arch.contracts_checks.budgets import check_budgets
+from x07py.arch.contracts_checks.files import Contracts
+from x07py.arch.contracts_checks.msg import check_amqp, check_kafka, check_msg
+from x07py.arch.contracts_checks.rr import check_rr
+from x07py.arch.lock import contracts_lock
+from x07py.arch.model import finding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from x07py.arch.manifest import Manifest
+    from x07py.diag import Diagnostic
+
+_DOMAINS = {
+    "rr": check_rr,
+    "budgets": check_budgets,
+    "msg": check_msg,
+    "msg_kafka": check_kafka,
+    "msg_amqp": check_amqp,
+}
+
+
+def check_contracts(root: Path, manifest: Manifest, findings: list[Diagnostic]) -> dict[str, Any] | None:
+    """Check every domain that the manifest configures and return the contracts lock as it should be.
+
+    Without ``contracts_v1`` there is nothing to check and the result is None.
+    """
+    config = manifest.contracts
+    if not config:
+        return None
+    limits = manifest.document["tool_budgets"].get("contracts_budgets", {})
+    state = Contracts(root, limits.get("max_contract_files", 2000), limits.get("max_contract_bytes", 67_108_864))
+    for name, check in _DOMAINS.items():
+        if name in config:
+            check(state, config[name])
+    for name in sorted(config.keys() - _DOMAINS.keys() - {"canonical_json"}):
+        state.findings.append(
+            finding(
+                "W_ARCH_CONTRACT_DOMAIN_UNCHECKED",
+                f"x07py does not check the contracts of domain {name!r}",
+                path=manifest.path,
+                hint="check them with a tool that does, or take the domain out of contracts_v1",
+                data={"domain": name},
+            )
+        )
+    for name, switch in (("rr", "require_policy_for_os_calls"), ("budgets", "require_scopes")):
+        if config.get(name, {}).get(switch):
+            state.findings.append(
+                finding(
+                    "W_ARCH_CONTRACT_CODE_UNCHECKED",
+                    f"{name}.{switch} is on, and x07py does not read policy or budget scopes in code",
+                    path=manifest.path,
+                    hint=f"switch {switch} off; recordings and budgets hold at run time",
+                    data={"domain": name, "switch": switch},
+                )
+            )
+    findings += state.findings
+    return contracts_lock(state.indexes, state.files)

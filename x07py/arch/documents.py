@@ -1,0 +1,54 @@
+"""JSON documents of the check: schema faults in plain words, and digests that do not depend on layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from x07py.contracts.schemas import load_schema
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way in which a document breaks its schema: where (JSON pointer), which rule, and what."""
+
+    instance_path: str
+    schema_path: str
+    message: str
+
+
+@cache
+def _validator(schema: str) -> Validator:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(load_schema(schema))
+
+
+def schema_faults(document: Any, schema: str) -> list[Fault]:
+    """Return the faults of a document, sorted by place; time is linear in the document."""
+    found = [
+        Fault(_pointer(error.absolute_path), _pointer(error.absolute_schema_path), error.message[:400])
+        for error in _validator(schema).iter_errors(document)
+    ]
+    return sorted(found, key=lambda fault: (fault.instance_path, fault.schema_path, fault.message))
+
+
+def _pointer(parts: Any) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def jcs_sha256(document: Any) -> str:
+    """Return the SHA-256 of a document as compact JSON with sorted keys: layout and key order do not count."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def pretty(document: Any) -> bytes:
+    """Return a document as sorted, indented JSON with a final newline."""
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")

@@ -1,0 +1,146 @@
+"""The two locks of the check: of the manifest (with the scan's globs), and of the contract files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from x07py.arch.documents import pretty, schema_faults
+from x07py.arch.model import finding
+from x07py.arch.scan.tree import Scan, compile_globs
+from x07py.contracts.loader import parse_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from x07py.arch.manifest import Manifest
+    from x07py.diag import Diagnostic
+
+LOCK_PATH = "arch/manifest.lock.json"
+CONTRACTS_LOCK_PATH = "arch/contracts.lock.json"
+_LOCK_HINT = "look at what changed, then `x07 arch check --write-lock`"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLock:
+    """A manifest lock as read: the path and digest that it pins, and the scan's globs."""
+
+    path: str
+    manifest_path: str
+    digest: str
+    scan: Scan
+
+
+def read_manifest_lock(root: Path, path: str, findings: list[Diagnostic]) -> ManifestLock | None:
+    """Return the lock, or None after adding findings (none if the file does not exist)."""
+    try:
+        document = parse_json((root / path).read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        what = error.strerror or "unreadable"
+        findings.append(finding("E_ARCH_LOCK_READ", f"cannot read the lock: {what}", path=path, hint=_LOCK_HINT))
+        return None
+    except (ValueError, RecursionError) as error:
+        findings.append(finding("E_ARCH_LOCK_JSON_PARSE", f"not valid JSON: {error}", path=path, hint=_LOCK_HINT))
+        return None
+    faults = schema_faults(document, "x07.arch.manifest.lock")
+    for fault in faults:
+        message = f"{fault.instance_path or 'the document'}: {fault.message}"
+        place = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
+        findings.append(finding("E_ARCH_LOCK_SCHEMA_INVALID", message, path=path, hint=_LOCK_HINT, data=place))
+    if faults:
+        return None
+    globs = document["module_scan"]
+    scan = Scan(tuple(globs["include_globs"]), tuple(globs["exclude_globs"]))
+    try:
+        compile_globs([*scan.include, *scan.exclude])
+    except ValueError as error:
+        findings.append(finding("E_ARCH_LOCK_INVALID", str(error), path=path, hint="mend the pattern"))
+        return None
+    return ManifestLock(path, document["manifest_path"], document["jcs_sha256_hex"], scan)
+
+
+def check_manifest_lock(manifest: Manifest, lock: ManifestLock, findings: list[Diagnostic]) -> None:
+    """Add a finding if the lock pins another manifest."""
+    if lock.manifest_path != manifest.path:
+        message = f"{lock.path} locks {lock.manifest_path}, not {manifest.path}"
+        findings.append(finding("E_ARCH_LOCK_MISMATCH", message, path=lock.path, hint=_LOCK_HINT))
+    elif lock.digest != manifest.digest:
+        findings.append(
+            finding(
+                "E_ARCH_LOCK_MISMATCH",
+                f"{manifest.path} changed since {lock.path} was written",
+                path=manifest.path,
+                hint=_LOCK_HINT,
+                data={"expected_jcs_sha256_hex": manifest.digest, "lock_jcs_sha256_hex": lock.digest},
+            )
+        )
+
+
+def manifest_lock_bytes(manifest: Manifest, scan: Scan) -> bytes:
+    """Return the content of the manifest lock."""
+    return pretty(
+        {
+            "schema_version": "x07.arch.manifest.lock@0.1.0",
+            "manifest_path": manifest.path,
+            "jcs_sha256_hex": manifest.digest,
+            "module_scan": {"include_globs": list(scan.include), "exclude_globs": list(scan.exclude)},
+        }
+    )
+
+
+def contracts_lock(indexes: dict[str, str], files: dict[str, str]) -> dict[str, Any]:
+    """Return the contracts lock of contract files by path, given the digests of indexes and of other files."""
+    return {
+        "schema_version": "x07.arch.contracts.lock@0.1.0",
+        "indexes": {path: {"jcs_sha256_hex": digest} for path, digest in indexes.items()},
+        "files": {path: {"jcs_sha256_hex": digest} for path, digest in files.items()},
+    }
+
+
+def check_contracts_lock(root: Path, expected: dict[str, Any], findings: list[Diagnostic]) -> None:
+    """Compare ``arch/contracts.lock.json`` with what it should hold; a mismatch names each file that differs."""
+    path = CONTRACTS_LOCK_PATH
+    try:
+        document = parse_json((root / path).read_bytes())
+    except FileNotFoundError:
+        hint = "x07 arch check --write-lock"
+        message = "the contract files are not locked"
+        findings.append(finding("W_ARCH_CONTRACTS_LOCK_MISSING", message, path=path, hint=hint, data={"path": path}))
+        return
+    except (ValueError, RecursionError, OSError) as error:
+        message = f"not valid JSON: {error}"
+        findings.append(finding("E_ARCH_CONTRACTS_LOCK_JSON_PARSE", message, path=path, hint=_LOCK_HINT))
+        return
+    faults = schema_faults(document, "x07.arch.contracts.lock")
+    for fault in faults:
+        message = f"{fault.instance_path or 'the document'}: {fault.message}"
+        place = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
+        code = "E_ARCH_CONTRACTS_LOCK_SCHEMA_INVALID"
+        findings.append(finding(code, message, path=path, hint=_LOCK_HINT, data=place))
+    if faults:
+        return
+    changed = [
+        _difference(name, document[part].get(name), expected[part].get(name))
+        for part in ("indexes", "files")
+        for name in sorted(document[part].keys() | expected[part].keys())
+        if document[part].get(name) != expected[part].get(name)
+    ]
+    if changed:
+        findings.append(
+            finding(
+                "E_ARCH_CONTRACTS_LOCK_MISMATCH",
+                f"{len(changed)} contract file(s) differ from {path}",
+                path=path,
+                hint=_LOCK_HINT,
+                notes=tuple(changed),
+                data={"changed": changed},
+            )
+        )
+
+
+def _difference(name: str, locked: object, found: object) -> str:
+    if locked is None:
+        return f"{name} is not locked"
+    return f"{name} changed" if found is not None else f"{name} is locked and not there"

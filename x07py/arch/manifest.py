@@ -1,0 +1,142 @@
+"""The manifest ``arch/manifest.x07arch.json``: read, checked against its schema, and typed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from x07py.arch.documents import jcs_sha256, schema_faults
+from x07py.arch.model import finding
+from x07py.arch.scan.tree import compile_globs
+from x07py.contracts.loader import parse_json
+
+if TYPE_CHECKING:
+    import re
+    from pathlib import Path
+
+    from x07py.diag import Diagnostic
+
+MANIFEST_PATH = "arch/manifest.x07arch.json"
+_HINT = "docs/reference/arch.md lists the fields; `x07 arch init` writes a manifest to start from"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: a set of modules with one world, trust zone and visibility."""
+
+    id: str
+    module_prefixes: tuple[str, ...]
+    globs: re.Pattern[str]
+    world: str
+    trust_zone: str
+    public: bool
+    visible_to: tuple[str, ...]
+    deny_prefixes: tuple[str, ...]
+    allow_prefixes: tuple[str, ...]
+    smoke_entry: str | None
+
+    def holds(self, module_id: str, path: str) -> bool:
+        """Tell whether a module belongs to this node."""
+        return any(is_below(module_id, prefix) for prefix in self.module_prefixes) or bool(self.globs.fullmatch(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest that fits its schema, with its nodes typed; rules and checks are as written."""
+
+    path: str
+    digest: str
+    document: dict[str, Any]
+    nodes: tuple[Node, ...]
+
+    def checks(self, name: str) -> bool:
+        """Return a switch below ``checks``; an optional ``NAME.enabled`` that is absent counts as on."""
+        value = self.document["checks"].get(name, True)
+        return bool(value["enabled"] if isinstance(value, dict) else value)
+
+    @property
+    def contracts(self) -> dict[str, Any]:
+        """The configuration of the contract domains; empty without any."""
+        found: dict[str, Any] = self.document.get("contracts_v1", {})
+        return found
+
+    def rules(self, kind: str) -> list[dict[str, Any]]:
+        """Return the rules of one kind, in order."""
+        return [rule for rule in self.document["rules"] if rule["kind"] == kind]
+
+
+def is_below(name: str, prefix: str) -> bool:
+    """Tell whether a dotted name is `prefix` or lies below it; ``app.a`` and ``app.a.`` do not cover ``app.abc``."""
+    stem = prefix.removesuffix(".")
+    return name == stem or name.startswith(stem + ".")
+
+
+def read_manifest(root: Path, path: str, findings: list[Diagnostic]) -> Manifest | None:
+    """Return the manifest, or None after adding a finding for each reason why it cannot be used."""
+    try:
+        document = parse_json((root / path).read_bytes())
+    except OSError as error:
+        what = error.strerror or "unreadable"
+        findings.append(finding("E_ARCH_MANIFEST_READ", f"cannot read the manifest: {what}", path=path, hint=_HINT))
+        return None
+    except (ValueError, RecursionError) as error:
+        findings.append(finding("E_ARCH_MANIFEST_JSON_PARSE", f"not valid JSON: {error}", path=path, hint=_HINT))
+        return None
+    faults = schema_faults(document, "x07.arch.manifest")
+    for fault in faults:
+        place = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
+        message = f"{fault.instance_path or 'the document'}: {fault.message}"
+        findings.append(finding("E_ARCH_MANIFEST_SCHEMA_INVALID", message, path=path, hint=_HINT, data=place))
+    if faults:
+        return None
+    try:
+        nodes = tuple(_node(row) for row in document["nodes"])
+    except ValueError as error:
+        findings.append(finding("E_ARCH_MANIFEST_INVALID", str(error), path=path, hint="mend the pattern"))
+        return None
+    before = len(findings)
+    findings += _unknown_names(document, path)
+    return Manifest(path, jcs_sha256(document), document, nodes) if len(findings) == before else None
+
+
+def _node(row: dict[str, Any]) -> Node:
+    return Node(
+        id=row["id"],
+        module_prefixes=tuple(row["match"]["module_prefixes"]),
+        globs=compile_globs(row["match"]["path_globs"]),
+        world=row["world"],
+        trust_zone=row["trust_zone"],
+        public=row["visibility"]["mode"] == "public",
+        visible_to=tuple(row["visibility"]["visible_to"]),
+        deny_prefixes=tuple(row["imports"]["deny_prefixes"]),
+        allow_prefixes=tuple(row["imports"]["allow_prefixes"]),
+        smoke_entry=row.get("contracts", {}).get("smoke_entry"),
+    )
+
+
+def _unknown_names(document: dict[str, Any], path: str) -> list[Diagnostic]:
+    """Report ids that stand twice, and ids in rules and ``visible_to`` that no node has."""
+    ids = [row["id"] for row in document["nodes"]]
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    found = [
+        finding("E_ARCH_MANIFEST_INVALID", f"two nodes are called {name!r}", path=path, hint="rename one of them")
+        for name in twice
+    ]
+    named = [(f"rule {r['id']!r}", n) for r in document["rules"] for n in _rule_nodes(r)]
+    named += [(f"visible_to of node {r['id']!r}", n) for r in document["nodes"] for n in r["visibility"]["visible_to"]]
+    for where, name in named:
+        if name in ids:
+            continue
+        near = get_close_matches(name, ids, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "nodes: " + ", ".join(sorted(ids)[:12])
+        message = f"{where} names {name!r}, and no node is called so"
+        found.append(finding("E_ARCH_MANIFEST_INVALID", message, path=path, hint=hint, data={"node": name}))
+    return found
+
+
+def _rule_nodes(rule: dict[str, Any]) -> list[str]:
+    if rule["kind"] == "deps_v1":
+        return [rule["from"], *rule["to"]]
+    return list(rule.get("layers", []))

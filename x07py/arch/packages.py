@@ -1,0 +1,71 @@
+"""Which x07 package a module belongs to: what the lock holds, and what x07py ships."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from x07py.arch.model import at, finding
+from x07py.contracts.lockfile import MANIFEST_NAME, read_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from x07py.arch.graph import Graph
+    from x07py.contracts.lockfile import LockedPackage
+    from x07py.diag import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class PackageModules:
+    """Locked packages by module name, and names of shipped packages by module name."""
+
+    locked: Mapping[str, LockedPackage]
+    shipped: Mapping[str, str]
+
+    def owner(self, module: str) -> LockedPackage | None:
+        """Return the locked package that a module belongs to."""
+        return next((self.locked[name] for name in _upwards(module) if name in self.locked), None)
+
+    def shipped_by(self, module: str) -> str | None:
+        """Return the name of the shipped package that a module belongs to."""
+        return next((self.shipped[name] for name in _upwards(module) if name in self.shipped), None)
+
+
+def read_package_modules(root: Path) -> PackageModules:
+    """Return the packages of the project at `root`.
+
+    Raises:
+        PackageError: ``X07PKG_LOCK_PARSE``.
+        FileError: ``X07IO_READ``.
+    """
+    lock = read_lock(root)
+    locked = {name: row for row in lock.packages.values() for name in row.modules} if lock else {}
+    shipped: dict[str, str] = {}
+    for folder in resources.files("x07py.catalog").joinpath("packages").iterdir():
+        document = json.loads(folder.joinpath(MANIFEST_NAME).read_text(encoding="utf-8"))
+        shipped.update((name, document["name"]) for name in document["modules"])
+    return PackageModules(locked, shipped)
+
+
+def check_locked(graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]:
+    """Yield imports of a shipped package's modules that the lock does not hold."""
+    for edge in graph.edges:
+        name = None if edge.internal or packages.owner(edge.target) else packages.shipped_by(edge.target)
+        if name is not None:
+            yield finding(
+                "E_ARCH_PACKAGE_NOT_LOCKED",
+                f"{edge.module.id} imports {edge.target} of package {name}, which the lock does not hold",
+                **at(edge.origin.place, edge.module.path),
+                hint=f"x07 pkg add {name} --sync",
+                data={"module_path": edge.module.path, "import": edge.target, "package": name},
+            )
+
+
+def _upwards(module: str) -> Iterator[str]:
+    while module:
+        yield module
+        module = module.rpartition(".")[0]

@@ -1,0 +1,1 @@
+"""One rule, one function: from the graph and the manifest to findings."""

@@ -1,0 +1,99 @@
+"""Rules on single modules: imports from outside, import prefixes, smoke entries, bare bytes at a public border."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from x07py.arch.manifest import is_below
+from x07py.arch.model import at, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from x07py.arch.graph import Edge, Graph
+    from x07py.arch.manifest import Manifest
+    from x07py.diag import Diagnostic
+
+
+def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
+    """Yield imports that the manifest's externals or the prefixes of the importer's node do not admit."""
+    for edge in graph.edges:
+        facts = {"module_id": edge.module.id, "module_path": edge.module.path, "import": edge.target}
+        if not edge.internal and not _admitted(manifest, edge):
+            yield finding(
+                "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED",
+                f"{edge.module.id} imports {edge.target}, which externals do not list",
+                **at(edge.origin.place, edge.module.path),
+                hint=f"drop the import, or add {edge.target!r} to externals.allowed_exact in {manifest.path}",
+                data=facts,
+            )
+        node = graph.node_of.get(edge.module.id)
+        if node is None or not manifest.checks("enforce_world_caps"):
+            continue
+        denied = next((prefix for prefix in node.deny_prefixes if is_below(edge.target, prefix)), None)
+        if denied is not None:
+            yield finding(
+                "E_ARCH_IMPORT_PREFIX_DENIED",
+                f"node {node.id} denies imports below {denied}: {edge.module.id} imports {edge.target}",
+                **at(edge.origin.place, edge.module.path),
+                hint=f"drop the import, or take {denied!r} out of deny_prefixes of {node.id!r}",
+                data={"node": node.id, "denied_prefix": denied, **facts},
+            )
+        elif node.allow_prefixes and not any(is_below(edge.target, prefix) for prefix in node.allow_prefixes):
+            yield finding(
+                "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED",
+                f"node {node.id} does not list {edge.target}, which {edge.module.id} imports",
+                **at(edge.origin.place, edge.module.path),
+                hint=f"drop the import, or add a prefix to allow_prefixes of {node.id!r}",
+                data={"node": node.id, **facts},
+            )
+
+
+def _admitted(manifest: Manifest, edge: Edge) -> bool:
+    """Python's own library is no external: worlds and prefixes say what may be used of it."""
+    if edge.module.path.endswith(".py") and edge.target.partition(".")[0] in sys.stdlib_module_names:
+        return True
+    externals = manifest.document["externals"]
+    if edge.target in externals["allowed_exact"]:
+        return True
+    mode = manifest.document["checks"].get("allowlist_mode")
+    if mode and mode["enabled"] and not mode["default_allow_external"]:
+        return False
+    return any(is_below(edge.target, prefix) for prefix in externals["allowed_import_prefixes"])
+
+
+def check_exports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
+    """Yield nodes whose smoke entry no module exports, and bare bytes at the border of public nodes."""
+    exported: dict[str, set[str]] = {}
+    for module_id, node in graph.node_of.items():
+        names = graph.modules[module_id].exports
+        exported.setdefault(node.id, set()).update(names, (f"{module_id}.{name}" for name in names))
+    for node in manifest.nodes:
+        if node.smoke_entry and node.id in exported and node.smoke_entry not in exported[node.id]:
+            yield finding(
+                "E_ARCH_SMOKE_MISSING",
+                f"no module of node {node.id} exports {node.smoke_entry}",
+                path=manifest.path,
+                hint="write the function, or correct smoke_entry of the node",
+                data={"node": node.id, "smoke_entry": node.smoke_entry},
+            )
+    if not manifest.checks("brand_boundary_v1"):
+        return
+    for module_id, node in sorted(graph.node_of.items(), key=lambda row: row[0]):
+        module = graph.modules[module_id]
+        for bare in module.bare_bytes if node.public else ():
+            what = f"parameter {bare.param}" if bare.param else "the result"
+            yield finding(
+                "E_ARCH_PUBLIC_BYTES_UNBRANDED",
+                f"{what} of {module_id}.{bare.symbol} is bare {bare.type} at the border of public node {node.id}",
+                **at(bare.place, module.path),
+                hint='say what the bytes are: a NewType, or Annotated[bytes, "brand"]',
+                data={
+                    "node": node.id,
+                    "module_path": module.path,
+                    "symbol": bare.symbol,
+                    "param": bare.param,
+                    "ty": bare.type,
+                },
+            )

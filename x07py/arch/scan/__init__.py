@@ -1,0 +1,1 @@
+"""Finding modules and what they import: one interface for Python and for x07AST trees."""

@@ -1,0 +1,113 @@
+"""``x07 arch``: check a project's imports, worlds and contracts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from x07py.arch.check import Report, Request, check
+from x07py.arch.manifest import MANIFEST_PATH
+from x07py.cli.output import console, print_json
+from x07py.errors import ArchError
+
+if TYPE_CHECKING:
+    from x07py.diag import Diagnostic
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+class ArchFormat(StrEnum):
+    """The values of ``--format`` of `x07 arch check`."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
+
+
+@app.callback()
+def arch() -> None:
+    """Check what the code may import, in which world, and the contract files under arch/."""
+
+
+@app.command("check")
+def check_command(
+    manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
+    lock: Annotated[str | None, typer.Option(help="The manifest lock, relative to the root.")] = None,
+    write_lock: Annotated[bool, typer.Option("--write-lock", help="Write both locks.")] = False,
+    repo_root: Annotated[Path, typer.Option(help="The folder to check.")] = Path(),
+    max_modules: Annotated[int | None, typer.Option(min=0, help="Most modules.")] = None,
+    max_edges: Annotated[int | None, typer.Option(min=0, help="Most imports.")] = None,
+    max_diags: Annotated[int | None, typer.Option(min=0, help="Most findings.")] = None,
+    max_bytes_in: Annotated[int | None, typer.Option(min=0, help="Most bytes of modules.")] = None,
+    format: Annotated[ArchFormat, typer.Option(help="How to print.")] = ArchFormat.text,  # noqa: A002
+) -> None:
+    """Check a project; exit code 0 clean, 2 findings, 3 cannot check, 4 a tool budget was exceeded.
+
+    Example: x07 arch check --write-lock
+    """
+    if not repo_root.is_dir():
+        raise ArchError(
+            "E_ARCH_ROOT", "the root is not a folder", where=str(repo_root), hint="give a folder to --repo-root"
+        )
+    given = {"max_modules": max_modules, "max_edges": max_edges, "max_diags": max_diags}
+    budgets = {name: limit for name, limit in given.items() if limit is not None}
+    report = check(Request(repo_root, manifest, lock, write_lock, budgets, max_bytes_in))
+    match format:
+        case ArchFormat.json:
+            print_json(report_document(report))
+        case ArchFormat.sarif:
+            from x07py.arch.sarif import sarif_document
+
+            print_json(sarif_document(report.findings))
+        case ArchFormat.github:
+            from x07py.diag import github_line
+
+            for row in report.findings:
+                typer.echo(github_line(row))
+        case ArchFormat.text:
+            _print_text(report)
+    raise typer.Exit(report.exit_code)
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """Return the JSON report, schema ``x07.arch.report``."""
+    return {
+        "schema_version": "x07.arch.report@0.1.0",
+        "manifest": {"path": report.manifest_path, "jcs_sha256_hex": report.manifest_digest},
+        "stats": report.stats(),
+        "diags": [_diagnostic(row) for row in report.findings],
+    }
+
+
+def _diagnostic(row: Diagnostic) -> dict[str, Any]:
+    document: dict[str, Any] = {"code": row.code, "severity": row.severity, "message": row.message}
+    if row.path:
+        at = {"line": row.line or 1, "col": row.column or 1}
+        document["loc"] = {"kind": "text", "span": {"file": row.path, "start": at, "end": at}}
+    optional = {"data": row.data, "notes": list(row.notes), "hint": row.hint}
+    return {**document, **{name: value for name, value in optional.items() if value}}
+
+
+def _print_text(report: Report) -> None:
+    out = console()
+    for row in report.findings:
+        out.print(f"{row.severity}[{row.code}]", style="bold red" if row.severity == "error" else "yellow", end="")
+        out.print(f": {row.message}")
+        if row.path:
+            out.print(f"  --> {row.location()}", style="cyan")
+        if row.source:
+            out.print(f"   {row.line:>4} | {row.source}")
+        for note in row.notes:
+            out.print(f"   note: {note}")
+        if row.hint:
+            out.print(f"   help: {row.hint}")
+        out.print()
+    stats = report.stats()
+    errors = sum(row.severity == "error" for row in report.findings)
+    warnings = len(report.findings) - errors
+    counts = f"{stats['modules']} modules, {stats['nodes']} nodes, {stats['module_edges']} imports"
+    out.print(f"{counts}: {errors} errors, {warnings} warnings", style="red" if errors else "green")
