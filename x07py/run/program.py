@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
+from x07py.contracts.packages import installed_packages
 from x07py.drivers.open import addressed
 from x07py.errors import RunError
 from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
@@ -115,8 +116,10 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
 
     Raises:
         RunError: ``X07RUN_ENTRY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``.
+        PackageError: an installed package is not what the lock says, or lacks its Python distribution.
     """
     world = WORLDS[profile.world]
+    packages = installed_packages(place.root, profile.world).roots
     _check_grants(profile, more)
     allow = [parse_host(text, "--allow-host") for text in profile.allow_host] + list(more)
     allow += [rule for text in profile.allow_contract for rule in contract_hosts(place.root, text)]
@@ -134,8 +137,8 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
         write.append(cassettes)
     return Plan(
         world=profile.world,
-        argv=command_line(place.root, profile.entry or place.entry, args, solve=world.solve),
-        env=environment(place.root, profile, scratch),
+        argv=command_line(place.root, profile.entry or place.entry, args, packages, solve=world.solve),
+        env=environment(place.root, profile, scratch, packages),
         root=place.root,
         allow=tuple(allow),
         deny=tuple(parse_host(text, "--deny-host", deny=True) for text in profile.deny_host),
@@ -170,10 +173,12 @@ def _check_grants(profile: Profile, more: tuple[HostRule, ...]) -> None:
         )
 
 
-def command_line(root: Path, entry: str | None, args: list[str], *, solve: bool = False) -> tuple[str, ...]:
+def command_line(
+    root: Path, entry: str | None, args: list[str], packages: tuple[Path, ...], *, solve: bool = False
+) -> tuple[str, ...]:
     """Return the command for an entry: ``module``, ``module:function``, or a Python file of the project.
 
-    In a solve world, `x07py.run.bootstrap` comes first.
+    In a solve world, `x07py.run.bootstrap` comes first; `packages` are the import roots of installed packages.
 
     Raises:
         RunError: ``X07RUN_ENTRY``.
@@ -195,7 +200,7 @@ def command_line(root: Path, entry: str | None, args: list[str], *, solve: bool 
         raise RunError(
             "X07RUN_ENTRY", f"{entry!r} is no entry", where=str(root), hint="write module, module:function or file.py"
         )
-    if not _module_exists(root, module):
+    if not _module_exists(root, module, packages):
         raise RunError("X07RUN_ENTRY", f"there is no module {module!r}", where=str(root), hint="check the entry")
     if solve:
         return (sys.executable, "-m", BOOTSTRAP, entry, *args)
@@ -205,20 +210,19 @@ def command_line(root: Path, entry: str | None, args: list[str], *, solve: bool 
     return (sys.executable, "-c", call, *args)
 
 
-def _module_exists(root: Path, module: str) -> bool:
+def _module_exists(root: Path, module: str, packages: tuple[Path, ...]) -> bool:
     from importlib.machinery import PathFinder
 
-    found = PathFinder.find_spec(module.partition(".")[0], [*import_path(root), *sys.path])
+    found = PathFinder.find_spec(module.partition(".")[0], [*import_path(root, packages), *sys.path])
     return found is not None
 
 
-def import_path(root: Path) -> list[str]:
-    """Return where a program's modules lie: ``src``, the project, and the packages below ``.x07/deps``."""
-    deps = sorted(root.glob(".x07/deps/*/*/")) if (root / ".x07" / "deps").is_dir() else []
-    return [str(folder) for folder in (root / "src", root, *deps) if folder.is_dir()]
+def import_path(root: Path, packages: tuple[Path, ...]) -> list[str]:
+    """Return where a program's modules lie: ``src``, the project, and the import roots of `packages`."""
+    return [str(folder) for folder in (root / "src", root, *packages) if folder.is_dir()]
 
 
-def environment(root: Path, profile: Profile, scratch: Path) -> dict[str, str]:
+def environment(root: Path, profile: Profile, scratch: Path, packages: tuple[Path, ...]) -> dict[str, str]:
     """Return the program's environment: what is listed; in ``run-os`` everything, in a solve world constants.
 
     Raises:
@@ -239,7 +243,7 @@ def environment(root: Path, profile: Profile, scratch: Path) -> dict[str, str]:
         env = {name: own[name] for name in own if PASSED.fullmatch(name) or name in profile.allow_env}
         env |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
     inherited = [own["PYTHONPATH"]] if whole and own.get("PYTHONPATH") else []
-    env |= {"PYTHONPATH": os.pathsep.join(import_path(root) + inherited), ENV_WORLD: profile.world}
+    env |= {"PYTHONPATH": os.pathsep.join(import_path(root, packages) + inherited), ENV_WORLD: profile.world}
     for name, value in ((ENV_MODE, profile.rr), (ENV_CASSETTE, profile.cassette)):
         env.pop(name, None)
         if value is not None:
