@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: brokers chromium test demo lint types unit fuzz bench fmt clean
+.PHONY: arch brokers chromium test demo lint types unit fuzz bench fmt clean
 
-test: lint types unit ## everything that must hold: lint, formatting, types, all tests
+test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
 demo: $(STAMP) ## record a Kafka service once, replay it, compare; FULL=1 for the year, SAMPLE=1 offline
 	$(BIN)/python docs/examples/flight_delays/demo.py $(if $(FULL),--full) $(if $(SAMPLE),--sample)
@@ -17,6 +17,9 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+arch: $(STAMP) ## hold this repository to its own layers and worlds
+	$(BIN)/x07 arch check
 
 unit: $(STAMP) chromium $(if $(X07_SKIP_LIVE),,brokers)
 	$(BIN)/pytest -n 2

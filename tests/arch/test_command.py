@@ -69,3 +69,30 @@ def test_a_lock_that_cannot_be_written(tmp_path: Path) -> None:
     done = x07("arch", "check", "--write-lock", "--lock", "none/lock.json", cwd=tmp_path)
     assert done.returncode == 3
     assert "X07IO_WRITE" in done.stderr
+
+
+def test_init_starts_green_and_a_rule_then_bites(tmp_path: Path) -> None:
+    modules = {
+        "src/shop/__init__.py": "from . import db\n",
+        "src/shop/db.py": "import sqlalchemy, socket\ndef f(x: bytes): ...\n",
+        "tests/test_shop.py": "import shop, pytest\n",
+        "tests/data/broken.py": "def",
+        "my-script.py": "import shop\n",
+    }
+    for name, text in modules.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = x07("arch", "init", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "left out, not a module: tests/data/broken.py" in done.stdout
+    assert x07("arch", "check", cwd=tmp_path).returncode == 0
+    again = x07("arch", "init", cwd=tmp_path)
+    assert (again.returncode, "E_ARCH_INIT_EXISTS" in again.stderr) == (3, True)
+    path = tmp_path / "arch/manifest.x07arch.json"
+    path.write_text(path.read_text().replace("run-os", "solve-pure"))
+    assert "src/shop/db.py:1" in x07("arch", "check", cwd=tmp_path).stdout
+
+
+def test_init_without_modules(tmp_path: Path) -> None:
+    done = x07("arch", "init", cwd=tmp_path)
+    assert (done.returncode, "E_ARCH_INIT_EMPTY" in done.stderr) == (3, True)

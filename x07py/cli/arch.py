@@ -49,10 +49,7 @@ def check_command(
 
     Example: x07 arch check --write-lock
     """
-    if not repo_root.is_dir():
-        raise ArchError(
-            "E_ARCH_ROOT", "the root is not a folder", where=str(repo_root), hint="give a folder to --repo-root"
-        )
+    _require_folder(repo_root)
     given = {"max_modules": max_modules, "max_edges": max_edges, "max_diags": max_diags}
     budgets = {name: limit for name, limit in given.items() if limit is not None}
     report = check(Request(repo_root, manifest, lock, write_lock, budgets, max_bytes_in))
@@ -73,6 +70,24 @@ def check_command(
     raise typer.Exit(report.exit_code)
 
 
+@app.command("init")
+def init_command(
+    repo_root: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+) -> None:
+    """Write a first manifest from what the project looks like today; a check is clean right after.
+
+    Example: x07 arch init
+    """
+    from x07py.arch.init import first_manifest
+
+    _require_folder(repo_root)
+    nodes, excluded = first_manifest(repo_root)
+    out = console()
+    for path in excluded:
+        out.print(f"left out, not a module: {path}")
+    out.print(f"wrote {MANIFEST_PATH} with {nodes} nodes; now give pure packages the world solve-pure, and check")
+
+
 def report_document(report: Report) -> dict[str, Any]:
     """Return the JSON report, schema ``x07.arch.report``."""
     return {
@@ -81,6 +96,11 @@ def report_document(report: Report) -> dict[str, Any]:
         "stats": report.stats(),
         "diags": [_diagnostic(row) for row in report.findings],
     }
+
+
+def _require_folder(root: Path) -> None:
+    if not root.is_dir():
+        raise ArchError("E_ARCH_ROOT", "the root is not a folder", where=str(root), hint="give a folder to --repo-root")
 
 
 def _diagnostic(row: Diagnostic) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield imports that the manifest's externals or the prefixes of the importer's node do not admit."""
     for edge in graph.edges:
         facts = {"module_id": edge.module.id, "module_path": edge.module.path, "import": edge.target}
-        if not edge.internal and not _admitted(manifest, edge):
+        if not edge.internal and not is_admitted(manifest, edge):
             yield finding(
                 "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED",
                 f"{edge.module.id} imports {edge.target}, which externals do not list",
@@ -50,8 +50,8 @@ def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
             )
 
 
-def _admitted(manifest: Manifest, edge: Edge) -> bool:
-    """Python's own library is no external: worlds and prefixes say what may be used of it."""
+def is_admitted(manifest: Manifest, edge: Edge) -> bool:
+    """Tell whether externals admit an import; Python's own library is none, worlds and prefixes rule it."""
     if edge.module.path.endswith(".py") and edge.target.partition(".")[0] in sys.stdlib_module_names:
         return True
     externals = manifest.document["externals"]
