@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, int]] = {
     "msg": ("Encode and decode messages, list topics", 20),
     "rr": ("Look into, check, compare and repair cassettes", 20),
     "pkg": ("Add, lock, install and understand packages", 20),
+    "policy": ("Start and check policies of the sandbox", 126),
     "run": ("Run a program in a world that the kernel holds", 126),
     "arch": ("Check imports, worlds and contracts", 3),
     "broker": ("Start, find and end development brokers", 20),

@@ -18,7 +18,7 @@ from x07py.rr.files import write_atomically
 from x07py.run.hosts import read_host_file
 from x07py.run.profile import Place, Profile, check_world, choose, find_place
 from x07py.run.program import Plan, confinement, make_plan
-from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, exit_code, policy, run_report
+from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, effective_policy, exit_code, run_report
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def run(
     profile: Annotated[str | None, typer.Option(help="sandbox, os, replay, or one of the manifest.")] = None,
     world: Annotated[str | None, typer.Option(help="The world, instead of the profile's.")] = None,
     entry: Annotated[str | None, typer.Option(help="module, module:function or file.py.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Policy file of the project.")] = None,
     allow_host: Annotated[Many, typer.Option(help="HOST:PORTS that it may connect to.")] = None,
     deny_host: Annotated[Many, typer.Option(help="HOST:PORTS or HOST:* that it may not, even so.")] = None,
     allow_host_file: Annotated[list[Path] | None, typer.Option(help="A file with such hosts.")] = None,
@@ -71,6 +72,7 @@ def run(
         "allow_run": allow_run,
         "world": world,
         "entry": entry,
+        "policy": policy,
         "rr": rr,
         "cassette": cassette,
         "timeout": timeout,
@@ -165,6 +167,6 @@ def _say(denial: Denial) -> None:
 def _explain(plan: Plan) -> int:
     from x07py.sandbox.probe import kernel_features
 
-    shown = policy(plan) | {"command": list(plan.argv), "machine": kernel_features()}
+    shown = effective_policy(plan) | {"command": list(plan.argv), "machine": kernel_features()}
     sys.stdout.write(json.dumps(shown, indent=2, sort_keys=True) + "\n")
     return 0

@@ -22,6 +22,7 @@ class Profile:
 
     world: str
     entry: str | None = None
+    policy: str | None = None
     allow_host: tuple[str, ...] = ()
     deny_host: tuple[str, ...] = ()
     allow_contract: tuple[str, ...] = ()

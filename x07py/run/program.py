@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from x07py.drivers.open import addressed
 from x07py.errors import RunError
 from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
 from x07py.run.hosts import HostRule, hosts_file, parse_host
+from x07py.run.policy import apply, read_policy
 from x07py.sandbox import landlock
 from x07py.sandbox.confine import Confinement, Limits
 from x07py.sandbox.filter import Wanted
@@ -115,11 +116,17 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
         more: host rules that were read from files.
 
     Raises:
-        RunError: ``X07RUN_ENTRY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``.
+        RunError: ``X07RUN_ENTRY``, ``X07RUN_POLICY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``.
         PackageError: an installed package is not what the lock says, or lacks its Python distribution.
     """
     world = WORLDS[profile.world]
     packages = installed_packages(place.root, profile.world).roots
+    limits = Limits()
+    if profile.policy is not None:
+        if profile.world != "run-os-sandboxed":
+            raise _meaningless(profile.world, "a policy")
+        policy = read_policy(place.root / profile.policy)
+        limits, profile = policy.limits, apply(policy, profile)
     _check_grants(profile, more)
     allow = [parse_host(text, "--allow-host") for text in profile.allow_host] + list(more)
     allow += [rule for text in profile.allow_contract for rule in contract_hosts(place.root, text)]
@@ -146,7 +153,7 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
         read=(place.root, *(_path(place.root, text, "--allow-read") for text in profile.allow_read)),
         write=(scratch, *write),
         run=tuple(_program(text) for text in profile.allow_run),
-        limits=Limits(memory=profile.max_memory),
+        limits=replace(limits, memory=profile.max_memory),
         timeout=profile.timeout,
     )
 
@@ -165,12 +172,16 @@ def _check_grants(profile: Profile, more: tuple[HostRule, ...]) -> None:
     }
     given = [name for name, values in grants.items() if values]
     if profile.world != "run-os-sandboxed" and given:
-        why = "restricts nothing" if profile.world == "run-os" else "is closed"
-        raise RunError(
-            "X07RUN_CONTRADICTION",
-            f"world {profile.world} {why}, so {given[0]} has no meaning in it",
-            hint="run in world run-os-sandboxed (--profile sandbox), or leave the grant out",
-        )
+        raise _meaningless(profile.world, given[0])
+
+
+def _meaningless(world: str, what: str) -> RunError:
+    why = "restricts nothing" if world == "run-os" else "is closed"
+    return RunError(
+        "X07RUN_CONTRADICTION",
+        f"world {world} {why}, so {what} has no meaning in it",
+        hint="run in world run-os-sandboxed (--profile sandbox), or leave it out",
+    )
 
 
 def command_line(

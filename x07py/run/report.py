@@ -28,7 +28,7 @@ def exit_code(outcome: Outcome) -> int:
     return outcome.status if outcome.status >= 0 else 128 - outcome.status
 
 
-def policy(plan: Plan) -> dict[str, Any]:
+def effective_policy(plan: Plan) -> dict[str, Any]:
     """Return the effective policy of a plan: every grant, with what it means and where it came from."""
     return {
         "world": plan.world,
@@ -50,7 +50,7 @@ def _rule(rule: HostRule) -> dict[str, Any]:
 
 def run_report(profile: str | None, plan: Plan, outcome: Outcome) -> dict[str, Any]:
     """Return the report of a run that has ended; in a solve world, equal runs have equal reports."""
-    effective = policy(plan)
+    effective = effective_policy(plan)
     digest = hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
     return {
         "schema_version": "x07.run.report@0.1.0",

@@ -1,0 +1,105 @@
+"""Policy files: templates are valid, every field bites, and what is not enforced is refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.project import project, x07  # noqa: F401
+from x07py.errors import RunError
+from x07py.run.policy import TEMPLATES, read_policy, template
+
+PROGRAM = """
+import os, resource, sys
+if sys.argv[1] == "limits": print(*(resource.getrlimit(one)[0] for one in (resource.RLIMIT_NOFILE, resource.RLIMIT_AS)))
+if sys.argv[1] == "spin":
+    while True: pass
+if sys.argv[1] == "env": print(os.environ.get("TOKEN"))
+if sys.argv[1] == "write": open("out/x", "w")
+if sys.argv[1] == "start": os.execv("/bin/echo", ["echo", "hi"])
+"""
+
+
+@pytest.fixture
+def app(project: Path) -> Path:  # noqa: F811
+    (project / "app.py").write_text(PROGRAM)
+    (project / "x07.toml").write_text('entry = "app"\n')
+    (project / "out").mkdir()
+    return project
+
+
+def write(app: Path, name: str = "job", **tables: dict[str, Any]) -> str:
+    document = json.loads(template(name))
+    for table, fields in tables.items():
+        document[table] |= fields
+    (app / "policy.json").write_text(json.dumps(document))
+    return "policy.json"
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_are_valid(app: Path, name: str) -> None:
+    printed = x07("policy", "init", name, cwd=app)
+    (app / "p.json").write_text(printed.stdout)
+    assert x07("policy", "check", "p.json", cwd=app).stdout == f"p.json: ok, policy {name}\n"
+
+
+def test_every_table_bites(app: Path) -> None:
+    def run(*args: str, **env: str) -> Any:
+        return x07("run", "--profile", "sandbox", "--policy", "policy.json", *args, cwd=app, **env)
+
+    write(app, limits={"fds": 77, "mem_bytes": 1 << 30, "cpu_ms": 900})
+    assert run("--", "limits").stdout == f"77 {1 << 30}\n"
+    assert run("--", "spin").returncode in {137, 128 + signal.SIGXCPU}
+    assert run("--", "env", TOKEN="t").stdout == "None\n"
+    assert run("--", "write").returncode == 1
+    assert run("--", "start").returncode == 1
+    write(
+        app,
+        env={"allow_keys": ["TOKEN"]},
+        fs={"write_roots": ["out"]},
+        process={"enabled": True, "allow_execs": ["/bin/echo"]},
+        limits={"wall_ms": 1000},
+    )
+    assert run("--", "env", TOKEN="t").stdout == "t\n"
+    assert run("--", "write", TOKEN="t").returncode == 0
+    assert run("--", "start", TOKEN="t").stdout == "hi\n"
+    assert run("--", "spin", TOKEN="t").returncode == 124
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"time": {"enabled": True}}, "time"),
+        ({"limits": {"procs": 5}}, "procs"),
+        ({"net": {"allow_udp": True}}, "allow_udp"),
+        ({"net": {"allow_hosts": [{"host": "127.0.0.1", "ports": [0]}]}}, "minimum"),
+        ({"net": {"allow_hosts": [{"host": "127.0.0.1", "ports": [1]}]}}, "disabled"),
+        ({"process": {"allow_execs": ["x"]}}, "disabled"),
+        ({"fs": {"deny_hidden": True}}, "deny_hidden"),
+    ],
+)
+def test_what_is_not_enforced_is_refused(app: Path, tables: dict[str, Any], message: str) -> None:
+    document = json.loads(template("job"))
+    for table, fields in tables.items():
+        document[table] = document.get(table, {}) | fields
+    (app / "p.json").write_text(json.dumps(document))
+    with pytest.raises(RunError) as caught:
+        read_policy(app / "p.json")
+    assert caught.value.code == "X07RUN_POLICY"
+    assert message in str(caught.value)
+
+
+def test_broken_files_and_contradictions_are_refused(app: Path) -> None:
+    (app / "p.json").write_text('{"a": 1, "a": 2}')
+    assert "error[X07RUN_POLICY]" in x07("policy", "check", "p.json", cwd=app).stderr
+    assert "error[X07RUN_FILE]" in x07("policy", "check", "none.json", cwd=app).stderr
+    write(app)
+    for flag in (("--allow-host", "127.0.0.1:1"), ("--allow-run", "echo"), ("--timeout", "9999")):
+        done = x07("run", "--profile", "sandbox", "--policy", "policy.json", *flag, "--", "limits", cwd=app)
+        assert (done.returncode, "error[X07RUN_CONTRADICTION]" in done.stderr) == (126, True)
+    done = x07("run", "--profile", "os", "--policy", "policy.json", "--", "limits", cwd=app)
+    assert "error[X07RUN_CONTRADICTION]" in done.stderr
