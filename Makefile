@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: arch brokers chromium test demo lint types unit fuzz bench fmt clean
+.PHONY: arch codes brokers chromium test demo lint types unit fuzz bench fmt clean
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -20,6 +20,9 @@ types: $(STAMP)
 
 arch: $(STAMP) ## hold this repository to its own layers and worlds
 	$(BIN)/x07 arch check
+
+codes: $(STAMP) ## make docs/reference/codes.md from the code table
+	$(BIN)/python .ci/codes_page.py > docs/reference/codes.md
 
 unit: $(STAMP) chromium $(if $(X07_SKIP_LIVE),,brokers)
 	$(BIN)/pytest -n 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +69,10 @@ def test_the_scan_sees_codes_however_they_are_passed() -> None:
 def test_an_entry_says_why_and_what_to_do(entry: object) -> None:
     for field in ("title", "why", "fix"):
         assert len(getattr(entry, field)) > 8, field
+
+
+def test_the_page_of_codes_is_current() -> None:
+    root = SOURCE.parent
+    done = subprocess.run([sys.executable, root / ".ci/codes_page.py"], capture_output=True, text=True, check=True)
+    page = (root / "docs/reference/codes.md").read_text(encoding="utf-8")
+    assert done.stdout == page, "run `make codes` and commit docs/reference/codes.md"

@@ -101,7 +101,7 @@ def check(request: Request) -> Report:
     if len(files) > limits["max_modules"]:
         return _over(report, "max_modules", limits["max_modules"], f"the project has {len(files)} modules")
     try:
-        modules, unread = read_modules(request.root, files, request.max_bytes)
+        modules, unread = read_modules(request.root, files, request.max_bytes, manifest.in_solve_world)
     except ArchError as error:
         report.findings.append(finding(BUDGET_CODE, error.message, path=error.where, hint=error.hint))
         return _ended(report, EXIT_BUDGET)

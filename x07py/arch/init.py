@@ -39,7 +39,7 @@ def first_manifest(root: Path) -> tuple[int, list[str]]:
         raise ArchError(
             "E_ARCH_INIT_EXISTS", "there is a manifest already", where=MANIFEST_PATH, hint="edit it, or move it away"
         )
-    modules, faults = read_modules(root, module_files(root, Scan()), None)
+    modules, faults = read_modules(root, module_files(root, Scan()), None, lambda _name, _path: False)
     if not modules:
         raise ArchError(
             "E_ARCH_INIT_EMPTY", "there is no module here", where=str(root), hint="run this where your packages are"

@@ -11,6 +11,7 @@ from x07py.arch.documents import jcs_sha256, schema_faults
 from x07py.arch.model import finding
 from x07py.arch.scan.tree import compile_globs
 from x07py.contracts.loader import parse_json
+from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
     import re
@@ -55,6 +56,10 @@ class Manifest:
         """Return a switch below ``checks``; an optional ``NAME.enabled`` that is absent counts as on."""
         value = self.document["checks"].get(name, True)
         return bool(value["enabled"] if isinstance(value, dict) else value)
+
+    def in_solve_world(self, module_id: str, path: str) -> bool:
+        """Tell whether a module belongs to a node of a solve world."""
+        return any(WORLDS[node.world].solve and node.holds(module_id, path) for node in self.nodes)
 
     @property
     def contracts(self) -> dict[str, Any]:

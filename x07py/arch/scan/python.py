@@ -16,10 +16,11 @@ SET_ORDER = "set order"
 _IMPORTERS = {"importlib.import_module", "builtins.__import__", "importlib.__import__", "pkgutil.resolve_name"}
 _SAFE_WITH_ARGUMENTS = {"time.gmtime": 1, "time.asctime": 1, "time.strftime": 2, "random.Random": 1}
 _ORDERED = {"builtins.list", "builtins.tuple", "builtins.enumerate", "builtins.iter"}
+_DYNAMIC_WORDS = (b"import_module", b"__import__", b"resolve_name")
 _BYTES = {"bytes", "bytearray", "memoryview"}
 
 
-def scan_python(text: bytes, module_id: str, path: str, *, is_package: bool) -> Module:
+def scan_python(text: bytes, module_id: str, path: str, *, is_package: bool, deep: bool) -> Module:
     """Return what a Python file says.
 
     Args:
@@ -27,11 +28,14 @@ def scan_python(text: bytes, module_id: str, path: str, *, is_package: bool) -> 
         module_id: dotted name of the module.
         path: path of the file below the project root.
         is_package: whether the file is an ``__init__.py``.
+        deep: whether to look for what a solve world may refuse; without, only statements are visited, unless the text
+            may import by name.
 
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    reader = _Reader(ast.parse(text), text, module_id, is_package)
+    deep = deep or any(word in text for word in _DYNAMIC_WORDS)
+    reader = _Reader(ast.parse(text), text, module_id, is_package, deep)
     return Module(
         id=module_id,
         path=path,
@@ -46,17 +50,21 @@ def scan_python(text: bytes, module_id: str, path: str, *, is_package: bool) -> 
 class _Reader:
     """Walks the tree once, with the names that imports bind."""
 
-    def __init__(self, tree: ast.Module, text: bytes, module_id: str, is_package: bool) -> None:
+    def __init__(self, tree: ast.Module, text: bytes, module_id: str, is_package: bool, deep: bool) -> None:
         self.tree = tree
         self.lines = text.decode("utf-8", "replace").splitlines()
         self.package = module_id if is_package else module_id.rpartition(".")[0]
         self.imports: list[Import] = []
         self.uses: list[Use] = []
         self.calls = os_bound_table().calls
-        nodes = list(ast.walk(tree))
+        nodes = list(ast.walk(tree)) if deep else _statements(tree)
         self.aliases = self._aliases(nodes)
         self.bound = _bound(nodes)
         self.type_only = _below_type_checking(nodes, self)
+        if not deep:
+            for node in nodes:
+                self._import(node)
+            return
         self.called: dict[int, ast.Call] = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
         exempt = _inside_hash(nodes)
         for node in nodes:
@@ -155,6 +163,20 @@ class _Reader:
         if isinstance(node, ast.Set | ast.SetComp):
             return True
         return isinstance(node, ast.Call) and self.dotted(node.func) in {"builtins.set", "builtins.frozenset"}
+
+
+def _statements(tree: ast.Module) -> list[ast.AST]:
+    """Return all statements, also nested ones; expressions hold none."""
+    found: list[ast.AST] = []
+    rest: list[ast.AST] = list(reversed(tree.body))
+    while rest:
+        node = rest.pop()
+        found.append(node)
+        for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+            inner = getattr(node, name, None)
+            if isinstance(inner, list):
+                rest += inner
+    return found
 
 
 def constant_text(node: ast.AST) -> str | None:

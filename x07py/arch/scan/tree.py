@@ -13,7 +13,7 @@ from x07py.arch.scan.x07ast import scan_x07ast
 from x07py.errors import ArchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from x07py.diag import Diagnostic
@@ -104,8 +104,16 @@ def module_name(root: Path, path: str) -> str:
     return inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def read_modules(root: Path, files: Sequence[str], max_bytes: int | None) -> tuple[dict[str, Module], list[Diagnostic]]:
-    """Return the modules by id, and a finding for each file that cannot be one.
+def read_modules(
+    root: Path, files: Sequence[str], max_bytes: int | None, deep: Callable[[str, str], bool]
+) -> tuple[dict[str, Module], list[Diagnostic]]:
+    """Return the modules by id, and a finding for each file that cannot be one. Time is linear in their bytes.
+
+    Args:
+        root: the project's folder.
+        files: paths below it.
+        max_bytes: most bytes in all, or None.
+        deep: tells for a module id and a path whether the module lies in a solve world.
 
     Raises:
         ArchError: ``E_ARCH_TOOL_BUDGET_EXCEEDED`` if the files have more than `max_bytes` bytes.
@@ -122,7 +130,7 @@ def read_modules(root: Path, files: Sequence[str], max_bytes: int | None) -> tup
                 where=path,
                 hint="raise --max-bytes-in, or exclude folders in arch/manifest.lock.json",
             )
-        module = _scan(root, path, data, findings)
+        module = _scan(root, path, data, findings, deep)
         if module is None:
             continue
         known = modules.setdefault(module.id, module)
@@ -155,11 +163,14 @@ def _contents(root: Path, files: Sequence[str], findings: list[Diagnostic]) -> I
             )
 
 
-def _scan(root: Path, path: str, data: bytes, findings: list[Diagnostic]) -> Module | None:
+def _scan(
+    root: Path, path: str, data: bytes, findings: list[Diagnostic], deep: Callable[[str, str], bool]
+) -> Module | None:
     try:
         if path.endswith(".x07.json"):
             return scan_x07ast(data, path)
-        return scan_python(data, module_name(root, path), path, is_package=path.endswith("/__init__.py"))
+        name = module_name(root, path)
+        return scan_python(data, name, path, is_package=path.endswith("/__init__.py"), deep=deep(name, path))
     except (SyntaxError, ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, SyntaxError) else None
         what = error.msg if isinstance(error, SyntaxError) else str(error)
