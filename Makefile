@@ -41,6 +41,9 @@ fuzz: $(STAMP) ## fuzz each decoder for FUZZ_SECONDS
 
 bench: bench-codecs bench-replay bench-startup bench-pkg ## codecs, replay, start-up and packages against peers; results under bench/results
 
+reliability: $(VENV)/.bench brokers ## kill pumps and brokers at random, then count 100,000 messages on each broker
+	$(BIN)/python -m bench.reliability
+
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*
 

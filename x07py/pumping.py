@@ -141,6 +141,8 @@ class _Pump:
         self._inline = current_world().solve
 
     async def run(self, topics: tuple[str, ...], stop: asyncio.Event) -> PumpReport:
+        if self.options.exactly_once:
+            await self.source.control("init_transactions", {"id": self.options.transactional_id})
         batches = self.source.consume(topics, group=self.group)
         with _signals_set(stop):
             watching = asyncio.create_task(self._watch_lag(topics)) if self._may_ask_for_lag() else None

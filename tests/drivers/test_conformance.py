@@ -279,6 +279,14 @@ def allow_everything() -> None:
     """Let the project's policy admit every operation that the checks use."""
     index = Path("arch/rr/index.x07rr.json")
     text = index.read_text(encoding="utf-8")
-    more = ("seek", "pause", "resume", "begin_transaction", "commit_transaction", "abort_transaction")
+    more = (
+        "seek",
+        "pause",
+        "resume",
+        "init_transactions",
+        "begin_transaction",
+        "commit_transaction",
+        "abort_transaction",
+    )
     added = "".join(f'"std.msg.kafka.{op}_v1", ' for op in more)
     index.write_text(text.replace('"ops_allowed": [', f'"ops_allowed": [{added}', 1), encoding="utf-8")

@@ -34,18 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("x07py.drivers.kafka")
 
-OPERATIONS = (
-    "ack",
-    "nack",
-    "commit",
-    "lag",
-    "seek",
-    "pause",
-    "resume",
-    "begin_transaction",
-    "commit_transaction",
-    "abort_transaction",
-)
+_TRANSACTIONS = ("init_transactions", "begin_transaction", "commit_transaction", "abort_transaction")
+OPERATIONS = ("ack", "nack", "commit", "lag", "seek", "pause", "resume", *_TRANSACTIONS)
 _POLL_SLICE_S = 0.05
 _DELIVERY_TIMEOUT_MS = 30_000
 _SESSION_TIMEOUT_MS = 10_000
@@ -272,6 +262,7 @@ class KafkaBackend:
             "seek": lambda: self._seek(request["topic"], request["partition"], request["offset"]),
             "pause": lambda: self._hold(request["topics"], hold=True),
             "resume": lambda: self._hold(request["topics"], hold=False),
+            "init_transactions": lambda: self._transaction.init(request["id"]),
             "begin_transaction": lambda: self._transaction.begin(request["id"]),
             "commit_transaction": self._commit_transaction,
             "abort_transaction": self._transaction.abort,

@@ -35,12 +35,14 @@ class Transaction:
 
     @property
     def producer(self) -> Producer:
-        """The producer; `begin` has made it."""
+        """The producer; `init` has made it."""
         assert self._producer is not None  # noqa: S101
         return self._producer
 
-    def begin(self, name: str) -> Json:
-        """Begin a transaction; the first time, fence off the predecessor of this name and end what it left open.
+    def init(self, name: str) -> Json:
+        """Fence off the predecessor of this name and end what it left open; after the first time, do nothing.
+
+        It has to come before consuming: offsets in a transaction that is left open keep the group from starting.
 
         Args:
             name: the transactional id; empty for one that nobody else has.
@@ -63,7 +65,12 @@ class Transaction:
             )
             self._call(producer.init_transactions, _TIMEOUT_S)
             self._producer = producer
-        self._call(self._producer.begin_transaction)
+        return {}
+
+    def begin(self, name: str) -> Json:
+        """Begin a transaction, the first time with `init`; raises as `init`."""
+        self.init(name)
+        self._call(self.producer.begin_transaction)
         self.open = True
         return {}
 
