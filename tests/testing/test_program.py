@@ -41,6 +41,7 @@ def service(project: Path) -> Path:
 def test_a_service_that_never_ends(service: Path, embedded: EmbeddedKafka) -> None:
     command = ("rr", "exec", "--cassette", "s.x07rr.bin", "--until-idle", "6", "--", "python", "service.py")
     recorded = x07(*command, embedded.bootstrap, "served", "hello", cwd=service)
+    assert recorded.stderr == ""
     assert (recorded.returncode, recorded.stdout) == (0, "got hello 0\ninterrupted\n"), recorded.stderr
     for extra in ((), ("--mode", "none")):
         again = x07(*command[:4], *extra, *command[6:], "127.0.0.1:1", "served", "hello", cwd=service)
@@ -65,6 +66,14 @@ def test_what_cannot_be_run_is_said(service: Path, arguments: tuple[str, ...], c
     assert done.returncode != 0
     assert code in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_programs_own_sitecustomize_runs_too(project: Path) -> None:
+    (project / "sitecustomize.py").write_text("import sys; sys.own = 'ran'\n")
+    (project / "shows.py").write_text("import sys; print(sys.own)\n")
+    command = ("rr", "exec", "--cassette", "o.x07rr.bin", "--", "python", "shows.py")
+    done = x07(*command, cwd=project, PYTHONPATH=str(project))
+    assert (done.stdout, done.stderr) == ("ran\n", "")
 
 
 def test_the_exit_code_is_the_programs(project: Path) -> None:

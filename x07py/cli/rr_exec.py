@@ -16,6 +16,9 @@ def exec_program(
     match_on: Annotated[
         list[str] | None, typer.Option("--match-on", help="topic, key, headers or value; repeat it. Default: all four.")
     ] = None,
+    ignore_header: Annotated[
+        list[str] | None, typer.Option("--ignore-header", help="Do not compare this header; repeat it.")
+    ] = None,
     filter_header: Annotated[
         list[str] | None, typer.Option("--filter-header", help="Redact this header before it is written; repeat it.")
     ] = None,
@@ -39,6 +42,8 @@ def exec_program(
     options: dict[str, object] = {"name": cassette, "mode": mode, "allow_unused": allow_unused, "real_time": real_time}
     if match_on:
         options["match_on"] = match_on
+    if ignore_header:
+        options["ignore_headers"] = ignore_header
     if filter_header:
         options["filter_headers"] = filter_header
     code, error = run_program(command, options, until_idle_s=until_idle)

@@ -64,6 +64,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         mode: ``none``, ``once``, ``new_episodes`` or ``all``; see `mode_of`.
         match_on: what must be equal for a message to be the recorded one: ``topic``, ``key``, ``headers``, ``value``,
             and functions that take the recorded and the new `Envelope`.
+        ignore_headers: headers that are not compared, such as random identifiers.
         filter_headers: headers whose values are replaced by ``<redacted>`` before anything is compared or written.
         before_record: functions that take and return an `Envelope`, applied after `filter_headers`.
         allow_unused: whether a replay may end with entries left over.
@@ -83,6 +84,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         *,
         mode: str = "once",
         match_on: Iterable[str | Matcher] = PARTS,
+        ignore_headers: Iterable[str] = (),
         filter_headers: Iterable[str] = (),
         before_record: Iterable[Filter] = (),
         allow_unused: bool = False,
@@ -104,7 +106,8 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             )
         hidden = frozenset(header.lower() for header in filter_headers)
         first: tuple[Filter, ...] = (functools.partial(_redact, hidden),) if hidden else ()
-        self.rules = Rules(parts, (*first, *before_record), real_time, patience_s)
+        ignored = frozenset(header.lower() for header in ignore_headers)
+        self.rules = Rules(parts, ignored, (*first, *before_record), real_time, patience_s)
         mode_of(mode, exists=False)
 
     @property

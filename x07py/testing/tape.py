@@ -40,12 +40,14 @@ class Rules(NamedTuple):
 
     Args:
         match_on: parts of a message that must be equal, of `PARTS`, and functions of the recorded and the new message.
+        ignore_headers: names, in lower case, of headers that are not compared.
         before_record: functions that each message passes before it is compared, written, or handed to the program.
         real_time: whether a replay waits as long as the recording did.
         patience_s: seconds that a consumer may go on polling when there is nothing left for it.
     """
 
     match_on: tuple[str | Matcher, ...]
+    ignore_headers: frozenset[str]
     before_record: tuple[Filter, ...]
     real_time: bool
     patience_s: float
@@ -184,7 +186,15 @@ class Tape:
         if parts == PARTS and recorded == encoded:
             return True
         old = Envelope.decode(recorded)
-        return all(part(old, asked) if callable(part) else getattr(old, part) == getattr(asked, part) for part in parts)
+        return all(
+            part(old, asked) if callable(part) else self._part(old, part) == self._part(asked, part) for part in parts
+        )
+
+    def _part(self, envelope: Envelope, name: str) -> object:
+        ignored = self.rules.ignore_headers
+        if name == "headers" and ignored:
+            return {header: text for header, text in envelope.headers.items() if header.lower() not in ignored}
+        return getattr(envelope, name)
 
     def _paced(self, number: int) -> Answer:
         if self.rules.real_time:

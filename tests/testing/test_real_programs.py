@@ -1,0 +1,118 @@
+"""Programs that were not written here, taken from the installed packages, recorded and replayed with the broker gone.
+
+The distributions of confluent-kafka and FastStream ship no examples folder; what they ship are the programs in their
+READMEs, in the package metadata, and Kafka's verifiable clients in ``confluent_kafka.kafkatest``.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import metadata
+from pathlib import Path
+
+import confluent_kafka
+import pytest
+
+from tests.project import x07
+from x07py.brokers.embedded import EmbeddedKafka
+from x07py.brokers.process import RunningBroker
+
+NOWHERE = "127.0.0.1:1"
+
+
+def readme(package: str, needle: str) -> str:
+    """Return the first Python program in a package's README that contains `needle`."""
+    text = metadata(package)["Description"] or str(metadata(package).get_payload())  # type: ignore[attr-defined]
+    return next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if needle in block)
+
+
+def produced(bootstrap: str, topic: str, *values: bytes) -> None:
+    """Put messages on a topic, outside of every cassette."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap})
+    for value in values:
+        producer.produce(topic, value)
+    assert producer.flush(10) == 0
+
+
+def prove(folder: Path, program: Path, bootstrap: str, *options: str, idle: str = "5") -> str:
+    """Record a program, replay it twice without a broker, and return what it printed each time.
+
+    Lines that start with a date are logs and left out.
+
+    The word BROKER in the program's text stands for the broker's address.
+    """
+    text = program.read_text()
+    outputs = []
+    for mode, address in (("once", bootstrap), ("once", NOWHERE), ("none", NOWHERE)):
+        program.write_text(text.replace("BROKER", address))
+        taped = ("--cassette", f"{program.stem}.x07rr.bin", "--mode", mode, "--until-idle", idle, *options)
+        done = x07("rr", "exec", *taped, "--", "python", str(program), cwd=folder)
+        assert "error[" not in done.stderr, done.stderr
+        assert "sitecustomize" not in done.stderr
+        outputs.append(re.sub(r"^\d{4}-\d\d-\d\d .*\n", "", done.stdout, flags=re.MULTILINE))
+        idle = "1.5"
+    assert outputs[0] == outputs[1] == outputs[2]
+    return outputs[0]
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / f"{name}.py"
+    path.write_text(text)
+    return path
+
+
+def test_confluent_readme_asyncio_producer(project: Path, embedded: EmbeddedKafka) -> None:
+    text = readme("confluent-kafka", "AIOProducer").replace("mybroker", "BROKER").replace("mytopic", "readme-aio")
+    text = text.replace("    finally:", "        print(delivered_msg.topic(), delivered_msg.value())\n    finally:")
+    assert prove(project, write(project, "aio", text), embedded.bootstrap) == "readme-aio b'hello'\n"
+
+
+def test_confluent_readme_consumer(project: Path, embedded: EmbeddedKafka) -> None:
+    text = readme("confluent-kafka", "Received message").replace("mybroker", "BROKER").replace("mytopic", "readme-in")
+    produced(embedded.bootstrap, "readme-in", b"one", b"two")
+    printed = prove(project, write(project, "consumer", text), embedded.bootstrap)
+    assert sorted(printed.splitlines()) == ["Received message: one", "Received message: two"]
+
+
+def test_confluent_readme_administration(project: Path, embedded: EmbeddedKafka) -> None:
+    text = readme("confluent-kafka", "AdminClient").replace("mybroker", "BROKER")
+    text = text.replace("create_topics(new_topics)", "create_topics(new_topics, request_timeout=3)")
+    printed = prove(project, write(project, "admin", text), embedded.bootstrap)
+    assert [line.rpartition("topic1")[1] for line in printed.splitlines()] == ["topic1", ""]
+
+
+def test_kafkas_verifiable_clients_do_not_run_at_all() -> None:
+    """They are Python 2 code. When a version of the package mends them, this fails, and they belong above."""
+    program = Path(confluent_kafka.__file__).parent / "kafkatest" / "verifiable_producer.py"
+    command = [sys.executable, str(program), "--topic", "t", "--broker-list", NOWHERE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "has no attribute 'iteritems'" in done.stderr
+
+
+FEED = """
+import asyncio
+
+@app.after_startup
+async def feed() -> None:
+    for _ in range(6):
+        await broker.publish({"user": "John", "user_id": 1}, "NAME-in")
+        await asyncio.sleep(1)
+
+asyncio.run(app.run())
+"""
+
+
+@pytest.mark.parametrize(("name", "needle"), [("plain", "(user: str, user_id: int)"), ("model", "PositiveInt")])
+def test_faststream_readme_on_confluent(project: Path, live_kafka: RunningBroker, name: str, needle: str) -> None:
+    """The README's program on ``faststream.confluent``, which it names as the alternative to ``faststream.kafka``.
+
+    It creates its topics first, which the embedded Kafka cannot do, so this needs a real one.
+    """
+    text = readme("faststream", needle).replace("faststream.kafka", "faststream.confluent", 1)
+    text = text.replace("localhost:9092", "BROKER").replace('"in"', f'"{name}-in"').replace('"out"', f'"{name}-out"')
+    text = text.replace("    return f", '    print("handled", flush=True)\n    return f')
+    program = write(project, name, text + FEED.replace("NAME", name))
+    printed = prove(project, program, live_kafka.address, "--ignore-header", "correlation_id", idle="5")
+    assert printed.count("handled") >= 1
