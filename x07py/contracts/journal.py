@@ -34,12 +34,13 @@ def project_lock(root: Path) -> Iterator[None]:
         FileError: ``X07IO_WRITE`` if the project's folder cannot be written.
     """
     guard = root / FOLDER / _GUARD
+    refuse_link(guard.parent)
     try:
         guard.parent.mkdir(exist_ok=True)
         ignore = guard.with_name(".gitignore")
-        if not ignore.exists():
+        if not os.path.lexists(ignore):
             ignore.write_text("*\n", encoding="utf-8")
-        fd = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise _cannot_write(guard, error) from None
     try:
@@ -65,8 +66,13 @@ def change_together(root: Path, files: Mapping[str, bytes]) -> None:
     """Replace `files` (names in `root`) as one change; the caller holds `project_lock`.
 
     Raises:
-        FileError: ``X07IO_WRITE``; nothing has changed then.
+        FileError: ``X07IO_WRITE``, also if one of them is a link; nothing has changed then.
+        ValueError: for a name that `settle` would not finish.
     """
+    if unknown := files.keys() - _NAMES:
+        raise ValueError(f"not a file of the package manager: {min(unknown)}")
+    for name in files:
+        refuse_link(root / name)
     staged: list[Path] = []
     journal = root / FOLDER / _JOURNAL
     try:
@@ -88,12 +94,28 @@ def change_together(root: Path, files: Mapping[str, bytes]) -> None:
     _finish(root)
 
 
+def refuse_link(path: Path) -> None:
+    """Refuse to write to or below `path` if it is a symbolic link, which may lead out of the project.
+
+    Raises:
+        FileError: ``X07IO_WRITE``.
+    """
+    if path.is_symlink():
+        raise FileError(
+            "X07IO_WRITE",
+            "it is a symbolic link, and packages are never written through one",
+            where=str(path),
+            hint="put the file or folder itself in the link's place, then run the command again",
+        )
+
+
 def _staged(root: Path, name: str) -> Path:
     return root / f".{name}.x07new"
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    with path.open("wb") as file:
+    path.unlink(missing_ok=True)  # a link here would lead elsewhere
+    with path.open("xb") as file:
         os.fchmod(file.fileno(), mode)
         file.write(data)
         file.flush()

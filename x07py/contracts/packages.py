@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from x07py.contracts.lockfile import MANIFEST_NAME, LockedPackage, read_lock
+from x07py.contracts.lockfile import DEPS_FOLDER, MANIFEST_NAME, LockedPackage, read_lock
 from x07py.contracts.project import PYPROJECT, STANDALONE, find_manifest, read_project
 from x07py.errors import PackageError
 
@@ -99,6 +99,14 @@ def verify_package(root: Path, package: LockedPackage) -> None:
         PackageError: ``X07PKG_NOT_SYNCED`` or ``X07PKG_TAMPERED``.
     """
     folder = package.folder(root)
+    deps = root / DEPS_FOLDER
+    for link in (path for path in (deps.parent, deps, folder.parent, folder) if path.is_symlink()):
+        raise PackageError(
+            "X07PKG_TAMPERED",
+            f"{package.name} {package.version} is reached by a symbolic link",
+            where=str(link),
+            hint="remove the link; `x07 pkg sync` puts the locked files there",
+        )
     if not (folder / MANIFEST_NAME).is_file():
         raise PackageError(
             "X07PKG_NOT_SYNCED",

@@ -68,10 +68,12 @@ def read_project(start: Path | None = None) -> Project:
     """Return the project that `start` lies in; `start` may also be a manifest file.
 
     Raises:
-        PackageError: ``X07PKG_PROJECT_MISSING`` without a manifest, ``X07PKG_PROJECT_PARSE`` if it cannot be meant.
+        PackageError: ``X07PKG_PROJECT_MISSING`` without a manifest, ``X07PKG_PROJECT_PARSE`` if it cannot be meant
+            or has another name.
         FileError: ``X07IO_READ``.
     """
-    file = start.resolve() if start is not None and start.is_file() else find_manifest(start)
+    given = start is not None and start.is_file()
+    file = start.parent.resolve() / start.name if start is not None and given else find_manifest(start)
     if file is None:
         raise PackageError(
             "X07PKG_PROJECT_MISSING",
@@ -79,6 +81,8 @@ def read_project(start: Path | None = None) -> Project:
             where=str(start or Path.cwd()),
             hint=f"make a project with `x07 init NAME`, or start with an empty {STANDALONE}",
         )
+    if file.name not in {STANDALONE, PYPROJECT}:
+        _refuse(file, f"a manifest is called {PYPROJECT} or {STANDALONE}")
     settle(file.parent)
     try:
         data = file.read_bytes()

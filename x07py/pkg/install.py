@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
-from x07py.contracts.journal import FOLDER
+from x07py.contracts.journal import FOLDER, refuse_link
 from x07py.contracts.lockfile import DEPS_FOLDER
 from x07py.contracts.packages import verify_package
 from x07py.errors import FileError, PackageError
@@ -44,12 +44,14 @@ def install(root: Path, packages: Iterable[LockedPackage], index: Index | None) 
         PackageError: ``X07PKG_INDEX_NONE`` if a package comes from an index and there is none,
             ``X07PKG_SOURCE_CHANGED`` if its source has other files now; what the sources raise. Then nothing
             has been installed.
-        FileError: ``X07IO_WRITE``.
+        FileError: ``X07IO_WRITE``, also if a folder on the way is a link.
     """
-    staging = root / _STAGING
+    staging, chosen = root / _STAGING, list(packages)
+    places = [package.folder(root) for package in chosen]
+    for folder in (root / FOLDER, staging, root / DEPS_FOLDER, *(place.parent for place in places), *places):
+        refuse_link(folder)
     try:
         shutil.rmtree(staging, ignore_errors=True)
-        chosen = list(packages)
         for package in chosen:
             _stage(staging / package.name, _checked(root, package, index))
         for package in chosen:
@@ -106,15 +108,23 @@ def _place(staged: Path, final: Path) -> None:
 
 
 def prune(root: Path, packages: Mapping[str, LockedPackage]) -> list[str]:
-    """Remove hydrated packages that the lock does not hold; return them as ``NAME@VERSION``, sorted."""
+    """Remove hydrated packages that the lock does not hold; return them as ``NAME@VERSION``, sorted.
+
+    `install` has refused links above; links and files below are not ours and stay.
+    """
     removed = []
-    deps = root / DEPS_FOLDER
-    for folder in sorted(deps.glob("*/*")):
-        package = packages.get(folder.parent.name)
-        if package is None or package.version != folder.name or package.source == SOURCE_TOOLCHAIN:
-            removed.append(f"{folder.parent.name}@{folder.name}")
-            shutil.rmtree(folder, ignore_errors=True)
-    for folder in deps.glob("*"):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    for parent in _folders(root / DEPS_FOLDER):
+        for folder in _folders(parent):
+            package = packages.get(parent.name)
+            if package is None or package.version != folder.name or package.source == SOURCE_TOOLCHAIN:
+                removed.append(f"{parent.name}@{folder.name}")
+                shutil.rmtree(folder, ignore_errors=True)
+        if not any(parent.iterdir()):
+            parent.rmdir()
     return removed
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Return the folders in `parent`, sorted, none that is reached by a link."""
+    found = parent.iterdir() if parent.is_dir() else ()
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
