@@ -54,7 +54,7 @@ def mode_of(name: str, *, exists: bool) -> Mode:
 
 
 class use_cassette:  # noqa: N801 - reads as the function that people know from vcrpy
-    """Record what a block does with Kafka or RabbitMQ, or replay it; a context manager and a decorator.
+    """Record what a block does with Kafka through confluent-kafka, or replay it; a context manager and a decorator.
 
     Clients that are made inside the block belong to the cassette, whatever module makes them. Nothing that was made
     before is touched.
