@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from x07py.arch.model import Module, finding
+from x07py.arch.scan.cache import ScanCache
 from x07py.arch.scan.python import scan_python
 from x07py.arch.scan.x07ast import scan_x07ast
 from x07py.errors import ArchError
@@ -121,6 +122,7 @@ def read_modules(
     modules: dict[str, Module] = {}
     findings: list[Diagnostic] = []
     total = 0
+    cache = ScanCache(root)
     for path, data in _contents(root, files, findings):
         total += len(data)
         if max_bytes is not None and total > max_bytes:
@@ -130,7 +132,7 @@ def read_modules(
                 where=path,
                 hint="raise --max-bytes-in, or exclude folders in arch/manifest.lock.json",
             )
-        module = _scan(root, path, data, findings, deep)
+        module = _scan(root, path, data, findings, deep, cache)
         if module is None:
             continue
         known = modules.setdefault(module.id, module)
@@ -144,6 +146,7 @@ def read_modules(
                     data={"module_id": module.id, "module_path": path},
                 )
             )
+    cache.save()
     return modules, findings
 
 
@@ -164,13 +167,23 @@ def _contents(root: Path, files: Sequence[str], findings: list[Diagnostic]) -> I
 
 
 def _scan(
-    root: Path, path: str, data: bytes, findings: list[Diagnostic], deep: Callable[[str, str], bool]
+    root: Path,
+    path: str,
+    data: bytes,
+    findings: list[Diagnostic],
+    deep: Callable[[str, str], bool],
+    cache: ScanCache,
 ) -> Module | None:
     try:
         if path.endswith(".x07.json"):
             return scan_x07ast(data, path)
         name = module_name(root, path)
-        return scan_python(data, name, path, is_package=path.endswith("/__init__.py"), deep=deep(name, path))
+        thorough = deep(name, path)
+        module = cache.find(path, data, name, deep=thorough)
+        if module is None:
+            module = scan_python(data, name, path, is_package=path.endswith("/__init__.py"), deep=thorough)
+            cache.add(data, module, deep=thorough)
+        return module
     except (SyntaxError, ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, SyntaxError) else None
         what = error.msg if isinstance(error, SyntaxError) else str(error)

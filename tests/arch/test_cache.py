@@ -1,0 +1,68 @@
+"""The scan's cache: same answers with it, after a change, after damage, and where it cannot be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.arch.trees import manifest, node, run, write
+from x07py.arch.scan import tree
+from x07py.arch.scan.cache import ScanCache
+from x07py.arch.scan.python import scan_python
+
+MODULES = {
+    "a.py": "import b, time\nfrom b import f as g\ntime.time()\ndef h(x: bytes): ...\n",
+    "b.py": "import socket\ndef f(): ...\n",
+}
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are parsed, while the real parser runs."""
+    paths: list[str] = []
+
+    def spy(text: bytes, module_id: str, path: str, *, is_package: bool, deep: bool) -> object:
+        paths.append(path)
+        return scan_python(text, module_id, path, is_package=is_package, deep=deep)
+
+    monkeypatch.setattr(tree, "scan_python", spy)
+    return paths
+
+
+def test_only_what_changed_is_parsed(tmp_path: Path, parsed: list[str]) -> None:
+    root = write(tmp_path, manifest(node("a", "solve-pure"), node("b")), MODULES)
+    first = run(root).findings
+    assert len(first) > 3
+    assert run(root).findings == first
+    assert parsed == ["a.py", "b.py"]
+    write(root, manifest(node("a", "solve-pure"), node("b")), {"b.py": "def f(): ...\n"})
+    assert len(run(root).findings) < len(first)
+    assert parsed == ["a.py", "b.py", "b.py"]
+
+
+def test_another_world_reads_anew(tmp_path: Path, parsed: list[str]) -> None:
+    root = write(tmp_path, manifest(node("a"), node("b")), MODULES)
+    run(root)
+    write(root, manifest(node("a", "solve-pure"), node("b")))
+    assert "E_ARCH_CALL_CLOCK" in {row.code for row in run(root).findings}
+    assert parsed == ["a.py", "b.py", "a.py"]
+
+
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
+    root = write(tmp_path, manifest(node("a", "solve-pure"), node("b")), MODULES)
+    first = run(root).findings
+    file = ScanCache(root).file
+    whole = file.read_bytes()
+    for damage in (b"", b"{}", whole[:-9], whole.replace(b"socket", b"sucket"), whole + b" "):
+        file.write_bytes(damage)
+        assert run(root).findings == first
+        assert file.read_bytes() == whole
+
+
+def test_a_cache_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write(tmp_path, manifest(node("a", "solve-pure"), node("b")), MODULES)
+    first = run(root).findings
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert run(root).findings == first
