@@ -15,10 +15,14 @@ import selectors
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from x07py.run import guard
+from x07py.run.report import EXIT_REFUSED
 from x07py.sandbox.filter import refusing
 from x07py.sandbox.kernel import syscall
+from x07py.worlds import current_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,10 +64,18 @@ def refuse_execution() -> None:
 
 def main(argv: Sequence[str]) -> object:
     """Run an entry, ``module``, ``module:function`` or a file, with the arguments after it."""
-    entry = argv[0]
     refuse_execution()
     asyncio.set_event_loop_policy(_Policy())
+    guard.install(Path.cwd(), current_world().name)
     sys.argv = list(argv)
+    try:
+        return _enter(argv[0])
+    except guard.RefusedImport as error:
+        sys.stderr.write(f"error[{error.code}]: {error.message}\n  at: {error.where}\n  help: {error.hint}\n")
+        return EXIT_REFUSED
+
+
+def _enter(entry: str) -> object:
     if entry.endswith(".py"):
         sys.path.insert(0, entry.rpartition("/")[0])
         return runpy.run_path(entry, run_name="__main__") and 0

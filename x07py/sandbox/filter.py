@@ -7,6 +7,7 @@ the supervisor, which makes the socket and connects it itself. Data paths are ne
 from __future__ import annotations
 
 import errno
+import functools
 import struct
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM
@@ -103,8 +104,9 @@ def refuse(code: int) -> int:
     return _ERRNO | code
 
 
+@functools.cache
 def build(machine: str, wanted: Wanted) -> bytes:
-    """Return the BPF program for a machine type.
+    """Return the BPF program for a machine type; built once, so that a launcher builds it for all its children.
 
     Args:
         machine: ``x86_64`` or ``aarch64``.

@@ -7,6 +7,7 @@ import ast
 import contextlib
 import errno
 import os
+import platform
 import signal
 import socket
 import stat
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from x07py.errors import RunError
 from x07py.sandbox import confine, kernel, landlock
 from x07py.sandbox.confine import STATUS, Confinement
+from x07py.sandbox.filter import build
 from x07py.sandbox.supervisor import Denial, Supervisor
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def run(
     """
     check_machine()
     _check_streams()
+    build(platform.machine(), spec.wanted)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
     running: _Running | None = None
     try:

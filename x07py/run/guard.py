@@ -1,0 +1,59 @@
+"""Refuses OS-bound imports of the project's own modules, with the words of ``x07 arch check``.
+
+This is a message, not a protection: the kernel holds the world. It tells at the import what would fail at the call.
+"""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from x07py.errors import RunError
+from x07py.osbound import os_bound_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class RefusedImport(RunError, ImportError):  # noqa: N818 (what happened, as in the report)
+    """A module of the project imports what its world refuses; an `ImportError` to the program."""
+
+
+def install(root: Path, world: str) -> None:
+    """Check every import statement of modules below `root` from now on.
+
+    Args:
+        root: the project's folder; what is installed in a ``site-packages`` below it does not count.
+        world: the world whose refusals hold.
+    """
+    original = builtins.__import__
+    table = os_bound_table()
+
+    def checked(
+        name: str,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 (the names are Python's)
+        locals: Mapping[str, Any] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        if level == 0 and globals is not None and _own(root, globals.get("__file__")):
+            for target in (name, *(f"{name}.{one}" for one in fromlist or ())):
+                row = table.refused_module(target, world)
+                if row is not None:
+                    raise RefusedImport(
+                        "X07RUN_OS_IMPORT",
+                        f"{globals.get('__name__')} ({world}) reaches {target}; {target} {row.reason}",
+                        where=str(globals["__file__"]),
+                        hint="move this to an adapter in a run-os node and pass values in",
+                    )
+        return original(name, globals, locals, fromlist or (), level)
+
+    builtins.__import__ = checked
+
+
+def _own(root: Path, file: object) -> bool:
+    if not isinstance(file, str):
+        return False
+    path = Path(file)
+    return path.is_relative_to(root) and "site-packages" not in path.parts
