@@ -163,7 +163,7 @@ def _measure(name: str, count: int) -> dict[str, float]:
     """Record once, replay several times, and return medians."""
     with tempfile.TemporaryDirectory() as folder:
         _step("record", name, folder, str(count))
-        rounds = ROUNDS if name == "x07py" or count < SIZES[-1] else SLOW_ROUNDS
+        rounds = ROUNDS if name == "x07py" or count == SIZES[0] else SLOW_ROUNDS
         runs = [_step("replay", name, folder, str(count)) for _ in range(rounds)]
     return {field: statistics.median(run[field] for run in runs) for field in runs[0]}
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import AmqpProfile, KafkaProfile, read_amqp_profile, read_kafka_profile
-from x07py.drivers.base import DIALECTS, Backend, Driver
+from x07py.drivers.base import DIALECTS, Backend
+from x07py.drivers.driver import Driver
 from x07py.errors import DriverError
 from x07py.rr import Mode, current_session, open_session_from_environment
 from x07py.rr.open import ENV_CASSETTE

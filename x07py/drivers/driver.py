@@ -1,0 +1,196 @@
+"""`Driver`: what a program calls, the same for every broker and every world."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from x07py.drivers.base import Ack, Backend, Delivery, Json, Subscription
+from x07py.errors import DriverError
+from x07py.msg.native import check_reserved
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from x07py.msg import Envelope
+
+
+def _check_name(topic: str) -> None:
+    try:
+        topic.encode()
+    except UnicodeEncodeError:
+        hint = "brokers name topics in UTF-8; only an envelope may hold other bytes"
+        raise DriverError(9632, f"the topic {topic!r} is not UTF-8", hint=hint) from None
+
+
+class Driver:
+    """A connection to a broker as programs use it; an asynchronous context manager.
+
+    Args:
+        backend: the live, recording or replaying connection.
+        max_message_bytes: largest encoded envelope that may be published.
+        max_items: most messages in one batch.
+    """
+
+    def __init__(self, backend: Backend, *, max_message_bytes: int, max_items: int) -> None:
+        self._backend = backend
+        self.max_message_bytes = max_message_bytes
+        self._max_items = max_items
+        self._closed = False
+
+    @property
+    def kind(self) -> str:
+        """``kafka`` or ``amqp``."""
+        return self._backend.dialect.name
+
+    @property
+    def profile(self) -> str:
+        """Id of the broker profile."""
+        return self._backend.profile
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def publish(self, envelope: Envelope) -> Ack:
+        """Publish one message and return when the broker has confirmed it.
+
+        Raises:
+            DriverError: as `publish_many`.
+        """
+        return (await self.publish_many([envelope]))[0]
+
+    async def publish_many(self, envelopes: Iterable[Envelope]) -> list[Ack]:
+        """Publish messages in order, as one batch, and return when the broker has confirmed all of them.
+
+        Raises:
+            DriverError: before anything is sent, 9711 (Kafka) or 9811 (AMQP) if a message is larger than the profile
+                allows, 9632 if its topic is not UTF-8; other 97xx and 98xx codes if the broker refuses or cannot be
+                reached; 9621 after `close`.
+            EnvelopeError: 9592 before anything is sent, if a reserved header is malformed.
+            ReplayMismatchError: in replay, if this is not what was recorded.
+        """
+        batch = list(envelopes)
+        for envelope in batch:
+            if envelope.size > self.max_message_bytes:
+                raise DriverError(
+                    self._backend.dialect.too_large,
+                    f"the message has {envelope.size} bytes, the profile allows {self.max_message_bytes}",
+                    where=f"topic {envelope.topic!r}, key {envelope.key!r}",
+                    hint=f"make it smaller, or raise the limit in the profile {self.profile!r} and on the broker",
+                )
+            check_reserved(envelope)
+            if not envelope.topic.isprintable():
+                _check_name(envelope.topic)
+        self._refuse_closed()
+        return await self._backend.publish_many(batch) if batch else []
+
+    def consume(
+        self,
+        sources: Iterable[str],
+        *,
+        group: str = "",
+        max_items: int | None = None,
+        start: Literal["earliest", "latest"] = "earliest",
+    ) -> AsyncIterator[list[Delivery]]:
+        """Yield batches of messages from topics (Kafka) or queues (AMQP), each of at least one.
+
+        A live consumer goes on until the loop is left or the driver is closed; a replay ends with the recording.
+
+        Args:
+            sources: names of topics or queues.
+            group: consumer group; required on Kafka, meaningless on AMQP.
+            max_items: most messages in one batch; the profile's limit if that is less or this is not given.
+            start: where a Kafka group begins that has committed nothing yet.
+
+        Raises:
+            DriverError: 97xx and 98xx codes as the broker refuses; 9621 after `close`; 9633 if `max_items` is less
+                than 1.
+            ReplayMismatchError: in replay, if nothing was recorded for these sources and this group.
+        """
+        self._refuse_closed()
+        if max_items is not None and max_items < 1:
+            raise DriverError(9633, f"a batch cannot have {max_items} messages", hint="give max_items of 1 or more")
+        most = min(max_items or self._max_items, self._max_items)
+        return self._backend.consume(Subscription(tuple(sources), group, most, start))
+
+    async def ack(self, deliveries: Iterable[Delivery]) -> None:
+        """Say that messages are done with. On Kafka this takes effect with the next `commit`."""
+        await self.control("ack", self._ranges(deliveries))
+
+    async def nack(self, deliveries: Iterable[Delivery], *, requeue: bool = True) -> None:
+        """Say that messages could not be handled.
+
+        Args:
+            deliveries: the messages.
+            requeue: whether the broker shall deliver them again; else AMQP dead-letters them and Kafka counts them
+                done.
+        """
+        await self.control("nack", {"requeue": requeue, **self._ranges(deliveries)})
+
+    async def commit(self) -> None:
+        """Commit what was acknowledged: on Kafka the offsets up to the first message that was not."""
+        await self.control("commit", {})
+
+    async def seek(self, topic: str, partition: int, offset: int | Literal["earliest", "latest"]) -> None:
+        """Go on consuming a partition from another place.
+
+        Raises:
+            DriverError: 9622 on brokers without offsets, 9761 if no consumer of this driver has the partition.
+        """
+        await self.control("seek", {"offset": offset, "partition": partition, "topic": topic})
+
+    async def pause(self, topics: Iterable[str]) -> None:
+        """Deliver nothing from what is assigned of these topics until `resume`; the group is kept.
+
+        Raises:
+            DriverError: 9622 on brokers that cannot.
+        """
+        await self.control("pause", {"topics": list(topics)})
+
+    async def resume(self, topics: Iterable[str]) -> None:
+        """Deliver again from these topics; raises as `pause`."""
+        await self.control("resume", {"topics": list(topics)})
+
+    async def lag(self, topics: Iterable[str], *, group: str) -> dict[str, int]:
+        """Return how many messages a group is behind, by ``topic/partition``; what was never committed counts whole.
+
+        Raises:
+            DriverError: 9622 on brokers without groups, 9757 if Kafka cannot tell.
+        """
+        answer = await self.control("lag", {"group": group, "topics": list(topics)})
+        found: dict[str, int] = answer["lag"]
+        return found
+
+    async def control(self, op: str, request: Json) -> Json:
+        """Carry out a broker operation that has no method of its own.
+
+        Raises:
+            DriverError: 9622 if the broker does not know the operation; 9621 after `close`.
+        """
+        self._refuse_closed()
+        return await self._backend.control(op, request)
+
+    async def close(self) -> None:
+        """Close the connection; closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            await self._backend.close()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise DriverError(9621, "the driver is closed", hint="open another one with open_driver")
+
+    def _ranges(self, deliveries: Iterable[Delivery]) -> dict[str, Json]:
+        """Return coordinates as ranges, so that a request does not grow with the batch."""
+        lanes: dict[str, dict[str, list[list[int]]]] = {}
+        dialect = self._backend.dialect
+        for delivery in deliveries:
+            place, lane, position = delivery.coordinates(dialect)
+            ranges = lanes.setdefault(place, {}).setdefault(str(lane), [])
+            if ranges and ranges[-1][1] == position - 1:
+                ranges[-1][1] = position
+            else:
+                ranges.append([position, position])
+        return {"ranges": lanes}
