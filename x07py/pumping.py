@@ -139,6 +139,7 @@ class _Pump:
         self.report = PumpReport()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._inline = current_world().solve
+        self._given_up = 0
 
     async def run(self, topics: tuple[str, ...], stop: asyncio.Event) -> PumpReport:
         if self.options.exactly_once:
@@ -164,29 +165,29 @@ class _Pump:
     ) -> list[Delivery] | None:
         """Return the next batch, or None when the recording ends or the pump is stopped."""
         fetching = asyncio.ensure_future(anext(batches, None))
-        await asyncio.wait({fetching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not fetching.done():
-            fetching.cancel()
-            with suppress(asyncio.CancelledError):
-                await fetching
-            return None
-        return fetching.result()
+        try:
+            await asyncio.wait({fetching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended = fetching.done()
+            await _end(fetching)
+        return fetching.result() if ended else None
 
     async def _within_drain_time(self, work: Awaitable[None], stopping: asyncio.Task[bool]) -> None:
         working = asyncio.ensure_future(work)
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        done, _ = await asyncio.wait({working}, timeout=None if working.done() else self.options.drain_s)
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({working}, timeout=None if working.done() else self.options.drain_s)
+        finally:
+            await _end(working)
         if not done:
-            working.cancel()
             raise PumpError(
                 9902,
                 f"the batch in hand did not end within {self.options.drain_s:g} s",
-                hint="nothing of it was committed; it will be delivered again",
+                hint="what of it was not committed will be delivered again",
             )
         working.result()
 
     async def _batch(self, batch: list[Delivery]) -> None:
-        self.report.consumed += len(batch)
         fresh, ids = self._without_duplicates(batch)
         with batch_span(self.group, fresh):
             outcomes = await self._handled(fresh)
@@ -200,13 +201,16 @@ class _Pump:
                 produced += outcome.results
         before = self.report.retried
         if self.options.exactly_once:
-            await self._transact(batch, produced)
+            if not await self._transact(batch, produced):
+                return
         else:
             if produced:
                 await self._retried(lambda: self.sink.publish_many(produced))
             await self.source.ack(batch)
             await self._commit()
         self._remember(ids)
+        self.report.consumed += len(batch)
+        self.report.duplicates += len(batch) - len(fresh)
         self.report.produced += len(produced)
         self.report.dead_lettered += letters
         source, sink = self.source, self.sink
@@ -240,7 +244,6 @@ class _Pump:
             fresh.append(delivery)
             if name:
                 ids[name] = None
-        self.report.duplicates += len(batch) - len(fresh)
         return fresh, list(ids)
 
     def _remember(self, ids: list[str]) -> None:
@@ -282,7 +285,7 @@ class _Pump:
 
     def _handle(self, batch: Sequence[Delivery]) -> list[_Outcome]:
         outcomes = []
-        handler, most = self.handler, self.sink.max_message_bytes
+        handler = self.handler
         for delivery in batch:
             try:
                 envelope = delivery.envelope
@@ -294,8 +297,7 @@ class _Pump:
                             f"the handler returned {type(result).__name__}, not Envelope",
                             hint="return an iterable of envelopes",
                         )
-                    if result.size > most:
-                        raise ValueError(f"a result has {result.size} bytes, the profile allows {most}")
+                    self.sink.check(result)
                     results[number] = follow_trace(envelope, result)
                 outcomes.append(_Outcome(results))
             except PumpError:
@@ -323,8 +325,8 @@ class _Pump:
         about["x07-dead-value-sha256"] = hashlib.sha256(envelope.value).hexdigest()
         return Envelope(self.options.dead_letter, envelope.key, b"", about)
 
-    async def _transact(self, batch: list[Delivery], produced: list[Envelope]) -> None:
-        """Produce and commit in one transaction; if it has to be given up, the batch is delivered again."""
+    async def _transact(self, batch: list[Delivery], produced: list[Envelope]) -> bool:
+        """Produce and commit in one transaction; False if it had to be given up and the batch is delivered again."""
         driver = self.source
         try:
             await driver.control("begin_transaction", {"id": self.options.transactional_id})
@@ -336,9 +338,15 @@ class _Pump:
             if error.code == 9759:
                 raise
             log.warning("%s; the transaction is given up, its messages come again", error)
-            self.report.retried += 1
             await self._retried(lambda: driver.control("abort_transaction", {}))
             await driver.nack(batch)
+            self._given_up += 1
+            if self._given_up >= self.options.io_attempts:
+                raise
+            await self._pause(self._given_up)
+            return False
+        self._given_up = 0
+        return True
 
     async def _retried(self, call: Callable[[], Awaitable[Any]]) -> None:
         for attempt in range(1, self.options.io_attempts + 1):
@@ -348,11 +356,14 @@ class _Pump:
             except DriverError as error:
                 if error.code not in _RETRIED or attempt == self.options.io_attempts:
                     raise
-                pause = min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S) * random.random()  # noqa: S311
-                log.warning("%s; trying again in %.1f s", error, pause)
-                self.report.retried += 1
-                if not self._inline:
-                    await asyncio.sleep(pause)
+                log.warning("%s; trying again", error)
+                await self._pause(attempt)
+
+    async def _pause(self, attempt: int) -> None:
+        """Count a retry and wait before it, longer each time; a replay waits for nothing."""
+        self.report.retried += 1
+        if not self._inline:
+            await asyncio.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S) * random.random())  # noqa: S311
 
     def _may_ask_for_lag(self) -> bool:
         """Tell whether asking now and then is harmless: not while recording, for no replay would ask at that time."""
@@ -371,6 +382,13 @@ class _Pump:
                         "group %s is %d messages behind, %d more than before", self.group, behind, behind - last
                     )
                 last = behind
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    """Cancel a task that has not ended, and wait until it has."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _poison(error: Exception) -> _Outcome:

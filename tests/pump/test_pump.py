@@ -19,7 +19,7 @@ import pytest
 from tests.drivers.test_conformance import allow_everything, prepare, take, values
 from tests.project import REPOSITORY
 from x07py import Delivery, Envelope, PumpOptions, open_driver, pump
-from x07py.errors import DriverError, PumpError
+from x07py.errors import DriverError, KafkaError, PumpError
 from x07py.rr import session
 
 pytestmark = pytest.mark.live
@@ -197,3 +197,57 @@ async def test_a_signal_drains_and_the_process_exits_with_0(kind: str, number: i
             assert sum(lag.values()) == 500 - report["consumed"]
     if report["consumed"]:
         assert len(await read(kind, sink, report["produced"])) == report["produced"]
+
+
+async def test_what_an_aborted_transaction_took_is_handled_again(
+    on_kafka: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from x07py.drivers.kafka import KafkaBackend
+
+    source, sink = places(2)
+    sent = [Envelope(source, b"k", b"%d" % n, {"ce_id": str(n)}) for n in range(20)]
+    await prefill("kafka", sent, sink)
+    publish, failures = KafkaBackend.publish_many, iter([True])
+
+    async def fail_once(backend: KafkaBackend, envelopes: Any) -> Any:
+        if next(failures, False):
+            raise KafkaError(9751, "refused by the test")
+        return await publish(backend, envelopes)
+
+    monkeypatch.setattr(KafkaBackend, "publish_many", fail_once)
+    once = {"exactly_once": True, "transactional_id": source}
+    report = await run("kafka", source, to(sink), window=100, limit=20, **once)
+    assert (report.consumed, report.produced, report.duplicates, report.retried) == (20, 20, 0, 1)
+    assert values(await read("kafka", sink, 20)) == list(range(20))
+
+
+async def test_an_error_that_stays_ends_exactly_once(on_kafka: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    from x07py.drivers.kafka import KafkaBackend
+
+    source, sink = places(2)
+    await prefill("kafka", [Envelope(source, b"k", b"1")], sink)
+
+    async def fail(backend: KafkaBackend, envelopes: Any) -> Any:
+        raise KafkaError(9751, "refused by the test")
+
+    monkeypatch.setattr(KafkaBackend, "publish_many", fail)
+    with pytest.raises(KafkaError) as caught:
+        await run("kafka", source, to(sink), exactly_once=True, transactional_id=source, io_attempts=2)
+    assert caught.value.code == 9751
+
+
+async def test_a_pump_that_waits_can_be_cancelled(kind: str) -> None:
+    source, sink = places(2)
+    await prefill(kind, [Envelope(source, b"k", b"1")], sink)
+    async with open_driver(kind, profile="local_dev_v1") as driver:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pump(driver, to(sink), topics=[source], group=source), 8)
+    assert values(await read(kind, sink, 1)) == [1]
+
+
+async def test_a_result_that_cannot_be_sent_is_poison(kind: str) -> None:
+    source, dead = places(2)
+    await prefill(kind, [Envelope(source, b"k", b"1")], dead)
+    report = await run(kind, source, lambda _: [Envelope("a\udcff")], dead_letter=dead, limit=1)
+    assert (report.consumed, report.dead_lettered) == (1, 1)
+    assert "9632" in (await read(kind, dead, 1))[0].envelope.headers["x07-dead-reason"]

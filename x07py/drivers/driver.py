@@ -53,6 +53,25 @@ class Driver:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
+    def check(self, envelope: Envelope) -> None:
+        """Refuse a message that could not be sent, as `publish_many` does before it sends anything.
+
+        Raises:
+            DriverError: 9711 (Kafka) or 9811 (AMQP) if it is larger than the profile allows, 9632 if its topic is not
+                UTF-8.
+            EnvelopeError: 9592 if a reserved header is malformed.
+        """
+        if envelope.size > self.max_message_bytes:
+            raise DriverError(
+                self._backend.dialect.too_large,
+                f"the message has {envelope.size} bytes, the profile allows {self.max_message_bytes}",
+                where=f"topic {envelope.topic!r}, key {envelope.key!r}",
+                hint=f"make it smaller, or raise the limit in the profile {self.profile!r} and on the broker",
+            )
+        check_reserved(envelope)
+        if not envelope.topic.isprintable():
+            _check_name(envelope.topic)
+
     async def publish(self, envelope: Envelope) -> Ack:
         """Publish one message and return when the broker has confirmed it.
 
@@ -73,16 +92,7 @@ class Driver:
         """
         batch = list(envelopes)
         for envelope in batch:
-            if envelope.size > self.max_message_bytes:
-                raise DriverError(
-                    self._backend.dialect.too_large,
-                    f"the message has {envelope.size} bytes, the profile allows {self.max_message_bytes}",
-                    where=f"topic {envelope.topic!r}, key {envelope.key!r}",
-                    hint=f"make it smaller, or raise the limit in the profile {self.profile!r} and on the broker",
-                )
-            check_reserved(envelope)
-            if not envelope.topic.isprintable():
-                _check_name(envelope.topic)
+            self.check(envelope)
         self._refuse_closed()
         return await self._backend.publish_many(batch) if batch else []
 
