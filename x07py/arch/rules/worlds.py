@@ -47,7 +47,10 @@ class _Reach:
 
 
 def check_worlds(manifest: Manifest, graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]:
-    """Yield what modules of solve nodes do that their world refuses. Time is linear in the imports, for each world."""
+    """Yield what modules of solve nodes do that their world refuses.
+
+    Time is linear in the imports, for each world and for each finding, which looks for a shortest chain of its own.
+    """
     if not manifest.checks("enforce_world_caps"):
         return
     following: dict[str, list[Edge]] = {}
