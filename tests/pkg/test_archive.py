@@ -71,7 +71,7 @@ ATTACKS: dict[str, Attack] = {
     "duplicate": lambda: pack({"a": b"x"}, where="t")[:1024] * 2 + bytes(1024),
     "file and folder": lambda: pack({"a": b"x"}, where="t")[:1024] + pack({"a/b": b"y"}, where="t"),
     "size beyond the end": lambda: with_header(size=b"77777777777"),
-    "negative size": lambda: with_header(size=b"-0000000001"),
+    "negative size": lambda: with_header(size=b"-0000000001")[:512] + bytes(1024),
     "hidden in padding": lambda: pack({"a": b"x"}, where="t")[:600] + b"evil" + pack({"a": b"x"}, where="t")[604:],
     "second archive behind": lambda: pack({"a": b"x"}, where="t") * 2,
     "other mode": lambda: tar(member("a", mode=0o4755)),
@@ -94,7 +94,7 @@ def test_no_attack_writes_anything_when_it_is_added(empty: Path, packages: Packa
     outside = {path for path in packages.folder.rglob("*") if packages.index not in path.parents}
     with serving(packages.index) as server:
         url = packages.url if way == "file" else server.url
-        for name in ("absolute path", "parent path", "symbolic link", "character device", "duplicate", "sparse file"):
+        for name in sorted(ATTACKS.keys() - {"too large"}):
             data = ATTACKS[name]()
             page.write_text(json.dumps({**good, "cksum": hashlib.sha256(data).hexdigest()}), encoding="utf-8")
             (packages.index / "dl" / "greet" / "1.0.0" / "download").write_bytes(data)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +15,15 @@ from x07py.contracts.packages import installed_packages
 from x07py.contracts.project import parse_project, read_project
 from x07py.errors import PackageError
 
-MANIFEST = b'{"name": "greet"}'
+MANIFEST = json.dumps(
+    {
+        "name": "greet",
+        "version": "1.0.0",
+        "module_root": "modules",
+        "modules": ["greet"],
+        "meta": {"worlds_allowed": ["run-os", "solve-pure"]},
+    }
+).encode()
 MODULE = b"def hello() -> str:\n    return 'hello'\n"
 
 
@@ -44,6 +55,20 @@ def synced(tmp_path: Path) -> Path:
     (tmp_path / "x07.toml").write_text('[dependencies]\ngreet = "1.0.0"\n', encoding="utf-8")
     (tmp_path / LOCK_NAME).write_text(lock_text(), encoding="utf-8")
     return tmp_path
+
+
+def restate(synced: Path, **fields: Any) -> None:
+    """Install and lock the package with other fields in its manifest."""
+    manifest = {**json.loads(MANIFEST), **fields}
+    data = json.dumps(manifest).encode()
+    (synced / ".x07" / "deps" / "greet" / "1.0.0" / "x07-package.json").write_bytes(data)
+    meta = {key: value for key, value in manifest["meta"].items() if key in {"requires_dists", "x07py_compat"}}
+    text = lock_text(
+        worlds=json.dumps(manifest["meta"]["worlds_allowed"]),
+        files=f'{{"x07-package.json" = "{digest(data)}", "modules/greet.py" = "{digest(MODULE)}"}}',
+        **{key: json.dumps(value) for key, value in meta.items()},
+    )
+    (synced / LOCK_NAME).write_text(text, encoding="utf-8")
 
 
 def refusal(root: Path, world: str = "run-os") -> PackageError:
@@ -100,12 +125,44 @@ def test_a_package_that_is_not_there_asks_for_sync(synced: Path) -> None:
 
 
 def test_a_missing_distribution_is_named_with_the_command(synced: Path) -> None:
-    wanted = '["no-such-distribution>=1,<2", "pytest>=999", "absent; python_version < \'3\'"]'
-    (synced / LOCK_NAME).write_text(lock_text(requires_dists=wanted), encoding="utf-8")
+    wanted = ["absent; python_version < '3'", "no-such-distribution>=1,<2", "pytest>=999"]
+    restate(synced, meta={"worlds_allowed": ["run-os", "solve-pure"], "requires_dists": wanted})
     error = refusal(synced)
     assert error.code == "X07PKG_DIST_MISSING"
     assert error.hint == "python -m pip install 'no-such-distribution>=1,<2' 'pytest>=999'"
     assert installed_packages(synced, "solve-rr").allowed == ()
+
+
+def test_what_the_hint_prints_is_safe_to_paste(synced: Path) -> None:
+    worlds = ["run-os", "solve-pure"]
+    restate(synced, meta={"worlds_allowed": worlds, "requires_dists": ["x'; touch /tmp/x07-evil; '"]})
+    hint = str(refusal(synced).hint)
+    assert shlex.split(hint)[4:] == ["x'; touch /tmp/x07-evil; '"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("worlds", '["run-os", "solve-pure", "solve-rr"]'),
+        ("requires", '["greet@^1"]'),
+        ("requires_dists", '["pytest"]'),
+        ("module_root", '"."'),
+        ("modules", '["greet", "other"]'),
+        ("x07py_compat", '">=0"'),
+    ],
+)
+def test_an_edited_lock_is_not_believed(synced: Path, field: str, value: str) -> None:
+    (synced / LOCK_NAME).write_text(lock_text(**{field: value}), encoding="utf-8")
+    error = refusal(synced)
+    assert error.code == "X07PKG_LOCK_MISMATCH"
+    assert field in error.message
+
+
+def test_a_package_for_another_x07py_is_refused(synced: Path) -> None:
+    restate(synced, meta={"worlds_allowed": ["run-os"], "x07py_compat": ">=99"})
+    error = refusal(synced)
+    assert error.code == "X07PKG_LOCK_MISMATCH"
+    assert ">=99" in error.message
 
 
 def test_without_dependencies_no_lock_is_needed(synced: Path) -> None:
@@ -124,6 +181,13 @@ def test_without_dependencies_no_lock_is_needed(synced: Path) -> None:
         lock_text() + lock_text().partition("\n\n")[2],
         lock_text(name='"../greet"'),
         lock_text(version='"../../1.0.0"'),
+        lock_text(version='"00.2.0"'),
+        lock_text(requires='["greet@junk"]'),
+        lock_text(requires='["greet"]'),
+        lock_text(requires='["absent@^1"]'),
+        lock_text(required_by='["absent"]'),
+        lock_text(x07py_compat='"junk"'),
+        lock_text(signed_by="1"),
         lock_text(direct='"yes"'),
         lock_text(modules="[1]"),
         lock_text(files='{"../x" = "' + digest(b"") + '"}'),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from x07py.contracts.semver import Range, Version, parse_range, parse_version
 from x07py.errors import PackageError
-from x07py.pkg.semver import Range, Version, parse_range, parse_version
 from x07py.pkg.solve import Solver, UnsolvableError
 
 Graph = dict[str, dict[str, dict[str, str]]]

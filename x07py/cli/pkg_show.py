@@ -14,17 +14,18 @@ from x07py.cli.pkg_common import (
     OfflineOption,
     ProjectOption,
     app,
+    is_offline,
     open_index,
     open_project,
     print_report,
 )
 from x07py.contracts.lockfile import read_lock
+from x07py.contracts.semver import parse_range
 from x07py.errors import PackageError
 from x07py.pkg import query
 from x07py.pkg.intent import parse_spec
 from x07py.pkg.local import capabilities, toolchain_packages
 from x07py.pkg.resolve import name_unknown
-from x07py.pkg.semver import parse_range
 from x07py.pkg.sources import Sources
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ def audit(
     found = open_project(project, index)
     lock = query.require_lock(found)
     with open_index(found, offline=offline) as source:
-        rows = query.audit(found, lock, None if offline else source)
+        rows = query.audit(found, lock, None if is_offline(offline) else source)
     if format is Format.json:
         print_report("audit", {"findings": rows}, ok=not rows)
     else:

@@ -7,8 +7,10 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from x07py._version import __version__
 from x07py.contracts.journal import settle
 from x07py.contracts.project import NAME
+from x07py.contracts.semver import parse_range, parse_version
 from x07py.errors import FileError, PackageError
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ LOCK_NAME = "x07.lock"
 LOCK_SCHEMA = "x07.lock@1.0.0"
 DEPS_FOLDER = ".x07/deps"
 MANIFEST_NAME = "x07-package.json"
-VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
 _PLAIN = r'"([^"\\\x00-\x1f\x7f]*)"'
 _FACT = re.compile(rf"(?:([A-Za-z0-9_-]+)|{_PLAIN}) = (?:{_PLAIN}|(true)|(\[))")
 _ITEM = re.compile(rf"  {_PLAIN},")
@@ -38,10 +39,12 @@ class LockedPackage:
         required_by: names of the locked packages that need it, sorted.
         requires: what it needs, as ``NAME@RANGE``, sorted.
         requires_dists: Python distributions that it needs, PEP 508, sorted.
+        x07py_compat: versions of x07py that it works with, None for all.
         worlds: the worlds in which its modules may be imported.
         module_root: folder of its modules, relative to the package, ``/`` separated.
         modules: dotted names of its modules, sorted.
         archive_sha256: digest of the archive, for packages of an index.
+        signed_by: the public key that its index entry was verified with, base64, where the manifest names keys.
         files: SHA-256 of every file of the package by its path; of the manifest alone for ``toolchain``.
         yanked: whether the index had withdrawn the version when it was locked.
         advisories: ids of advisories about it that were not withdrawn, sorted.
@@ -55,13 +58,21 @@ class LockedPackage:
     required_by: tuple[str, ...]
     requires: tuple[str, ...]
     requires_dists: tuple[str, ...]
+    x07py_compat: str | None
     worlds: tuple[str, ...]
     module_root: str
     modules: tuple[str, ...]
     archive_sha256: str | None
+    signed_by: str | None
     files: dict[str, str]
     yanked: bool
     advisories: tuple[str, ...]
+
+    @property
+    def compatible(self) -> bool:
+        """Whether it works with the x07py that is running."""
+        wanted = None if self.x07py_compat is None else parse_range(self.x07py_compat)
+        return wanted is None or wanted.contains(parse_version(__version__), prereleases=True)
 
     def folder(self, root: Path) -> Path:
         """Return where the package is hydrated in the project at `root`; ``toolchain`` packages never are."""
@@ -115,6 +126,10 @@ def parse_lock(data: bytes, *, where: str) -> Lock:
     packages = {package.name: package for package in (_package(row, where) for row in rows)}
     if len(packages) != len(rows):
         _refuse(where, "a package is listed twice")
+    for package in packages.values():
+        named = {*package.required_by, *(text.partition("@")[0] for text in package.requires)}
+        if lacking := named - packages.keys():
+            _refuse(where, f"package {package.name} names {min(lacking)}, which is not in the lock")
     return Lock(document["toolchain"], packages)
 
 
@@ -161,9 +176,10 @@ def _refuse(where: str, what: str) -> NoReturn:
 
 def _package(row: Any, where: str) -> LockedPackage:
     name, version = (row.get("name"), row.get("version")) if isinstance(row, dict) else (None, None)
-    if not (isinstance(name, str) and NAME.fullmatch(name) and isinstance(version, str) and VERSION.fullmatch(version)):
+    if not (isinstance(name, str) and NAME.fullmatch(name) and isinstance(version, str) and _is_version(version)):
         _refuse(where, "a package has no proper name and version")
     files, digest = row.get("files", {}), row.get("archive_sha256")
+    options: dict[str, Any] = {key: row.get(key) for key in ("x07py_compat", "signed_by")}
     texts: dict[str, Any] = {key: row.get(key) for key in ("source", "module_root")}
     flags: dict[str, Any] = {key: row.get(key, False) for key in ("direct", "patched", "yanked")}
     lists = {
@@ -172,6 +188,7 @@ def _package(row: Any, where: str) -> LockedPackage:
     }
     sound = (
         all(isinstance(text, str) for text in texts.values())
+        and all(text is None or isinstance(text, str) for text in options.values())
         and all(isinstance(flag, bool) for flag in flags.values())
         and all(isinstance(rows, list) and all(isinstance(item, str) for item in rows) for rows in lists.values())
         and isinstance(files, dict)
@@ -182,8 +199,28 @@ def _package(row: Any, where: str) -> LockedPackage:
     )
     if not sound:
         _refuse(where, f"package {name} has a field of the wrong type or a path that leaves it")
+    ranges = [text.partition("@")[::2] for text in lists["requires"]]
+    ranges += [] if options["x07py_compat"] is None else [(name, options["x07py_compat"])]
+    if not all(NAME.fullmatch(other) and _is_range(wanted) for other, wanted in ranges):
+        _refuse(where, f"package {name} requires something that is not NAME@RANGE")
     frozen: dict[str, Any] = {key: tuple(rows) for key, rows in lists.items()}
-    return LockedPackage(name=name, version=version, archive_sha256=digest, files=files, **texts, **flags, **frozen)
+    return LockedPackage(
+        name=name, version=version, archive_sha256=digest, files=files, **options, **texts, **flags, **frozen
+    )
+
+
+def _is_version(text: str) -> bool:
+    try:
+        return bool(parse_version(text))
+    except PackageError:
+        return False
+
+
+def _is_range(text: str) -> bool:
+    try:
+        return bool(parse_range(text))
+    except PackageError:
+        return False
 
 
 def is_inside(path: Any) -> bool:

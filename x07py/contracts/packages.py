@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
-from x07py.contracts.lockfile import DEPS_FOLDER, MANIFEST_NAME, LockedPackage, read_lock
+import x07py
+from x07py._version import __version__
+from x07py.contracts.loader import parse_json
+from x07py.contracts.lockfile import DEPS_FOLDER, LOCK_NAME, MANIFEST_NAME, LockedPackage, read_lock
 from x07py.contracts.project import PYPROJECT, STANDALONE, find_manifest, read_project
 from x07py.errors import PackageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _COMPILED = "__pycache__"
 
@@ -61,7 +63,9 @@ def installed_packages(root: Path, world: str) -> Installed:
 
     Raises:
         PackageError: ``X07PKG_LOCK_MISSING``, ``X07PKG_LOCK_PARSE``, ``X07PKG_NOT_SYNCED`` if a package is not there,
-            ``X07PKG_TAMPERED`` if a file is not the one that was locked, ``X07PKG_DIST_MISSING`` if a Python
+            ``X07PKG_TAMPERED`` if a file is not the one that was locked, ``X07PKG_SOURCE_CHANGED`` if this x07py ships
+            another one, ``X07PKG_LOCK_MISMATCH`` if the lock says other things than the package's own manifest, or the
+            package does not work with this x07py, ``X07PKG_DIST_MISSING`` if a Python
             distribution that an allowed package needs is missing or has another version.
         FileError: ``X07IO_READ``.
     """
@@ -72,7 +76,11 @@ def installed_packages(root: Path, world: str) -> Installed:
     packages = [lock.packages[name] for name in sorted(lock.packages)]
     allowed = tuple(package for package in packages if world in package.worlds)
     for package in packages:
-        if package.source != "toolchain":
+        if not package.compatible:
+            raise _incompatible(package)
+        if package.source == "toolchain":
+            verify_toolchain(package)
+        else:
             verify_package(root, package)
     check_dists(allowed)
     roots = tuple(p.folder(root) / p.module_root for p in allowed if p.source != "toolchain")
@@ -96,7 +104,7 @@ def verify_package(root: Path, package: LockedPackage) -> None:
     """Compare every file of one hydrated package with the lock; a file too many counts like a changed one.
 
     Raises:
-        PackageError: ``X07PKG_NOT_SYNCED`` or ``X07PKG_TAMPERED``.
+        PackageError: ``X07PKG_NOT_SYNCED``, ``X07PKG_TAMPERED`` or, as `check_manifest`, ``X07PKG_LOCK_MISMATCH``.
     """
     folder = package.folder(root)
     deps = root / DEPS_FOLDER
@@ -124,6 +132,71 @@ def verify_package(root: Path, package: LockedPackage) -> None:
             where=str(folder),
             hint="look at what changed; `x07 pkg sync` puts the locked files back",
         )
+    check_manifest(package, (folder / MANIFEST_NAME).read_bytes())
+
+
+def verify_toolchain(package: LockedPackage) -> None:
+    """Compare a package of x07py itself with the lock.
+
+    Raises:
+        PackageError: ``X07PKG_SOURCE_CHANGED`` if this x07py ships another one or none; as `check_manifest`.
+    """
+    file = Path(x07py.__file__).parent / "catalog" / "packages" / package.name / MANIFEST_NAME
+    data = file.read_bytes() if file.is_file() else b""
+    if package.files != {MANIFEST_NAME: hashlib.sha256(data).hexdigest()}:
+        raise PackageError(
+            "X07PKG_SOURCE_CHANGED",
+            f"this x07py ships another {package.name} than the locked {package.version}, or none",
+            where=LOCK_NAME,
+            hint="run `x07 pkg lock`, or install the x07py that the lock was made with",
+        )
+    check_manifest(package, data)
+
+
+def check_manifest(package: LockedPackage, data: bytes) -> None:
+    """Compare what the lock says of a package with the package's own manifest `data`, whose digest was checked.
+
+    Raises:
+        PackageError: ``X07PKG_LOCK_MISMATCH`` if they differ, or `data` is no manifest.
+    """
+    try:
+        stated = _stated(parse_json(data))
+        wrong = [key for key, value in stated.items() if getattr(package, key) != value]
+    except (ValueError, RecursionError, AttributeError, TypeError):
+        wrong = [MANIFEST_NAME]
+    if wrong:
+        raise PackageError(
+            "X07PKG_LOCK_MISMATCH",
+            f"lock and manifest of {package.name} {package.version} differ in {', '.join(wrong)}",
+            where=LOCK_NAME,
+            hint=f"restore the lock from version control, or run `x07 pkg lock --upgrade-package {package.name}`; "
+            "if it comes back, tell who runs the index",
+        )
+
+
+def _stated(manifest: Any) -> dict[str, Any]:
+    """Return what the lock should say, in its form."""
+    meta = manifest.get("meta", {})
+    needs = (text.partition("@") for text in set(meta.get("requires_packages", [])))
+    return {
+        "name": manifest.get("name"),
+        "version": manifest.get("version"),
+        "requires": tuple(sorted(f"{name}@{wanted.strip()}" for name, _, wanted in needs)),
+        "requires_dists": tuple(sorted(set(meta.get("requires_dists", [])))),
+        "x07py_compat": meta["x07py_compat"].strip() if meta.get("x07py_compat") is not None else None,
+        "worlds": tuple(sorted(set(meta.get("worlds_allowed", [])))),
+        "module_root": manifest.get("module_root"),
+        "modules": tuple(sorted(set(manifest.get("modules", [])))),
+    }
+
+
+def _incompatible(package: LockedPackage) -> PackageError:
+    return PackageError(
+        "X07PKG_LOCK_MISMATCH",
+        f"{package.name} {package.version} works with x07py {package.x07py_compat}, this is {__version__}",
+        where=LOCK_NAME,
+        hint="install that x07py, or let `x07 pkg lock` choose another version",
+    )
 
 
 def _drop_compiled(folder: Path) -> None:
@@ -161,7 +234,7 @@ def check_dists(packages: tuple[LockedPackage, ...]) -> None:
             "X07PKG_DIST_MISSING",
             f"this Python lacks {', '.join(missing)}",
             where=f"needed by {needed_by}",
-            hint="python -m pip install " + " ".join(f"'{text}'" for text in missing),
+            hint="python -m pip install " + shlex.join(missing),
         )
 
 

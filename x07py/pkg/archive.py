@@ -113,6 +113,8 @@ def _entry(header: bytes, where: str) -> tuple[str, int]:
         size = int(header[124:135], 8)
     except ValueError:
         _refuse(where, "a header is broken")
+    if size < 0:
+        _refuse(where, "a file has a negative size")
     path = f"{prefix}/{name}" if prefix else name
     if header[156:157] != _REGULAR:
         _refuse(where, f"{path!r} is not a regular file (type {header[156:157]!r})")

@@ -39,7 +39,8 @@ class Cache:
         except OSError:
             return None
         if hashlib.sha256(data).hexdigest() != sha256:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             return None
         return data
 
@@ -63,11 +64,9 @@ class Cache:
         self._query("INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?)", url, etag, digest, body)
 
     def close(self) -> None:
-        """Write what is kept to disk."""
+        """Close the file of pages."""
         with self._guard:
             if self._pages is not None:
-                with suppress(sqlite3.Error):
-                    self._pages.commit()
                 self._pages.close()
                 self._pages = None
 
@@ -89,7 +88,8 @@ class Cache:
 
     def _connect(self) -> sqlite3.Connection:
         self.folder.mkdir(parents=True, exist_ok=True)
-        pages = sqlite3.connect(self.folder / _PAGES, timeout=10, check_same_thread=False)
+        # Each page is its own transaction: an open one would make other processes wait.
+        pages = sqlite3.connect(self.folder / _PAGES, timeout=10, check_same_thread=False, isolation_level=None)
         try:
             pages.execute("PRAGMA synchronous = OFF")
             pages.execute("CREATE TABLE IF NOT EXISTS pages (url TEXT PRIMARY KEY, etag TEXT, sha256 TEXT, body BLOB)")
@@ -110,7 +110,8 @@ class Cache:
                 file.write(data)
             draft.replace(path)
         except OSError:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
 
 
 def not_cached(what: str) -> PackageError:

@@ -9,11 +9,11 @@ from x07py.contracts.journal import change_together
 from x07py.contracts.lockfile import LOCK_NAME, Lock, LockedPackage, read_lock
 from x07py.contracts.packages import check_dists
 from x07py.contracts.project import parse_project
+from x07py.contracts.semver import parse_version
 from x07py.errors import PackageError
 from x07py.pkg.install import install, missing, prune
 from x07py.pkg.lockfile import render_lock
 from x07py.pkg.resolve import resolve
-from x07py.pkg.semver import parse_version
 
 if TYPE_CHECKING:
     from x07py.contracts.project import Project
@@ -71,7 +71,7 @@ class Plan:
                 rows.append(f"{title} was yanked; `x07 pkg update {package.name}` takes another version")
             if package.advisories:
                 rows.append(f"{title} has advisories {', '.join(package.advisories)}; see `x07 pkg audit`")
-            if self.project.world and package.direct and self.project.world not in package.worlds:
+            if self.project.world and self.project.world not in package.worlds:
                 rows.append(f"{title} may not be imported in this project's world {self.project.world}")
         try:
             check_dists(tuple(self.packages.values()))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, Any
 
+from x07py.contracts.lockfile import MANIFEST_NAME
+from x07py.contracts.packages import check_manifest
+from x07py.contracts.semver import parse_range, parse_version
+from x07py.errors import PackageError
 from x07py.pkg.entry import SOURCE_TOOLCHAIN
 from x07py.pkg.local import read_folder, toolchain_packages
-from x07py.pkg.semver import parse_range, parse_version
+from x07py.pkg.lockfile import locked_package
 
 if TYPE_CHECKING:
     from x07py.contracts.lockfile import Lock, LockedPackage
@@ -23,6 +28,8 @@ def is_satisfied(project: Project, lock: Lock) -> bool:
     required_by: dict[str, list[str]] = {name: [] for name in lock.packages}
     for package in lock.packages.values():
         if package.patched != (package.name in patch) or not _is_source_unchanged(project, package):
+            return False
+        if not package.compatible:
             return False
         wanted = [(row.requirement, package.name) for row in (direct.get(package.name),) if row is not None]
         wanted += [(row.requirement, package.name) for row in (patch.get(package.name),) if row is not None]
@@ -59,6 +66,21 @@ def _is_source_unchanged(project: Project, package: LockedPackage) -> bool:
             return False
         entry = found
     else:
-        return package.source == f"index+{project.index_url}" and package.name not in toolchain_packages()
-    same = (entry.name, entry.version.text, dict(entry.files))
-    return same == (package.name, package.version, package.files)
+        ours = package.source == f"index+{project.index_url}" and package.name not in toolchain_packages()
+        signed = not project.index_keys or package.signed_by in project.index_keys.values()
+        return ours and signed and _is_manifest_unchanged(project, package)
+    own: dict[str, Any] = {"direct": package.direct, "patched": package.patched, "required_by": package.required_by}
+    return locked_package(entry, **own) == package
+
+
+def _is_manifest_unchanged(project: Project, package: LockedPackage) -> bool:
+    """Compare the lock with the manifest of a package of an index, as far as that is installed."""
+    try:
+        data = (package.folder(project.root) / MANIFEST_NAME).read_bytes()
+        if hashlib.sha256(data).hexdigest() == package.files.get(MANIFEST_NAME):
+            check_manifest(package, data)
+    except OSError:
+        return True
+    except PackageError:
+        return False
+    return True

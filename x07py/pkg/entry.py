@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from x07py._version import __version__
 from x07py.contracts.lockfile import is_inside
 from x07py.contracts.project import NAME
+from x07py.contracts.semver import Range, Version, parse_range, parse_version
 from x07py.errors import PackageError
-from x07py.pkg.semver import Range, Version, parse_range, parse_version
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "x07.package@0.1.0"
 SOURCE_TOOLCHAIN = "toolchain"
-_MODULE_CHARACTERS = frozenset("/\\\0 ")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +39,7 @@ class Entry:
         files: digest of every file.
         yanked: withdrawn from the index.
         advisories: advisories that were not withdrawn.
+        signed_by: the public key that its signature was verified with, base64.
     """
 
     manifest: Mapping[str, Any]
@@ -55,6 +56,7 @@ class Entry:
     files: Mapping[str, str]
     yanked: bool = False
     advisories: tuple[Mapping[str, Any], ...] = ()
+    signed_by: str | None = None
 
     @property
     def compatible(self) -> bool:
@@ -88,6 +90,8 @@ def read_entry(
     """
     if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA:
         _refuse(where, f"it is not an object with schema_version {SCHEMA!r}")
+    if not is_text(manifest):
+        _refuse(where, "a text in it is not Unicode")
     name, meta = manifest.get("name"), manifest.get("meta", {})
     if not isinstance(name, str) or not NAME.fullmatch(name):
         _refuse(where, f"name {name!r} is not a package name")
@@ -103,7 +107,7 @@ def read_entry(
         version=_parsed(where, "version", manifest.get("version"), parse_version),
         source=source,
         requires=_requires(where, meta),
-        requires_dists=_texts(where, meta, "requires_dists"),
+        requires_dists=_dists(where, meta),
         worlds=_worlds(where, meta),
         compat=None if compat is None else _parsed(where, "meta.x07py_compat", compat, parse_range),
         module_root=root,
@@ -113,6 +117,15 @@ def read_entry(
         yanked=yanked,
         advisories=advisories,
     )
+
+
+def is_text(document: Any) -> bool:
+    """Tell whether a parsed JSON document can be written again: JSON can spell halves of characters."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(where: str, what: str) -> NoReturn:
@@ -131,10 +144,23 @@ def _texts(where: str, table: dict[str, Any], key: str) -> tuple[str, ...]:
     return tuple(sorted(set(rows)))
 
 
+def _dists(where: str, meta: dict[str, Any]) -> tuple[str, ...]:
+    texts = _texts(where, meta, "requires_dists")
+    if texts:
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        for text in texts:
+            try:
+                Requirement(text)
+            except InvalidRequirement:
+                _refuse(where, f"requires_dists: {text!r} is not a requirement on a Python distribution")
+    return texts
+
+
 def _modules(where: str, manifest: dict[str, Any]) -> tuple[str, ...]:
     modules = _texts(where, manifest, "modules")
     for module in modules:
-        if _MODULE_CHARACTERS & {*module} or "" in module.split("."):
+        if not all(part.isidentifier() for part in module.split(".")):
             _refuse(where, f"module {module!r} is not a dotted name")
     return modules
 

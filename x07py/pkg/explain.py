@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from x07py.contracts.semver import parse_range
 from x07py.errors import PackageError
-from x07py.pkg.semver import parse_range
 from x07py.pkg.solve import ABSENT, Rule, Solver, UnsolvableError
 
 if TYPE_CHECKING:
-    from x07py.pkg.semver import Range
+    from x07py.contracts.semver import Range
     from x07py.pkg.sources import Sources
 
 
@@ -162,8 +163,7 @@ def _ways_out(
 
 
 def _spec(name: str, wanted: Range) -> str:
-    text = f"{name}@{wanted.text}"
-    return f"'{text}'" if set(text) & set("<>^~* ") else text
+    return shlex.quote(f"{name}@{wanted.text}")
 
 
 def _solves(sources: Sources, roots: dict[str, Range]) -> dict[str, str] | None:

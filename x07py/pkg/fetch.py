@@ -7,9 +7,11 @@ that the command takes to start.
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +79,9 @@ class Fetcher:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._follow(url, limit, code, etag)
+            except ValueError:  # of urllib and http.client, from what a server sends
+                self._drop(url)
+                raise _failed(code, url, "it leads to something that is not a URL") from None
             except (OSError, http.client.HTTPException, _RetryableError) as error:
                 self._drop(url)
                 if attempt == ATTEMPTS:
@@ -115,22 +120,52 @@ class Fetcher:
         if token := self._token(url):
             headers["Authorization"] = f"Bearer {token}"
         connection = self._connection(url)
-        connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), headers=headers)
-        response = connection.getresponse()
+        until = time.monotonic() + self._deadline_s
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        response = self._head(connection, target, headers)
+        if response is None:
+            self._drop(url)
+            raise _failed(code, url, f"it takes more than {self._deadline_s:g} s")
         if (response.length or 0) > limit:
             self._drop(url)
             raise _failed(code, url, f"it has more than {limit} bytes")
-        body, until = bytearray(), time.monotonic() + self._deadline_s
+        body = bytearray()
         while chunk := response.read1(_CHUNK):
             body += chunk
             if len(body) > limit or time.monotonic() > until:
                 self._drop(url)
-                what = f"it has more than {limit} bytes" if len(body) > limit else f"it takes more than {until:.0f} s"
-                raise _failed(code, url, what)
+                over = f"{limit} bytes" if len(body) > limit else f"{self._deadline_s:g} s"
+                what = "has" if len(body) > limit else "takes"
+                raise _failed(code, url, f"it {what} more than {over}")
         if response.length:
             raise http.client.IncompleteRead(bytes(body), response.length)
         response.close()  # else the connection cannot be used again
         return response.status, response.headers, bytes(body)
+
+    def _head(
+        self, connection: http.client.HTTPConnection, target: str, headers: dict[str, str]
+    ) -> http.client.HTTPResponse | None:
+        """Ask, and return the answer with its head read, or None if that takes too long, byte by byte even."""
+        late = threading.Event()
+
+        def cut() -> None:
+            late.set()
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(self._deadline_s, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            connection.request("GET", target, headers=headers)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            if not late.is_set():
+                raise
+        finally:
+            timer.cancel()
+        return None if late.is_set() else response
 
     def _token(self, url: str) -> str | None:
         if self._tokens is None:
@@ -173,6 +208,8 @@ def check_url(url: str) -> None:
         return
     if parts.scheme not in {"https", "http"} or not host:
         raise _bad_url(url, "an index stands at an https:// or file:/// URL")
+    if not url.isascii():
+        raise _bad_url(ascii(url), "it has other than ASCII characters; write them percent-encoded")
     if parts.username is not None:
         raise _bad_url(origin_of(url), "it carries a user name; store the token with `x07 pkg login`")
     if parts.scheme == "http" and host not in _LOOPBACK:
@@ -190,6 +227,8 @@ def _read_file(url: str, limit: int, code: str) -> Response:
             body = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return Response(404, b"")
+    except ValueError:
+        raise _failed(code, url, "no file has such a name") from None
     except OSError as error:
         raise _failed(code, url, (error.strerror or str(error)).lower()) from None
     if len(body) > limit:

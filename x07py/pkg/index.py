@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
@@ -16,7 +17,7 @@ from x07py.contracts.project import NAME
 from x07py.errors import PackageError
 from x07py.pkg.archive import MAX_ARCHIVE
 from x07py.pkg.cache import Cache, not_cached
-from x07py.pkg.entry import Entry, read_entry
+from x07py.pkg.entry import Entry, is_text, read_entry
 from x07py.pkg.fetch import Fetcher, check_url
 from x07py.pkg.layout import ENTRY_SCHEMA, page_path
 from x07py.pkg.local import toolchain_packages
@@ -93,8 +94,8 @@ class SparseIndex:
         if body is None:
             return []
         entries = [self._entry(line, name, url) for line in body.splitlines() if line.strip()]
-        if len({entry.version for entry in entries}) != len(entries):
-            raise _bad_page(url, "a version stands twice")
+        if len({entry.version.key for entry in entries}) != len(entries):
+            raise _bad_page(url, "a version stands twice, or with other build metadata alone")
         return entries
 
     def _entry(self, line: bytes, name: str, url: str) -> Entry:
@@ -108,13 +109,15 @@ class SparseIndex:
             isinstance(row, dict) and isinstance(row.get("yanked", False), bool),
             isinstance(row, dict) and _are_files(row.get("files")),
             isinstance(row, dict) and _are_advisories(row.get("advisories", [])),
+            is_text(row),
         )
         if not all(checks):
             raise _bad_page(url, f"a line is not an entry of schema {ENTRY_SCHEMA}")
+        signed_by = None
         if self._keys:
             from x07py.pkg.signing import verify_entry
 
-            verify_entry(row, self._keys, where=url)
+            signed_by = verify_entry(row, self._keys, where=url)
         entry = read_entry(
             row.get("package"),
             where=url,
@@ -126,7 +129,7 @@ class SparseIndex:
         )
         if entry.name != name:
             raise _bad_page(url, f"an entry is of package {entry.name}")
-        return entry
+        return replace(entry, signed_by=signed_by) if signed_by is not None else entry
 
     def _page(self, url: str) -> bytes | None:
         """Return a page, from the server or, if that says it is unchanged or may not be asked, from the cache."""
@@ -171,7 +174,7 @@ class SparseIndex:
                 document = parse_json(self._page(url) or b"")
             except (ValueError, RecursionError):
                 document = None
-            if not isinstance(document, dict) or not isinstance(document.get("dl", ""), str):
+            if not isinstance(document, dict) or not isinstance(document.get("dl", ""), str) or not is_text(document):
                 raise PackageError(
                     "X07PKG_INDEX_CONFIG",
                     "there is no index: config.json is missing or broken",
@@ -195,7 +198,10 @@ class SparseIndex:
         title = f"{package.name} {package.version}"
         if self._offline:
             raise not_cached(title)
-        base = urljoin(self.url, self.config().get("dl") or "dl/")
+        try:
+            base = urljoin(self.url, self.config().get("dl") or "dl/")
+        except ValueError:
+            raise _bad_archive(self.url + "config.json", "dl is not a URL") from None
         url = f"{base.removesuffix('/')}/{package.name}/{package.version}/download"
         response = self._fetcher.get(url, limit=MAX_ARCHIVE, code="X07PKG_DOWNLOAD_FAILED")
         if response.status != 200:

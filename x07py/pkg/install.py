@@ -7,8 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from x07py.contracts.journal import FOLDER, refuse_link
-from x07py.contracts.lockfile import DEPS_FOLDER
-from x07py.contracts.packages import verify_package
+from x07py.contracts.lockfile import DEPS_FOLDER, MANIFEST_NAME
+from x07py.contracts.packages import check_manifest, verify_package
 from x07py.errors import FileError, PackageError
 from x07py.pkg.archive import unpack
 from x07py.pkg.entry import SOURCE_TOOLCHAIN
@@ -42,8 +42,9 @@ def install(root: Path, packages: Iterable[LockedPackage], index: Index | None) 
 
     Raises:
         PackageError: ``X07PKG_INDEX_NONE`` if a package comes from an index and there is none,
-            ``X07PKG_SOURCE_CHANGED`` if its source has other files now; what the sources raise. Then nothing
-            has been installed.
+            ``X07PKG_SOURCE_CHANGED`` if its source has other files now, ``X07PKG_LOCK_MISMATCH`` if its own manifest
+            says other things than the lock, ``X07PKG_ARCHIVE_UNSAFE`` if it brings compiled code; what the
+            sources raise. Then nothing has been installed.
         FileError: ``X07IO_WRITE``, also if a folder on the way is a link.
     """
     staging, chosen = root / _STAGING, list(packages)
@@ -77,6 +78,15 @@ def _checked(root: Path, package: LockedPackage, index: Index | None) -> Mapping
             where=package.source,
             hint="look at what changed, then take it up with `x07 pkg lock`",
         )
+    compiled = [path for path in contents if "__pycache__" in path.split("/") or path.endswith(".pyc")]
+    if compiled:
+        raise PackageError(
+            "X07PKG_ARCHIVE_UNSAFE",
+            f"{package.name} {package.version} brings compiled code, which nobody can read: {compiled[0]}",
+            where=package.source,
+            hint="nothing was written; tell whoever published it",
+        )
+    check_manifest(package, contents.get(MANIFEST_NAME, b""))
     return contents
 
 

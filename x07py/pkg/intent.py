@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from x07py.contracts.project import NAME, Dependency
+from x07py.contracts.semver import parse_range
 from x07py.errors import PackageError
 from x07py.pkg.change import Plan, plan, read_lock_or_none
 from x07py.pkg.edit import remove_dependency, set_dependency
 from x07py.pkg.local import capabilities
 from x07py.pkg.resolve import resolve
-from x07py.pkg.semver import parse_range
 
 if TYPE_CHECKING:
     from x07py.contracts.project import Project
@@ -62,7 +63,7 @@ def plan_add(project: Project, index: Index | None, spec: str, path: Path | None
             "X07PKG_DEP_EXISTS",
             f"requested {asked}, and the project has {name}@{present.requirement}",
             where=str(project.file),
-            hint=f"x07 pkg update {name}{'@' + wanted if wanted else ''} --sync",
+            hint=f"x07 pkg update {shlex.quote(name + ('@' + wanted if wanted else ''))} --sync",
         )
     if folder is not None:
         value = {"path": folder} | ({"version": wanted} if wanted else {})
@@ -79,7 +80,10 @@ def _bytes(project: Project) -> bytes:
 def _newest(project: Project, index: Index | None, name: str | None, names: frozenset[str]) -> dict[str, str]:
     """Return the newest version that fits the rest of the project, of each name."""
     rows = {row.name: row for row in project.dependencies}
-    free = {each: Dependency(each, "*", None) for each in names}
+    free = {
+        each: Dependency(each, f">={rows[each].requirement.lstrip('= ')}" if each in rows else "*", None)
+        for each in names
+    }
     asking = replace(project, dependencies=tuple((rows | free).values()))
     chosen = resolve(asking, read_lock_or_none(project), index, upgrade=names, pending=name)
     return {each: chosen[each].version for each in names}
@@ -135,11 +139,8 @@ def plan_update(project: Project, index: Index | None, specs: list[str]) -> Plan
     manifest = before = _bytes(project)
     for name, wanted in {**{name: text for name, text in chosen.items() if text is not None}, **moved}.items():
         if wanted != rows[name].requirement:
-            value = (
-                wanted
-                if rows[name].path is None or name in asked
-                else {"path": rows[name].path or "", "version": wanted}
-            )
+            path = rows[name].path
+            value = wanted if path is None else {"path": path, "version": wanted}
             manifest = set_dependency(project, manifest, name, value)
     upgrade = frozenset(asked) if asked else True
     return plan(project, index, manifest=manifest if manifest != before else None, upgrade=upgrade)

@@ -9,6 +9,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from x07py.contracts.semver import parse_version
 from x07py.errors import FileError, PackageError
 from x07py.pkg.archive import pack
 from x07py.pkg.layout import ENTRY_SCHEMA, page_path
@@ -72,19 +73,42 @@ def publish(folder: Path, index: Path, key: Path | None) -> dict[str, Any]:
         row["signature"] = sign_entry(row, key)
     with _held(index):
         rows = _rows(index, entry.name)
+        known = _names(index)
         same = next((old for old in rows if old["package"]["version"] == entry.version.text), None)
+        twin = next((old["package"]["version"] for old in rows if old is not same and _is_twin(old, entry)), None)
+        if twin is not None:
+            raise _exists(entry, f"{twin} was, and a pin cannot tell the two apart")
         if same is not None and same["cksum"] != row["cksum"]:
             raise _exists(entry, "that version was published with other content")
         if same is not None and ("signature" in same or key is None):
             return same
         _write(index / "dl" / entry.name / entry.version.text / "download", archive)
         _write_rows(index, entry.name, [old for old in rows if old is not same] + [row])
-        names = index / "names.json"
-        known = json.loads(names.read_bytes()) if names.exists() else []
-        _write(names, json.dumps(sorted({*known, entry.name})).encode())
+        _write(index / "names.json", json.dumps(sorted({*known, entry.name})).encode())
         if not (index / "config.json").exists():
             _write(index / "config.json", b'{"dl": "dl/"}\n')
     return row
+
+
+def _is_twin(old: dict[str, Any], entry: Entry) -> bool:
+    """Tell whether two versions differ in their build metadata alone, which does not order them."""
+    return parse_version(old["package"]["version"]).key == entry.version.key
+
+
+def _names(index: Path) -> list[str]:
+    path = index / "names.json"
+    try:
+        names = json.loads(path.read_bytes()) if path.exists() else []
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise PackageError(
+            "X07PKG_INDEX_PARSE",
+            "the list of names cannot be used",
+            where=str(path),
+            hint="restore it from a backup; it is a JSON list of the names of all packages",
+        )
+    return names
 
 
 def _exists(entry: Entry, what: str) -> PackageError:

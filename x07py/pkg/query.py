@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from x07py.contracts.lockfile import LOCK_NAME, Lock, read_lock
-from x07py.contracts.packages import verify_package
+from x07py.contracts.packages import verify_package, verify_toolchain
+from x07py.contracts.semver import parse_range, parse_version
 from x07py.errors import PackageError
 from x07py.pkg.entry import SOURCE_TOOLCHAIN
 from x07py.pkg.local import toolchain_packages
-from x07py.pkg.semver import parse_range, parse_version
 from x07py.pkg.sources import Sources
 
 if TYPE_CHECKING:
@@ -171,20 +171,10 @@ def verify(project: Project, lock: Lock, names: list[str]) -> list[dict[str, Any
         row: dict[str, Any] = {"name": name, "version": package.version, "ok": True}
         try:
             if package.source == SOURCE_TOOLCHAIN:
-                _verify_toolchain(package)
+                verify_toolchain(package)
             else:
                 verify_package(project.root, package)
         except PackageError as error:
             row |= {"ok": False, "code": error.code, "message": error.message, "hint": error.hint}
         rows.append(row)
     return rows
-
-
-def _verify_toolchain(package: LockedPackage) -> None:
-    entry = toolchain_packages().get(package.name)
-    if entry is None or dict(entry.files) != package.files:
-        raise PackageError(
-            "X07PKG_SOURCE_CHANGED",
-            f"this x07py ships {package.name} {entry.version.text if entry else 'not at all'}, not the locked one",
-            hint="run `x07 pkg lock`, or install the x07py that the lock was made with",
-        )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from x07py.contracts.lockfile import Lock, LockedPackage
     from x07py.contracts.project import Project
-    from x07py.pkg.semver import Version
+    from x07py.contracts.semver import Version
     from x07py.pkg.sources import Index
 
 

@@ -37,8 +37,8 @@ def _library() -> Any:
     return ed25519
 
 
-def verify_entry(row: Mapping[str, Any], keys: Mapping[str, str], *, where: str) -> None:
-    """Check that an index entry is signed by one of `keys`.
+def verify_entry(row: Mapping[str, Any], keys: Mapping[str, str], *, where: str) -> str:
+    """Check that an index entry is signed by one of `keys`, and return that key, base64.
 
     Raises:
         PackageError: ``X07PKG_UNSIGNED``, ``X07PKG_SIGNATURE_UNSUPPORTED``, ``X07PKG_SIGNATURE_KEY_MISSING`` or
@@ -62,6 +62,7 @@ def verify_entry(row: Mapping[str, Any], keys: Mapping[str, str], *, where: str)
         public.verify(base64.b64decode(str(signature.get("ed25519_sig")), validate=True), _message(row))
     except (InvalidSignature, binascii.Error, ValueError):
         raise _refused("X07PKG_SIGNATURE_INVALID", f"the signature of {title} does not hold", where) from None
+    return key
 
 
 def _refused(code: str, what: str, where: str) -> PackageError:
@@ -74,13 +75,23 @@ def sign_entry(row: Mapping[str, Any], key_file: Path) -> dict[str, str]:
     """Return the ``signature`` of an index entry.
 
     Raises:
-        PackageError: ``X07PKG_SIGNATURE_UNSUPPORTED``; ``X07PKG_KEY`` if the file holds no key.
+        PackageError: ``X07PKG_SIGNATURE_UNSUPPORTED``; ``X07PKG_KEY`` if the file holds no key;
+            ``X07PKG_PACK_FAILED`` if the entry has no canonical form.
     """
     key = _private_key(key_file)
+    try:
+        message = _message(row)
+    except ValueError as error:
+        raise PackageError(
+            "X07PKG_PACK_FAILED",
+            f"the package manifest cannot be signed: {error}",
+            where=str(key_file),
+            hint="write integers above 2**53 as texts, and no NaN",
+        ) from None
     return {
         "kind": "ed25519",
         "key_id": key_file.stem,
-        "ed25519_sig": base64.b64encode(key.sign(_message(row))).decode(),
+        "ed25519_sig": base64.b64encode(key.sign(message)).decode(),
     }
 
 

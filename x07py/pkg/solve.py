@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from x07py.pkg.semver import Range, Version
+    from x07py.contracts.semver import Range, Version
 
 ABSENT = 1
 """The bit that says that a package is not selected."""

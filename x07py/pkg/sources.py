@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from x07py.contracts.semver import parse_range
 from x07py.errors import PackageError
 from x07py.pkg.local import read_folder, toolchain_packages
-from x07py.pkg.semver import parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from x07py.contracts.lockfile import Lock, LockedPackage
     from x07py.contracts.project import Dependency, Project
+    from x07py.contracts.semver import Range, Version
     from x07py.pkg.entry import Entry
-    from x07py.pkg.semver import Range, Version
 
 
 class Index(Protocol):

@@ -36,7 +36,7 @@ def _stamp(project: Project) -> Path | None:
     """Return the file whose existence says that this manifest and lock fit; None if folders count as well."""
     if any(row.path is not None for row in (*project.dependencies, *project.patch)):
         return None
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(x07py.__version__.encode())
     try:
         for path in (project.file, project.root / LOCK_NAME, *sorted(_TOOLCHAIN.glob("*/x07-package.json"))):
             digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -24,7 +24,8 @@ _NUMBER = r"(0|[1-9]\d{0,17})"
 _PRE = r"(?:0|[1-9]\d{0,17}|\d*[A-Za-z-][0-9A-Za-z-]*)"
 _SUFFIX = rf"(?:-({_PRE}(?:\.{_PRE})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 _FULL = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}{_SUFFIX}", re.ASCII)
-_PART = re.compile(rf"\s*(>=|<=|==|>|<|=|\^|~)?\s*(\*|{_NUMBER}(?:\.{_NUMBER})?(?:\.{_NUMBER}{_SUFFIX})?)(?:\s*,|\s|$)")
+_BOUND = rf"{_NUMBER}(?:\.{_NUMBER})?(?:\.{_NUMBER}{_SUFFIX})?"
+_PART = re.compile(rf"\s*(>=|<=|==|>|<|=|\^|~)?\s*(\*|{_BOUND})(?:\s*,|\s|$)", re.ASCII)
 _RELEASE = (1,)
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
