@@ -15,7 +15,7 @@ def test_clean_and_a_break_is_found(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "x07py", tmp_path / "x07py")
     broken = tmp_path / "x07py/msg/envelope.py"
     broken.write_text(broken.read_text() + "\nfrom x07py.rr import Cassette\nimport socket\n")
-    (tmp_path / "x07py/contracts/semver.py").write_text("import x07py.arch.check\n")
+    (tmp_path / "x07py/pkg/layout.py").write_text("import x07py.arch.check\n")
     found = codes(run(tmp_path))
     wanted = {"E_ARCH_LAYERS_VIOLATION", "E_ARCH_WORLD_EDGE_FORBIDDEN", "E_ARCH_OS_IMPORT", "E_ARCH_DEPS_DENY"}
     assert wanted <= set(found)
