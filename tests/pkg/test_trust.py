@@ -150,6 +150,22 @@ def test_update_to_a_range_keeps_the_path(empty: Path, packages: Packages) -> No
     assert (row.path, row.requirement) == ("../packages/greet-1.0.0", "^1")
 
 
+@pytest.mark.parametrize("table", ["", "[tool.x07]\n", "[tool.x07.index] # ours\n"])
+def test_an_index_of_the_command_line_is_written_where_the_lock_needs_it(
+    empty: Path, packages: Packages, table: str
+) -> None:
+    packages.publish("greet", "1.0.0")
+    manifest = empty / "pyproject.toml"
+    manifest.write_text(table, encoding="utf-8")
+    pkg(empty, "add", "kafka", "--index", packages.url)
+    assert read_project(empty).index_url is None
+    assert "index.url" in pkg(empty, "add", "greet", "--index", packages.url, "--sync").stderr
+    assert read_project(empty).index_url == packages.url
+    assert table.strip() in manifest.read_text(encoding="utf-8")
+    for command in (["lock", "--check"], ["sync"], ["update"], ["remove", "greet"]):
+        pkg(empty, *command)
+
+
 def test_the_hint_for_a_range_can_be_pasted(empty: Path) -> None:
     pkg(empty, "add", "kafka@0.2.0")
     assert "x07 pkg update 'ext-msg-kafka-c@>=0.2,<0.3'" in pkg(empty, "add", "kafka@>=0.2,<0.3", code=20).stderr

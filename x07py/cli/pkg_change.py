@@ -31,7 +31,7 @@ from x07py.errors import PackageError, UsageError
 from x07py.pkg.change import Change, Plan, carry_out, plan
 from x07py.pkg.current import is_satisfied
 from x07py.pkg.install import install, missing, prune
-from x07py.pkg.intent import parse_spec, plan_add, plan_remove, plan_update
+from x07py.pkg.intent import name_index, parse_spec, plan_add, plan_remove, plan_update
 from x07py.pkg.lockfile import differences
 from x07py.pkg.query import require_lock
 from x07py.pkg.stamp import remember_that_it_fits
@@ -63,7 +63,12 @@ def add(
     """
     name, _ = parse_spec(spec)
     done, result = _run(
-        project, index, offline, dry_run, sync, lambda found, source: plan_add(found, source, spec, path)
+        project,
+        index,
+        offline,
+        dry_run,
+        sync,
+        lambda found, source: name_index(plan_add(found, source, spec, path), index),
     )
     brought = [f"{row.name}@{row.now}" for row in done.changes if row.kind == "added" and row.name != name]
     facts = {"name": name, "version": done.packages[name].version, "path": _folder(done.packages[name])}

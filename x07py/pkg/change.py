@@ -42,12 +42,14 @@ class Plan:
         manifest: the bytes of its manifest, None if they stay.
         before: the lock as it is; None also if it cannot be read.
         packages: the lock as it shall be.
+        named_index: the index that the change writes into the manifest, None if it writes none.
     """
 
     project: Project
     manifest: bytes | None
     before: Lock | None
     packages: dict[str, LockedPackage]
+    named_index: str | None = None
 
     @property
     def changes(self) -> list[Change]:
@@ -65,6 +67,10 @@ class Plan:
     def warnings(self) -> list[str]:
         """What the user should know and need not act on."""
         rows = []
+        if self.named_index is not None:
+            rows.append(
+                f"index.url = {self.named_index} goes into {self.project.file.name}: the lock needs it from now on"
+            )
         for package in self.packages.values():
             title = f"{package.name} {package.version}"
             if package.yanked:

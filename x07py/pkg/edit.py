@@ -35,7 +35,19 @@ def set_dependency(project: Project, data: bytes, name: str, value: Value) -> by
     Raises:
         PackageError: ``X07PKG_EDIT`` if the file is written in a way that cannot be edited safely.
     """
-    place = _place(project)
+    return _set(project, data, _place(project), name, value)
+
+
+def set_index(project: Project, data: bytes, url: str) -> bytes:
+    """Return the manifest `data` with ``index.url`` set.
+
+    Raises:
+        PackageError: ``X07PKG_EDIT``.
+    """
+    return _set(project, data, (*_place(project)[:-1], "index"), "url", url)
+
+
+def _set(project: Project, data: bytes, place: Sequence[str], name: str, value: Value) -> bytes:
     text = data.decode("utf-8")
     wanted = tomllib.loads(text)
     _descend(wanted, place, create=True)[name] = value

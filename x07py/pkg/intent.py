@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from x07py.contracts.project import NAME, Dependency
+from x07py.contracts.project import NAME, Dependency, parse_project
 from x07py.contracts.semver import parse_range
 from x07py.errors import PackageError
 from x07py.pkg.change import Plan, plan, read_lock_or_none
-from x07py.pkg.edit import remove_dependency, set_dependency
+from x07py.pkg.edit import remove_dependency, set_dependency, set_index
 from x07py.pkg.local import capabilities
 from x07py.pkg.resolve import resolve
 
@@ -71,6 +71,20 @@ def plan_add(project: Project, index: Index | None, spec: str, path: Path | None
     if wanted is None:
         wanted = _newest(project, index, name, frozenset({name}))[name]
     return plan(project, index, manifest=set_dependency(project, _bytes(project), name, wanted), pending=name)
+
+
+def name_index(done: Plan, url: str | None) -> Plan:
+    """Return the plan with the index `url` of the command line in the manifest, if the lock needs one and it has none.
+
+    Raises:
+        PackageError: ``X07PKG_EDIT``.
+    """
+    project, needed = done.project, any(row.source == f"index+{url}" for row in done.packages.values())
+    data = done.manifest if done.manifest is not None else _bytes(project)
+    if url is None or not needed or parse_project(project.file, data).index_url is not None:
+        return done
+    manifest = set_index(project, data, url)
+    return replace(done, project=parse_project(project.file, manifest), manifest=manifest, named_index=url)
 
 
 def _bytes(project: Project) -> bytes:
