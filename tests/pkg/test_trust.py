@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 import time
 from contextlib import closing
@@ -148,6 +149,16 @@ def test_update_to_a_range_keeps_the_path(empty: Path, packages: Packages) -> No
     pkg(empty, "update", "greet@^1")
     (row,) = read_project(empty).dependencies
     assert (row.path, row.requirement) == ("../packages/greet-1.0.0", "^1")
+
+
+def test_the_hint_for_another_folder_mends(empty: Path, packages: Packages) -> None:
+    first, second = (packages.make("greet", version) for version in ("1.0.0", "2.0.0"))
+    second = second.rename(second.with_name("with space"))
+    pkg(empty, "add", "greet", "--path", str(first))
+    hint = pkg(empty, "add", "greet", "--path", str(second), code=20).stderr.partition("help: ")[2]
+    for command in "".join(hint.splitlines()).split(" && "):
+        pkg(empty, *shlex.split(command)[2:])
+    assert [row.path for row in read_project(empty).dependencies] == ["../packages/with space"]
 
 
 @pytest.mark.parametrize("table", ["", "[tool.x07]\n", "[tool.x07.index] # ours\n"])

@@ -58,12 +58,15 @@ def plan_add(project: Project, index: Index | None, spec: str, path: Path | None
     if present is not None:
         if wanted in {None, present.requirement} and folder in {None, present.path}:
             return plan(project, index)
+        again = shlex.quote(f"{name}@{wanted}" if wanted else name)
         asked = f"{name}@{wanted}" if folder is None else f"{name} from {folder}"
         raise PackageError(
             "X07PKG_DEP_EXISTS",
             f"requested {asked}, and the project has {name}@{present.requirement}",
             where=str(project.file),
-            hint=f"x07 pkg update {shlex.quote(name + ('@' + wanted if wanted else ''))} --sync",
+            hint=f"x07 pkg update {again} --sync"
+            if path is None
+            else f"x07 pkg remove {name} && x07 pkg add {again} --path {shlex.quote(str(path))} --sync",
         )
     if folder is not None:
         value = {"path": folder} | ({"version": wanted} if wanted else {})
