@@ -17,7 +17,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.project import REPOSITORY, embedded, kafka, project, x07  # noqa: F401
+from tests.project import x07
 from x07py.contracts.schemas import load_schema
 
 PROGRAM = """
@@ -41,7 +41,7 @@ if __name__ == "__main__": sys.exit(main())
 
 
 @pytest.fixture
-def app(project: Path) -> Path:  # noqa: F811
+def app(project: Path) -> Path:
     (project / "app.py").write_text(PROGRAM)
     (project / "x07.toml").write_text('entry = "app"\n[profiles.wide]\nworld = "run-os-sandboxed"\nallow-env = ["X"]\n')
     return project
@@ -197,7 +197,7 @@ except X07Error as error: print(error.code); sys.exit(1)
 """
 
 
-def test_librdkafka_publishes_under_a_contract_and_not_without(kafka: Path) -> None:  # noqa: F811
+def test_librdkafka_publishes_under_a_contract_and_not_without(kafka: Path) -> None:
     (kafka / "worker.py").write_text(WORKER)
     (kafka / "x07.toml").write_text('entry = "worker"\n')
     done = x07("run", "--profile", "sandbox", "--allow-contract", "kafka:local_dev_v1", cwd=kafka)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import project, x07  # noqa: F401
+from tests.project import x07
 from x07py.errors import RunError
 from x07py.run.policy import TEMPLATES, read_policy, template
 
@@ -25,7 +25,7 @@ if sys.argv[1] == "start": os.execv("/bin/echo", ["echo", "hi"])
 
 
 @pytest.fixture
-def app(project: Path) -> Path:  # noqa: F811
+def app(project: Path) -> Path:
     (project / "app.py").write_text(PROGRAM)
     (project / "x07.toml").write_text('entry = "app"\n')
     (project / "out").mkdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import REPOSITORY, project, x07  # noqa: F401
+from tests.project import REPOSITORY, x07
 
 HIDDEN = """
 from importlib import import_module
@@ -105,7 +105,7 @@ for name, attempt in ATTEMPTS.items():
 
 
 @pytest.fixture
-def app(project: Path) -> Path:  # noqa: F811
+def app(project: Path) -> Path:
     (project / "x07.toml").write_text("")
     (project / "repeatable.py").write_text(REPEATABLE)
     (project / "escapes.py").write_text(ESCAPES)

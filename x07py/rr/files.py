@@ -102,6 +102,25 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def _lock(file: IO[bytes], path: Path, about: Path) -> None:
+    """Take the writer's lock on an open file, which must still be the one at `path`; errors are about `about`.
+
+    Raises:
+        CassetteError: 2052 if another process has it, or has just put the file away.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CassetteError(
+            2052,
+            "another process is recording this cassette",
+            where=str(about),
+            hint="wait for it, or record to another name",
+        ) from None
+    if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+        raise CassetteError(2052, "another process has just recorded it", where=str(about), hint="try again")
+
+
 class PartialFile:
     """The file that a recording grows in until it replaces the cassette; holds the writer's lock.
 
@@ -130,20 +149,7 @@ class PartialFile:
             raise
 
     def _claim(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CassetteError(
-                2052,
-                "another process is recording this cassette",
-                where=str(self.cassette),
-                hint="wait for it, or record to another name",
-            ) from None
-        moved = not self.path.exists() or os.fstat(self._file.fileno()).st_ino != self.path.stat().st_ino
-        if moved:
-            raise CassetteError(
-                2052, "another process has just recorded it", where=str(self.cassette), hint="try again"
-            )
+        _lock(self._file, self.path, self.cassette)
         if os.fstat(self._file.fileno()).st_size:
             raise CassetteError(
                 2053,
@@ -211,14 +217,7 @@ def claimed(source: Path) -> Iterator[None]:
             2002, f"cannot read the cassette: {error.strerror}", where=str(source), hint="check the name"
         ) from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CassetteError(
-                2052, "another process is recording this cassette", where=str(source), hint="wait for it"
-            ) from None
-        if not source.exists() or os.fstat(file.fileno()).st_ino != source.stat().st_ino:
-            raise CassetteError(2052, "another process has just recorded it", where=str(source), hint="try again")
+        _lock(file, source, source)
         yield
 
 
