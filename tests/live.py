@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,12 @@ SKIP = os.environ.get("X07_SKIP_LIVE") == "1"
 SKIPPED = "live tests were NOT run: X07_SKIP_LIVE=1; nothing here says that x07py works with a real broker"
 
 
-def started(root: Path, kind: str) -> Iterator[RunningBroker]:
+def started(root: Path, kind: str, settings: Mapping[str, str] | None = None) -> Iterator[RunningBroker]:
     """Start a native broker of a kind at a free port for a fixture's time."""
     if SKIP:
         pytest.skip(SKIPPED)
     try:
-        yield start_native(root, kind, port=0)
+        yield start_native(root, kind, port=0, settings=settings)
     finally:
         stop_broker(root, kind)
 

@@ -275,7 +275,8 @@ class KafkaBackend:
         for consumer in self._consumers:
             with self._lock:
                 mine = self._offsets({(part.topic, part.partition) for part in consumer.assignment()})
-            self._transaction.send_offsets(mine, consumer)
+            if mine:
+                self._transaction.send_offsets(mine, consumer)
             offsets |= {f"{part.topic}/{part.partition}": part.offset for part in mine}
         self._transaction.commit()
         with self._lock:

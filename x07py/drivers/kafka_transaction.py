@@ -1,11 +1,22 @@
-"""The transactional producer of a Kafka driver: what is produced and what is committed become visible together."""
+"""The transactional producer of a Kafka driver: what is produced and what is committed become visible together.
+
+librdkafka (2.16) can wait for ever in ``send_offsets_to_transaction``. It remembers the broker that coordinates the
+group; a restarted broker that answers before it is part of its cluster gives a list of brokers without itself, and
+librdkafka takes the remembered one out of service and goes on waiting for it. Two things are done about it: the
+producer keeps the brokers that it knows when none answers, which makes this rarer; and a call that is not back in time
+is left alone together with its producer, four threads and some memory, and a new producer fences it off.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
+import time
 import uuid
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from x07py.drivers.kafka_config import RIDE_OUT_S
 from x07py.errors import KafkaError
 
 if TYPE_CHECKING:
@@ -17,7 +28,8 @@ if TYPE_CHECKING:
     from x07py.drivers.kafka_config import Health
 
 _TIMEOUT_S = 30.0
-_TRANSACTION_TIMEOUT_MS = 60_000
+_OFFSETS_TIMEOUT_S, _OFFSETS_MARGIN_S = 10.0, 2.0
+_TRANSACTION_TIMEOUT_MS = 90_000
 
 
 class Transaction:
@@ -31,6 +43,7 @@ class Transaction:
     def __init__(self, config: dict[str, Any], health: Health) -> None:
         self._config, self._health = config, health
         self._producer: Producer | None = None
+        self._unique = f"x07-{os.getpid()}-{uuid.uuid4().hex}"
         self.open = False
 
     @property
@@ -53,12 +66,12 @@ class Transaction:
         if self._producer is None:
             from confluent_kafka import Producer
 
-            own = name or f"x07-{os.getpid()}-{uuid.uuid4().hex}"
             producer = Producer(
                 {
+                    "metadata.recovery.strategy": "none",
                     **self._config,
                     "error_cb": self._health.note,
-                    "transactional.id": own,
+                    "transactional.id": name or self._unique,
                     "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
                     "linger.ms": 5,
                 }
@@ -76,24 +89,41 @@ class Transaction:
 
     def send_offsets(self, offsets: list[Any], consumer: Consumer) -> None:
         """Make a consumer's offsets part of the transaction; raises as `commit`."""
-        if offsets:
-            self._call(
-                self.producer.send_offsets_to_transaction, offsets, consumer.consumer_group_metadata(), _TIMEOUT_S
-            )
+        group = consumer.consumer_group_metadata()
+        sent: Future[None] = Future()
+
+        def send(producer: Producer) -> None:
+            try:
+                producer.send_offsets_to_transaction(offsets, group, _OFFSETS_TIMEOUT_S)
+                sent.set_result(None)
+            except BaseException as error:  # noqa: BLE001  (it is raised where the result is waited for)
+                sent.set_exception(error)
+
+        threading.Thread(target=send, args=(self.producer,), daemon=True, name="x07-kafka-offsets").start()
+        try:
+            self._call(sent.result, _OFFSETS_TIMEOUT_S + _OFFSETS_MARGIN_S)
+        except TimeoutError:
+            self._producer, self.open = None, False
+            raise KafkaError(
+                9762,
+                "the client does not come back from adding offsets to the transaction; another producer takes over",
+                where=self._health.where,
+                hint="x07 explain 9762",
+            ) from None
 
     def commit(self) -> None:
-        """Commit the transaction.
+        """Commit the transaction; while the brokers are away, ask again, for nobody knows whether it is committed.
 
         Raises:
             KafkaError: 9759 if another instance of this name has taken over, 9762 if the transaction must be aborted.
         """
-        self._call(self.producer.commit_transaction, _TIMEOUT_S)
+        self._call(self.producer.commit_transaction, _TIMEOUT_S, patience_s=RIDE_OUT_S)
         self.open = False
 
     def abort(self) -> Json:
         """Give the transaction up, if one is open; raises as `commit`."""
         if self.open:
-            self._call(self.producer.abort_transaction, _TIMEOUT_S)
+            self._call(self.producer.abort_transaction, _TIMEOUT_S, patience_s=RIDE_OUT_S)
             self.open = False
         return {}
 
@@ -105,11 +135,19 @@ class Transaction:
             self.open = False
         self._producer = None
 
-    def _call(self, call: Callable[..., Any], *args: Any) -> None:
+    def _call(self, call: Callable[..., Any], *args: Any, patience_s: float = 0.0) -> None:
+        """Make a call; again while the client says that it may be resumed and `patience_s` is not over."""
         from confluent_kafka import KafkaException
 
+        deadline = time.monotonic() + patience_s
         try:
-            call(*args)
+            while True:
+                try:
+                    call(*args)
+                    return
+                except KafkaException as failure:
+                    if not failure.args[0].retriable() or time.monotonic() > deadline:
+                        raise
         except KafkaException as failure:
             error = failure.args[0]
             if self._producer is None:
