@@ -17,6 +17,7 @@ from x07py.sandbox.kernel import AUDIT_ARCH, syscall_numbers
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
 _ERRNO = 0x00050000
 _NR, _ARCH, _ARGS = 0, 4, 16
+_LONGEST_JUMP = 255
 _X32 = 0x40000000
 
 FILES = """access chdir close close_range copy_file_range creat dup dup2 dup3 epoll_create epoll_create1 epoll_ctl
@@ -77,7 +78,7 @@ class Wanted:
 
 
 class _Program:
-    """Assembles one BPF program: blocks a system call number each, then ranges that are allowed."""
+    """Assembles BPF code."""
 
     def __init__(self) -> None:
         self.code: list[tuple[int, int, int, int]] = []
@@ -124,18 +125,7 @@ def build(machine: str, wanted: Wanted) -> bytes:
     if machine == "x86_64":
         program.code.append((0x35, 0, 1, _X32))
         program.ret(KILL)
-    special = _special(wanted)
-    for name, body in special.items():
-        if name in numbers:
-            program.block(numbers[name], body)
-    allowed = {numbers[name] for name in _allowed(wanted) if name in numbers and name not in special}
-    for first, last in _ranges(sorted(allowed)):
-        program.code.append((0x35, 0, 2, first))  # at least first
-        program.code.append((0x25, 1, 0, last))  # more than last: next range
-        program.ret(ALLOW)
-    program.code.append((0x25, 0, 1, max(numbers.values())))
-    program.ret(refuse(errno.ENOSYS))
-    program.ret(refuse(errno.EPERM))
+    program.code += _tree(_segments(numbers, wanted))
     return program.pack()
 
 
@@ -155,14 +145,31 @@ def _allowed(wanted: Wanted) -> set[str]:
     return names if wanted.processes else names - set(FORKS.split())
 
 
-def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
-    ranges: list[tuple[int, int]] = []
-    for number in numbers:
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1] = (ranges[-1][0], number)
-        else:
-            ranges.append((number, number))
-    return ranges
+def _segments(numbers: dict[str, int], wanted: Wanted) -> list[tuple[int, _Program]]:
+    """Return where each run of system calls that are treated alike begins, and what to do with them."""
+    special = _special(wanted)
+    allowed = _allowed(wanted)
+    yes, no, unknown = _always(ALLOW), _always(refuse(errno.EPERM)), _always(refuse(errno.ENOSYS))
+    bodies = {number: special.get(name, yes if name in allowed else no) for name, number in numbers.items()}
+    last = max(numbers.values())
+    segments: list[tuple[int, _Program]] = []
+    for number in range(last + 2):
+        body = bodies.get(number, no) if number <= last else unknown
+        if not segments or body.code != segments[-1][1].code:
+            segments.append((number, body))
+    return segments
+
+
+def _tree(segments: list[tuple[int, _Program]]) -> list[tuple[int, int, int, int]]:
+    """Return code that finds a number's segment by halving, so that every call costs some nine comparisons."""
+    if len(segments) == 1:
+        return segments[0][1].code
+    middle = len(segments) // 2
+    below, above = _tree(segments[:middle]), _tree(segments[middle:])
+    border = segments[middle][0]
+    if len(below) <= _LONGEST_JUMP:
+        return [(0x35, len(below), 0, border), *below, *above]
+    return [(0x35, 0, 1, border), (0x05, 0, 0, len(below)), *below, *above]
 
 
 def _special(wanted: Wanted) -> dict[str, _Program]:

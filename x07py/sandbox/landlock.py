@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from x07py.sandbox.kernel import syscall
@@ -83,7 +82,14 @@ def _add(handle: int, path: str, rights: int) -> None:
         if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}:
             return
         raise
-    if not stat.S_ISDIR(os.fstat(parent).st_mode):
-        rights &= _FILE_RIGHTS
-    syscall("landlock_add_rule", handle, _RULE_PATH_BENEATH, ctypes.byref(_PathBeneath(rights, parent)), 0)
+    try:
+        _beneath(handle, parent, rights)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _beneath(handle, parent, rights & _FILE_RIGHTS)  # `parent` is no folder
     os.close(parent)
+
+
+def _beneath(handle: int, parent: int, rights: int) -> None:
+    syscall("landlock_add_rule", handle, _RULE_PATH_BENEATH, ctypes.byref(_PathBeneath(rights, parent)), 0)

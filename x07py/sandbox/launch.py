@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import array
-import ast
 import contextlib
 import errno
 import os
 import platform
+import select
 import signal
 import socket
 import stat
-import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
-from x07py.sandbox import confine, kernel, landlock
-from x07py.sandbox.confine import STATUS, Confinement
+from x07py.sandbox import confine, kernel, landlock, namespaces, reaper
 from x07py.sandbox.filter import build
 from x07py.sandbox.supervisor import Denial, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from x07py.sandbox.confine import Confinement
 
 _HAND_OVER_SECONDS = 10.0
 GRACE_SECONDS = 2.0
@@ -66,15 +66,6 @@ class Outcome:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Running:
-    control: socket.socket
-    init: int = 0
-    program: int = 0
-    layers: dict[str, str] = field(default_factory=dict)
-    before: set[int] = field(default_factory=set)
-
-
 def run(
     spec: Confinement,
     *,
@@ -97,20 +88,17 @@ def run(
     check_machine()
     _check_streams()
     build(platform.machine(), spec.wanted)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
-    running: _Running | None = None
+    running = _Running(spec, timeout, on_denied)
     try:
-        running = _start(spec, {signal.Signals(one) for one in mask})
-        supervisor = _hand_over(running, spec, on_denied)
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        started = time.monotonic()
-        running.control.send(b"G")
-        return _wait(running, supervisor, started, timeout)
+        running.start({signal.Signals(one) for one in mask})
+        return running.serve()
     except OSError as error:
         raise _cannot(f"{error.strerror or error} (is this a sandbox already?)", "run x07 outside of it") from None
     finally:
-        if running is not None:
-            _end(running)
+        running.end()
         while signal.sigtimedwait({signal.SIGCHLD}, 0):
             continue
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -149,83 +137,171 @@ def _check_streams() -> None:
                         )
 
 
-def _start(spec: Confinement, mask: set[signal.Signals]) -> _Running:
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    ours.settimeout(_HAND_OVER_SECONDS)
-    before = confine.children(os.getpid())
-    first = os.fork()
-    if first == 0:
-        ours.close()
-        confine.enter(spec, theirs, mask)
-    theirs.close()
-    os.waitpid(first, 0)
-    ours.send(b"P")
-    return _Running(ours, before=before)
+class _Running:
+    """One confined program, from its start to its end."""
 
+    def __init__(self, spec: Confinement, timeout: float | None, on_denied: Callable[[Denial], None] | None) -> None:
+        self.spec, self.timeout, self.on_denied = spec, timeout, on_denied
+        self.init = 0
+        self.program: int | None = None
+        self.alone = self.timed_out = False
+        self.layers = {"seccomp": "filter and supervisor", "landlock": f"ABI {landlock.abi()}"}
+        self.before: set[int] = set()
+        self.supervisor: Supervisor | None = None
+        self.started = time.monotonic()
+        self.deadline: float | None = self.started + _HAND_OVER_SECONDS
+        self.status, self.cpu_seconds, self.peak = -int(signal.SIGKILL), 0.0, 0
+        self.control, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.setblocking(False)
+        self.signals = kernel.signal_descriptor(FORWARDED | {signal.SIGCHLD})
+        self.poll = select.poll()
+        self.poll.register(self.signals, select.POLLIN)
+        self.poll.register(self.control, select.POLLIN)
 
-def _receive(running: _Running) -> tuple[bytes, int, list[int]]:
-    """Return one message of the sandbox, the process that sent it, and descriptors that came with it."""
-    try:
-        data, extra, _, _ = running.control.recvmsg(4096, socket.CMSG_SPACE(12) + socket.CMSG_SPACE(4))
-    except TimeoutError:
-        raise _cannot(f"the child did not answer within {_HAND_OVER_SECONDS:.0f} s", "try again") from None
-    pid, handles = 0, array.array("i")
-    for _, kind, content in extra:
-        if kind == socket.SCM_CREDENTIALS:
-            pid = struct.unpack("=3i", content)[0]
-        elif kind == socket.SCM_RIGHTS:
-            handles.frombytes(content)
-    return data, pid, list(handles)
-
-
-def _hand_over(running: _Running, spec: Confinement, on_denied: Callable[[Denial], None] | None) -> Supervisor:
-    while True:
-        data, pid, handles = _receive(running)
-        if data[:1] == b"I":
-            running.init = pid
-            running.layers = dict(ast.literal_eval(data[1:].decode()))
-        elif data[:1] == b"L":
-            running.program = pid
-            break
+    def start(self, mask: set[signal.Signals]) -> None:
+        """Fork the sandbox's first process, in namespaces of its own where that is wanted and allowed."""
+        if self.spec.namespaces:
+            try:
+                self.init, self.alone = namespaces.fork(), True
+            except OSError as error:
+                self._do_without_namespaces(error)
         else:
+            self.layers["namespaces"] = "absent: not wanted"
+        if not self.alone:
+            self.before = reaper.children(os.getpid())
+            self.init = kernel.fork()
+        if self.init == 0:
+            self.control.close()
+            confine.enter(self.spec, self.theirs, mask, alone=self.alone)
+        self.layers |= {"namespaces": "network, processes, mounts, IPC"} if self.alone else {"processes": "subreaper"}
+        self.theirs.close()
+
+    def _do_without_namespaces(self, error: OSError) -> None:
+        if self.spec.hosts is not None or self.spec.seed is not None:
+            what = "names that /etc/hosts does not hold" if self.spec.seed is None else "a repeatable world"
+            raise OSError(f"{what} need namespaces: {error.strerror}") from None
+        version = landlock.abi()
+        if version < landlock.ABI_SCOPES:
             raise _cannot(
-                data[1:].decode(errors="replace") or "the child ended early", "`x07 doctor` tells what is there"
-            )
-    supervisor = Supervisor(handles[0], connect=spec.connect, listen=spec.listen, seed=spec.seed, on_denied=on_denied)
-    version = landlock.abi()
-    running.layers |= {"seccomp": "filter and supervisor", "landlock": f"ABI {version}"}
-    if version < landlock.ABI_SCOPES and running.layers["namespaces"].startswith("absent"):
-        raise _cannot(f"without namespaces, Landlock ABI {version} leaves signals open (needs 6)", "use Linux 6.12")
-    supervisor.start()
-    return supervisor
+                f"without namespaces, Landlock ABI {version} leaves signals open (needs 6)", "use Linux 6.12"
+            ) from None
+        self.layers["namespaces"] = f"absent: {error.strerror}"
 
+    def serve(self) -> Outcome:
+        """Answer until the program ends; pass signals on; end it at its time limit.
 
-def _wait(running: _Running, supervisor: Supervisor, started: float, timeout: float | None) -> Outcome:
-    """Serve until the program ends; pass signals on; end it at its time limit."""
-    deadline = None if timeout is None else started + timeout
-    timed_out = False
-    running.control.settimeout(None)
-    while (left := _next(deadline)) != 0:
-        seen = (
-            signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, left)
-            if left
-            else signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD})
+        The supervisor's threads start at its first call: many programs make none.
+        """
+        while True:
+            left = None if self.deadline is None else max(0, 1000 * (self.deadline - time.monotonic()))
+            ready = dict(self.poll.poll(left))
+            if not ready:
+                self._overdue()
+            if self.control.fileno() in ready and not self._read():
+                self.poll.unregister(self.control)
+            if self.signals in ready and self._signal():
+                break
+            if self.supervisor is not None and (event := ready.get(self.supervisor.listener)):
+                self.poll.unregister(self.supervisor.listener)
+                if event & select.POLLIN:
+                    self.supervisor.start()
+        self._read()
+        return self._outcome()
+
+    def _overdue(self) -> None:
+        if self.supervisor is None:
+            raise _cannot(f"the child did not answer within {_HAND_OVER_SECONDS:.0f} s", "try again")
+        if self.timed_out:
+            _kill(self.init)
+            self.deadline = None
+        else:
+            self._pass_on(signal.SIGTERM)
+            self.timed_out, self.deadline = True, time.monotonic() + GRACE_SECONDS
+
+    def _read(self) -> bool:
+        """Take the messages of the sandbox that are there; False if none will come any more."""
+        while True:
+            try:
+                data, handles = _receive(self.control)
+            except BlockingIOError:
+                return True
+            kind, content = data[:1], data[1:]
+            if kind == b"L":
+                self._supervise(handles[0])
+            elif kind == b"B":
+                (self.program,) = handles
+            elif kind == b"S":
+                raw, user, system, peak = reaper.STATUS.unpack(content)
+                self.status, self.cpu_seconds, self.peak = os.waitstatus_to_exitcode(raw), user + system, peak * 1024
+            elif kind == b"P":
+                self.layers["proc"] = content.decode()
+            elif kind == b"X":
+                raise _not_started(int(content))
+            elif kind == b"E":
+                raise _cannot(content.decode(errors="replace"), "`x07 doctor` tells what is there")
+            else:
+                return False
+
+    def _supervise(self, listener: int) -> None:
+        spec = self.spec
+        self.supervisor = Supervisor(
+            listener, connect=spec.connect, listen=spec.listen, seed=spec.seed, on_denied=self.on_denied
         )
-        if seen is None:
-            _kill(running.init if timed_out else running.program, signal.SIGKILL if timed_out else signal.SIGTERM)
-            deadline = None if timed_out else time.monotonic() + GRACE_SECONDS
-            timed_out = True
-        elif seen.si_signo != signal.SIGCHLD:
-            _forward(running, seen)
-        elif _ended(running.init):
-            break
-    return _outcome(running, supervisor, timed_out, time.monotonic() - started)
+        self.poll.register(listener, select.POLLIN)
+        self.started = time.monotonic()
+        self.deadline = None if self.timeout is None else self.started + self.timeout
+
+    def _signal(self) -> bool:
+        """Take note of a signal; True if the sandbox has ended."""
+        number, code = kernel.read_signal(self.signals)
+        if number == signal.SIGCHLD:
+            return _ended(self.init)
+        if code != FROM_TERMINAL:  # else the terminal has given it to the whole group already
+            self._pass_on(number)
+        if number == signal.SIGTSTP:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            self._pass_on(signal.SIGCONT)
+        return False
+
+    def _pass_on(self, number: int) -> None:
+        """Send the program a signal; the number is the user's, and may be none that Python has a name for."""
+        if self.program is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.program, number)
+
+    def _outcome(self) -> Outcome:
+        if self.supervisor is None:
+            raise _cannot("the child ended early", "`x07 doctor` tells what is there")
+        found = self.supervisor
+        denials = sorted(found.denials.values(), key=lambda one: (one.kind, one.target, one.process))
+        seconds = time.monotonic() - self.started
+        return Outcome(
+            self.status, self.timed_out, denials, found.connects, self.layers, self.cpu_seconds, self.peak, seconds
+        )
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        if self.init:
+            _kill(self.init)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.init, 0)
+        for one in (self.control, self.theirs):
+            one.close()
+        os.close(self.signals)
+        if self.program is not None:
+            os.close(self.program)
+        if not self.alone:
+            reaper.sweep(self.before)
 
 
-def _next(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.001, deadline - time.monotonic())
+def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
+    """Return one message of the sandbox, and descriptors that came with it."""
+    data, extra, _, _ = control.recvmsg(4096, socket.CMSG_SPACE(4))
+    handles = array.array("i")
+    for _, kind, content in extra:
+        if kind == socket.SCM_RIGHTS:
+            handles.frombytes(content)
+    return data, list(handles)
 
 
 def _ended(init: int) -> bool:
@@ -235,32 +311,9 @@ def _ended(init: int) -> bool:
         return True
 
 
-def _forward(running: _Running, seen: signal.struct_siginfo) -> None:
-    """Pass a signal on, unless the terminal has given it to the whole group already; stop when the user stops us."""
-    if seen.si_code != FROM_TERMINAL:
-        _kill(running.program, seen.si_signo)
-    if seen.si_signo == signal.SIGTSTP:
-        os.kill(os.getpid(), signal.SIGSTOP)
-        _kill(running.program, signal.SIGCONT)
-
-
-def _kill(pid: int, number: int) -> None:
+def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _outcome(running: _Running, supervisor: Supervisor, timed_out: bool, seconds: float) -> Outcome:
-    status, user, system, peak = -int(signal.SIGKILL), 0.0, 0.0, 0
-    running.control.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        while data := _receive(running)[0]:
-            if data[:1] == b"X":
-                raise _not_started(int(data[1:]))
-            if data[:1] == b"S":
-                raw, user, system, peak = STATUS.unpack(data[1:])
-                status = os.waitstatus_to_exitcode(raw)
-    denials = sorted(supervisor.denials.values(), key=lambda one: (one.kind, one.target, one.process))
-    return Outcome(status, timed_out, denials, supervisor.connects, running.layers, user + system, peak * 1024, seconds)
+        os.kill(pid, signal.SIGKILL)
 
 
 def _not_started(code: int) -> RunError:
@@ -269,13 +322,3 @@ def _not_started(code: int) -> RunError:
         f"the program could not be started: {os.strerror(code).lower()}",
         hint="check the path and its mode" if code != errno.EACCES else "allow it with --allow-run PATH",
     )
-
-
-def _end(running: _Running) -> None:
-    """Leave nothing behind, whatever happened."""
-    if running.init:
-        _kill(running.init, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(running.init, 0)
-    running.control.close()
-    confine.sweep(running.before)

@@ -1,0 +1,66 @@
+"""Network, process, mount and IPC namespaces: a second wall where the machine allows them."""
+
+from __future__ import annotations
+
+import os
+
+from x07py.sandbox import kernel
+
+_KINDS = kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
+
+
+def fork() -> int:
+    """Fork into namespaces of its own; as root without a user namespace if that is allowed.
+
+    Returns:
+        The child's process id, or 0 in the child, which calls `furnish` next.
+
+    Raises:
+        OSError: the machine allows neither.
+    """
+    if os.geteuid() == 0:
+        try:
+            return kernel.fork(_KINDS)
+        except PermissionError:
+            pass  # root of a container
+    uid, gid = os.geteuid(), os.getegid()
+    child = kernel.fork(_KINDS | kernel.CLONE_NEWUSER)
+    if child == 0:
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else the maps belong to root
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    return child
+
+
+def furnish(hosts: str | None) -> str:
+    """In the first process: keep mounts to itself, replace ``/etc/hosts`` by `hosts`, and show own processes only.
+
+    Returns:
+        What ``/proc`` shows: ``own``, or why it could not be replaced.
+    """
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    if hosts is not None:
+        _bind_hosts(hosts)
+    try:
+        kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    except OSError as error:
+        return f"absent: {error.strerror}"
+    return "own"
+
+
+def _write(path: str, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY)
+    try:
+        os.write(handle, text.encode())
+    finally:
+        os.close(handle)
+
+
+def _bind_hosts(text: str) -> None:
+    kernel.mount("none", "/mnt", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV)
+    with open("/mnt/hosts", "w", encoding="utf-8") as file:  # noqa: PTH123 (no pathlib objects after a fork)
+        file.write(text)
+    kernel.mount("/mnt/hosts", "/etc/hosts", None, kernel.MS_BIND)
+    kernel.syscall("umount2", b"/mnt", 2)
