@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import manifest, node, run, write
-from x07py.arch.scan import tree
-from x07py.arch.scan.cache import ScanCache
+from x07py.arch.model import Depth
+from x07py.arch.scan import cache, tree
+from x07py.arch.scan.cache import Store
 from x07py.arch.scan.python import scan_python
 
 MODULES = {
@@ -22,14 +23,21 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that are parsed, while the real parser runs."""
     paths: list[str] = []
 
-    def spy(text: bytes, module_id: str, path: str, *, is_package: bool, deep: bool) -> object:
+    def spy(text: str, module_id: str, path: str, depth: Depth) -> object:
         paths.append(path)
-        return scan_python(text, module_id, path, is_package=is_package, deep=deep)
+        return scan_python(text, module_id, path, depth)
 
     monkeypatch.setattr(tree, "scan_python", spy)
     return paths
 
 
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as settled at once, so that tests need not wait two seconds."""
+    monkeypatch.setattr(cache, "_TICK_NS", -60_000_000_000)
+
+
+@pytest.mark.usefixtures("settled")
 def test_only_what_changed_is_parsed(tmp_path: Path, parsed: list[str]) -> None:
     root = write(tmp_path, manifest(node("a", "solve-pure"), node("b")), MODULES)
     first = run(root).findings
@@ -41,6 +49,7 @@ def test_only_what_changed_is_parsed(tmp_path: Path, parsed: list[str]) -> None:
     assert parsed == ["a.py", "b.py", "b.py"]
 
 
+@pytest.mark.usefixtures("settled")
 def test_another_world_reads_anew(tmp_path: Path, parsed: list[str]) -> None:
     root = write(tmp_path, manifest(node("a"), node("b")), MODULES)
     run(root)
@@ -49,10 +58,11 @@ def test_another_world_reads_anew(tmp_path: Path, parsed: list[str]) -> None:
     assert parsed == ["a.py", "b.py", "a.py"]
 
 
+@pytest.mark.usefixtures("settled")
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
     root = write(tmp_path, manifest(node("a", "solve-pure"), node("b")), MODULES)
     first = run(root).findings
-    file = ScanCache(root).file
+    file = Store(root, "scan").file
     whole = file.read_bytes()
     for damage in (b"", b"{}", whole[:-9], whole.replace(b"socket", b"sucket"), whole + b" "):
         file.write_bytes(damage)

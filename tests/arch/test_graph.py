@@ -93,7 +93,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
         manifest(node("a")),
         {"a.py": "from typing import Annotated\ndef f(x: Annotated[bytes, 'b']): ...\ndef _g(x: bytes): ...\n"},
     ),
-    "E_ARCH_MODULE_PARSE": (manifest(node("a")), {"a.py": "def"}, manifest(node("a")), {"a.py": "x = 1"}),
+    "E_ARCH_MODULE_PARSE": (manifest(node("a", "solve-pure")), {"a.py": "def"}, manifest(node("a")), {"a.py": "x = 1"}),
     "E_ARCH_DUPLICATE_MODULE_ID": (
         manifest(node("a")),
         {"a.py": "", "src/a.py": ""},

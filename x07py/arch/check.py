@@ -24,7 +24,8 @@ from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
 from x07py.arch.rules.modules import check_exports, check_imports
 from x07py.arch.rules.worlds import check_worlds
-from x07py.arch.scan.tree import Scan, module_files, read_modules
+from x07py.arch.scan.files import ModuleNames, Scan, module_files
+from x07py.arch.scan.tree import read_modules
 from x07py.errors import ArchError, FileError
 
 if TYPE_CHECKING:
@@ -101,12 +102,13 @@ def check(request: Request) -> Report:
     if len(files) > limits["max_modules"]:
         return _over(report, "max_modules", limits["max_modules"], f"the project has {len(files)} modules")
     try:
-        modules, unread = read_modules(request.root, files, request.max_bytes, manifest.in_solve_world)
+        names = ModuleNames(request.root)
+        modules, unread = read_modules(request.root, files, names, request.max_bytes, manifest.depth)
     except ArchError as error:
         report.findings.append(finding(BUDGET_CODE, error.message, path=error.where, hint=error.hint))
         return _ended(report, EXIT_BUDGET)
     report.findings += unread
-    graph = build_graph(manifest, modules, report.findings)
+    graph = build_graph(request.root, manifest, modules, report.findings)
     _count(report, graph)
     if report.module_edges > limits["max_edges"]:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
@@ -146,7 +148,7 @@ def _scan_globs(request: Request, manifest: Manifest, findings: list[Diagnostic]
 
 def _count(report: Report, graph: Graph) -> None:
     report.modules = len(graph.modules)
-    report.module_edges = sum(e.internal and {e.module.id, e.target} <= graph.node_of.keys() for e in graph.edges)
+    report.module_edges = graph.count_within_nodes()
     report.node_edges = len(graph.node_edges())
 
 

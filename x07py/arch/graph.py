@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.arch.model import finding
+from x07py.arch.scan.text import Sources
 from x07py.osbound import os_bound_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from x07py.arch.manifest import Manifest, Node
     from x07py.arch.model import Import, Module
     from x07py.diag import Diagnostic
 
+Imported = dict[str, "Import"]
+"""What one module imports when it runs, by name; the first import of each name."""
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """One import that runs: the importer, what is imported (`target`), and whether that is a module of the project."""
+
+class Edge(NamedTuple):
+    """One import that runs: the importer, what is imported, and whether that is a module of the project."""
 
     module: Module
     target: str
@@ -28,66 +32,130 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Modules by id, the node of each module that has one, and all run-time imports, sorted by importer and target."""
+    """The modules of a project and their imports.
 
+    Args:
+        sources: where places are looked up.
+        modules: modules by id.
+        node_of: the node of each module that has one.
+        inside: what each module imports of the project, by module id.
+        outside: what each module imports from elsewhere, by module id.
+    """
+
+    sources: Sources
     modules: Mapping[str, Module]
     node_of: Mapping[str, Node]
-    edges: tuple[Edge, ...]
+    inside: Mapping[str, Imported]
+    outside: Mapping[str, Imported]
 
-    def node_edges(self) -> dict[tuple[str, str], list[Edge]]:
-        """Return the imports between different nodes, by the pair of node ids."""
-        found: dict[tuple[str, str], list[Edge]] = {}
-        for edge in self.edges:
-            source, target = self.node_of.get(edge.module.id), self.node_of.get(edge.target)
-            if source and target and source is not target:
-                found.setdefault((source.id, target.id), []).append(edge)
-        return found
+    def edges(self) -> Iterator[Edge]:
+        """Yield all imports, sorted by importer and target."""
+        for module_id in sorted(self.modules):
+            rows = self.inside[module_id] | self.outside[module_id]
+            for target in sorted(rows):
+                yield self.edge(module_id, target)
+
+    def edge(self, module_id: str, target: str) -> Edge:
+        """Return one import."""
+        inside = self.inside[module_id].get(target)
+        origin = inside or self.outside[module_id][target]
+        return Edge(self.modules[module_id], target, inside is not None, origin)
+
+    def count_within_nodes(self) -> int:
+        """Return how many imports have a node at both ends."""
+        return sum(
+            sum(target in self.node_of for target in imported)
+            for module_id, imported in self.inside.items()
+            if module_id in self.node_of
+        )
+
+    def node_edges(self, *, selves: bool = False) -> dict[tuple[str, str], Edge]:
+        """Return the first import between each pair of nodes that has one, by node ids.
+
+        Args:
+            selves: whether an import inside one node counts as one from the node to itself.
+        """
+        first: dict[tuple[str, str], tuple[str, str]] = {}
+        for module_id in sorted(self.node_of):
+            source = self.node_of[module_id]
+            for target in self.inside[module_id]:
+                node = self.node_of.get(target)
+                if node is None or (node is source and not selves):
+                    continue
+                known = first.get((source.id, node.id))
+                if known is None or (known[0] == module_id and target < known[1]):
+                    first[source.id, node.id] = module_id, target
+        return {pair: self.edge(*ends) for pair, ends in first.items()}
+
+    def between(self, source: str, target: str) -> list[Edge]:
+        """Return all imports between two nodes, given their ids, sorted by importer and target."""
+        return [
+            self.edge(module_id, name)
+            for module_id in sorted(self.node_of)
+            if self.node_of[module_id].id == source
+            for name in sorted(self.inside[module_id])
+            if name in self.node_of and self.node_of[name].id == target
+        ]
+
+    def at(self, edge: Edge) -> dict[str, object]:
+        """Return the location fields of a finding about an import."""
+        return self.sources.at(edge.module.path, edge.origin[3])
+
+    def note(self, edge: Edge) -> str:
+        """Return an import as a line of a chain."""
+        return f"{edge.module.path}:{self.sources.line(edge.module.path, edge.origin[3])} imports {edge.target}"
 
 
-def build_graph(manifest: Manifest, modules: Mapping[str, Module], findings: list[Diagnostic]) -> Graph:
+def build_graph(root: Path, manifest: Manifest, modules: Mapping[str, Module], findings: list[Diagnostic]) -> Graph:
     """Assign nodes and resolve imports; add a finding for each module without a node of its own."""
     node_of: dict[str, Node] = {}
+    orphans_count = manifest.checks("deny_orphans")
     for module in modules.values():
-        nodes = [node for node in manifest.nodes if node.holds(module.id, module.path)]
+        nodes = manifest.nodes_of(module.id, module.path)
         if len(nodes) == 1:
             node_of[module.id] = nodes[0]
-        facts: dict[str, object] = {"module_id": module.id, "module_path": module.path}
-        if len(nodes) > 1:
-            names = [node.id for node in nodes]
-            findings.append(
-                finding(
-                    "E_ARCH_NODE_OVERLAP_MODULE",
-                    f"module {module.id} belongs to {len(names)} nodes: {', '.join(names)}",
-                    path=module.path,
-                    hint="narrow module_prefixes or path_globs so that one node is left",
-                    data={**facts, "matched_nodes": names},
-                )
-            )
-        elif not nodes and manifest.checks("deny_orphans"):
-            findings.append(
-                finding(
-                    "E_ARCH_NODE_ORPHAN_MODULE",
-                    f"module {module.id} belongs to no node",
-                    path=module.path,
-                    hint=f"add {module.id!r} or a package above it to module_prefixes of a node in {manifest.path}",
-                    data=facts,
-                )
-            )
-    edges = {
-        (edge.module.id, edge.target): edge
-        for module in modules.values()
-        for origin in reversed(module.imports)
-        if origin.kind != "type"
-        for edge in [_resolve(module, origin, modules)]
-        if edge.target != module.id
-    }
-    return Graph(modules, node_of, tuple(edges[key] for key in sorted(edges)))
+        elif nodes:
+            findings.append(_overlap(module, [node.id for node in nodes]))
+        elif orphans_count:
+            findings.append(_orphan(module, manifest.path))
+    inside: dict[str, Imported] = {}
+    outside: dict[str, Imported] = {}
+    listed = os_bound_table().modules
+    for module_id, module in modules.items():
+        ours: Imported = {}
+        others: Imported = {}
+        for origin in module.imports:
+            base, names, kind, _ = origin
+            if kind == "type":
+                continue
+            for name in names or ("",):
+                full = f"{base}.{name}" if name else base
+                if full in modules:
+                    ours.setdefault(full, origin)
+                elif base in modules:
+                    ours.setdefault(base, origin)
+                else:
+                    others.setdefault(full if full in listed else base, origin)
+        ours.pop(module_id, None)
+        inside[module_id], outside[module_id] = ours, others
+    return Graph(Sources(root), modules, node_of, inside, outside)
 
 
-def _resolve(module: Module, origin: Import, modules: Mapping[str, Module]) -> Edge:
-    full = f"{origin.base}.{origin.name}" if origin.name else origin.base
-    for target in (full, origin.base):
-        if target in modules:
-            return Edge(module, target, internal=True, origin=origin)
-    listed = full in os_bound_table().modules
-    return Edge(module, full if listed else origin.base, internal=False, origin=origin)
+def _overlap(module: Module, names: list[str]) -> Diagnostic:
+    return finding(
+        "E_ARCH_NODE_OVERLAP_MODULE",
+        f"module {module.id} belongs to {len(names)} nodes: {', '.join(names)}",
+        path=module.path,
+        hint="narrow module_prefixes or path_globs so that one node is left",
+        data={"module_id": module.id, "module_path": module.path, "matched_nodes": names},
+    )
+
+
+def _orphan(module: Module, manifest_path: str) -> Diagnostic:
+    return finding(
+        "E_ARCH_NODE_ORPHAN_MODULE",
+        f"module {module.id} belongs to no node",
+        path=module.path,
+        hint=f"add {module.id!r} or a package above it to module_prefixes of a node in {manifest_path}",
+        data={"module_id": module.id, "module_path": module.path},
+    )

@@ -9,9 +9,10 @@ from x07py.arch.documents import jcs_sha256, pretty
 from x07py.arch.graph import build_graph
 from x07py.arch.lock import LOCK_PATH, manifest_lock_bytes
 from x07py.arch.manifest import MANIFEST_PATH, read_manifest
-from x07py.arch.rules.cycles import strongly_connected
+from x07py.arch.rules.cycles import following, strongly_connected
 from x07py.arch.rules.modules import is_admitted
-from x07py.arch.scan.tree import EXCLUDE, INCLUDE, Scan, module_files, read_modules
+from x07py.arch.scan.files import EXCLUDE, INCLUDE, ModuleNames, Scan, module_files
+from x07py.arch.scan.tree import read_modules
 from x07py.errors import ArchError, FileError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def first_manifest(root: Path) -> tuple[int, list[str]]:
         raise ArchError(
             "E_ARCH_INIT_EXISTS", "there is a manifest already", where=MANIFEST_PATH, hint="edit it, or move it away"
         )
-    modules, faults = read_modules(root, module_files(root, Scan()), None, lambda _name, _path: False)
+    modules, faults = read_modules(root, module_files(root, Scan()), ModuleNames(root), None, lambda _name, _path: 2)
     if not modules:
         raise ArchError(
             "E_ARCH_INIT_EMPTY", "there is no module here", where=str(root), hint="run this where your packages are"
@@ -50,10 +51,15 @@ def first_manifest(root: Path) -> tuple[int, list[str]]:
     _write(root, document)
     manifest = read_manifest(root, MANIFEST_PATH, [])
     if manifest is not None:
-        graph = build_graph(manifest, modules, [])
-        outside = {e.target.partition(".")[0] for e in graph.edges if not e.internal and not is_admitted(manifest, e)}
-        document["externals"]["allowed_import_prefixes"] = sorted(outside)
-        if not strongly_connected(graph.node_edges()):
+        graph = build_graph(root, manifest, modules, [])
+        document["externals"]["allowed_import_prefixes"] = sorted(
+            {
+                edge.target.partition(".")[0]
+                for edge in graph.edges()
+                if not edge.internal and not is_admitted(manifest, edge.target, python=edge.module.path.endswith(".py"))
+            }
+        )
+        if not strongly_connected(following(graph.node_edges())):
             document["rules"] = [{"kind": "deny_cycles_v1", "id": "no-circles", "scope": "nodes"}]
         _write(root, document)
         manifest = read_manifest(root, MANIFEST_PATH, [])

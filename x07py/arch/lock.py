@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import pretty, schema_faults
 from x07py.arch.model import finding
-from x07py.arch.scan.tree import Scan, compile_globs
+from x07py.arch.scan.files import Scan, compile_globs
 from x07py.contracts.loader import parse_json
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import jcs_sha256, schema_faults
 from x07py.arch.model import finding
-from x07py.arch.scan.tree import compile_globs
+from x07py.arch.scan.files import compile_globs
 from x07py.contracts.loader import parse_json
 from x07py.worlds import WORLDS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import re
     from pathlib import Path
 
+    from x07py.arch.model import Depth
     from x07py.diag import Diagnostic
 
 MANIFEST_PATH = "arch/manifest.x07arch.json"
@@ -29,7 +31,7 @@ class Node:
 
     id: str
     module_prefixes: tuple[str, ...]
-    globs: re.Pattern[str]
+    globs: re.Pattern[str] | None
     world: str
     trust_zone: str
     public: bool
@@ -38,12 +40,8 @@ class Node:
     allow_prefixes: tuple[str, ...]
     smoke_entry: str | None
 
-    def holds(self, module_id: str, path: str) -> bool:
-        """Tell whether a module belongs to this node."""
-        return any(is_below(module_id, prefix) for prefix in self.module_prefixes) or bool(self.globs.fullmatch(path))
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """A manifest that fits its schema, with its nodes typed; rules and checks are as written."""
 
@@ -57,9 +55,50 @@ class Manifest:
         value = self.document["checks"].get(name, True)
         return bool(value["enabled"] if isinstance(value, dict) else value)
 
-    def in_solve_world(self, module_id: str, path: str) -> bool:
-        """Tell whether a module belongs to a node of a solve world."""
-        return any(WORLDS[node.world].solve and node.holds(module_id, path) for node in self.nodes)
+    def nodes_of(self, module_id: str, path: str) -> tuple[Node, ...]:
+        """Return the nodes that a module belongs to, in the order of the manifest; one is what is right."""
+        above, _, _ = module_id.rpartition(".")
+        found = self._by_prefix.get(module_id) or self._below(above)
+        if not self._with_globs:
+            return found
+        members = {node.id for node in found}
+        members.update(node.id for node in self._with_globs if node.globs and node.globs.fullmatch(path))
+        return tuple(node for node in self.nodes if node.id in members) if len(members) > len(found) else found
+
+    def depth(self, module_id: str, path: str) -> Depth:
+        """Return how much of a module the rules of its node need."""
+        return max((self._depths[node.id] for node in self.nodes_of(module_id, path)), default=0)
+
+    @cached_property
+    def _by_prefix(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes of each name that is a prefix of one, with those of the prefixes above it."""
+        prefixes = {prefix.removesuffix(".") for node in self.nodes for prefix in node.module_prefixes}
+        return {
+            name: tuple(n for n in self.nodes if any(is_below(name, p) for p in n.module_prefixes)) for name in prefixes
+        }
+
+    @cached_property
+    def _memo(self) -> dict[str, tuple[Node, ...]]:
+        return {"": ()}
+
+    def _below(self, package: str) -> tuple[Node, ...]:
+        found = self._memo.get(package)
+        if found is None:
+            found = self._by_prefix.get(package) or self._below(package.rpartition(".")[0])
+            self._memo[package] = found
+        return found
+
+    @cached_property
+    def _with_globs(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.globs)
+
+    @cached_property
+    def _depths(self) -> dict[str, Depth]:
+        brands = self.checks("brand_boundary_v1")
+        return {
+            node.id: 2 if WORLDS[node.world].solve or node.smoke_entry else 1 if brands and node.public else 0
+            for node in self.nodes
+        }
 
     @property
     def contracts(self) -> dict[str, Any]:
@@ -110,7 +149,7 @@ def _node(row: dict[str, Any]) -> Node:
     return Node(
         id=row["id"],
         module_prefixes=tuple(row["match"]["module_prefixes"]),
-        globs=compile_globs(row["match"]["path_globs"]),
+        globs=compile_globs(row["match"]["path_globs"]) if row["match"]["path_globs"] else None,
         world=row["world"],
         trust_zone=row["trust_zone"],
         public=row["visibility"]["mode"] == "public",

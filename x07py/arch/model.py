@@ -1,75 +1,50 @@
-"""What a scan says about one module, whatever language it is written in."""
+"""What a scan says about one module, whatever language it is written in.
+
+A module is plain tuples of names and offsets, so that many are read from the cache in one go; where an offset stands
+(line, column, the line itself) is worked out for findings only, from the file.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, TypeAlias
 
 from x07py.diag import Diagnostic
 
+Depth = Literal[0, 1, 2]
+"""How much of a module a check needs: its imports; bare bytes at its border too; its exports and uses too."""
+
 ImportKind = Literal["run", "type", "dynamic"]
 
+Import: TypeAlias = tuple[str, tuple[str, ...], ImportKind, int]
+"""One import statement, or one name of it: what is imported for sure (absolute), the names that are taken from it by
+``from`` (each may be a module below it or not), whether it runs (``type`` stands below ``TYPE_CHECKING`` and does not;
+``dynamic`` goes through importlib), and its offset in the text."""
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A line (1-based), a column (1-based) and the text of the line, stripped on the right."""
+Use: TypeAlias = tuple[str, int]
+"""A use of something that a solve world may refuse: full dotted name, or ``import ?`` and ``set order``; and offset."""
 
-    line: int
-    column: int
-    source: str
+BareBytes: TypeAlias = tuple[str, str, str, int]
+"""Bare bytes at a border: exported function, parameter (empty for the result), type, offset."""
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One import as written.
+class Module(NamedTuple):
+    """One scanned module.
 
     Args:
-        base: absolute dotted name that is imported for sure.
-        name: what is taken from `base` by ``from``, which may be a module below it or not; empty without.
-        kind: ``type`` stands below ``TYPE_CHECKING`` and does not run; ``dynamic`` goes through importlib.
-        place: where it stands.
+        id: dotted name.
+        path: path of the file below the root, ``/`` separated.
+        imports: what it imports, in no special order.
+        uses: what a solve world may refuse; empty unless the scan was that deep.
+        exports: names of public functions and classes; empty unless the scan was that deep.
+        bare_bytes: bare bytes at its border; empty unless the scan was that deep.
     """
-
-    base: str
-    name: str
-    kind: ImportKind
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A use of something that a solve world may refuse: full dotted name, or ``import ?`` and ``set order``."""
-
-    name: str
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class BareBytes:
-    """An exported function whose parameter (or result, if `param` is empty) is bare ``bytes``."""
-
-    symbol: str
-    param: str
-    type: str
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """One scanned module: id, path below the root, imports, uses, exported names and bare bytes at its border."""
 
     id: str
     path: str
-    is_package: bool
     imports: tuple[Import, ...]
-    uses: tuple[Use, ...]
-    exports: tuple[str, ...]
-    bare_bytes: tuple[BareBytes, ...]
-
-
-def at(place: Place, path: str) -> dict[str, object]:
-    """Return the location fields of a finding."""
-    return {"path": path, "line": place.line, "column": place.column, "source": place.source}
+    uses: tuple[Use, ...] = ()
+    exports: tuple[str, ...] = ()
+    bare_bytes: tuple[BareBytes, ...] = ()
 
 
 def finding(code: str, message: str, **fields: object) -> Diagnostic:

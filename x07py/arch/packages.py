@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from x07py.arch.model import at, finding
+from x07py.arch.model import finding
 from x07py.contracts.lockfile import MANIFEST_NAME, read_lock
 
 if TYPE_CHECKING:
@@ -53,16 +53,21 @@ def read_package_modules(root: Path) -> PackageModules:
 
 def check_locked(graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]:
     """Yield imports of a shipped package's modules that the lock does not hold."""
-    for edge in graph.edges:
-        name = None if edge.internal or packages.owner(edge.target) else packages.shipped_by(edge.target)
-        if name is not None:
-            yield finding(
-                "E_ARCH_PACKAGE_NOT_LOCKED",
-                f"{edge.module.id} imports {edge.target} of package {name}, which the lock does not hold",
-                **at(edge.origin.place, edge.module.path),
-                hint=f"x07 pkg add {name} --sync",
-                data={"module_path": edge.module.path, "import": edge.target, "package": name},
-            )
+    missing: dict[str, str | None] = {}
+    for module_id, imported in graph.outside.items():
+        for target in imported:
+            if target not in missing:
+                missing[target] = None if packages.owner(target) else packages.shipped_by(target)
+            name = missing[target]
+            if name is not None:
+                edge = graph.edge(module_id, target)
+                yield finding(
+                    "E_ARCH_PACKAGE_NOT_LOCKED",
+                    f"{module_id} imports {target} of package {name}, which the lock does not hold",
+                    **graph.at(edge),
+                    hint=f"x07 pkg add {name} --sync",
+                    data={"module_path": edge.module.path, "import": target, "package": name},
+                )
 
 
 def _upwards(module: str) -> Iterator[str]:

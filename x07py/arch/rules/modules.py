@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from x07py.arch.manifest import is_below
-from x07py.arch.model import at, finding
+from x07py.arch.model import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,49 +18,72 @@ if TYPE_CHECKING:
 
 def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield imports that the manifest's externals or the prefixes of the importer's node do not admit."""
-    for edge in graph.edges:
-        facts = {"module_id": edge.module.id, "module_path": edge.module.path, "import": edge.target}
-        if not edge.internal and not is_admitted(manifest, edge):
-            yield finding(
-                "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED",
-                f"{edge.module.id} imports {edge.target}, which externals do not list",
-                **at(edge.origin.place, edge.module.path),
-                hint=f"drop the import, or add {edge.target!r} to externals.allowed_exact in {manifest.path}",
-                data=facts,
-            )
-        node = graph.node_of.get(edge.module.id)
-        if node is None or not manifest.checks("enforce_world_caps"):
+    admitted: dict[tuple[bool, str], bool] = {}
+    for module_id, imported in graph.outside.items():
+        python = graph.modules[module_id].path.endswith(".py")
+        for target in imported:
+            key = python, target
+            if key not in admitted:
+                admitted[key] = is_admitted(manifest, target, python=python)
+            if not admitted[key]:
+                edge = graph.edge(module_id, target)
+                yield finding(
+                    "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED",
+                    f"{module_id} imports {target}, which externals do not list",
+                    **graph.at(edge),
+                    hint=f"drop the import, or add {target!r} to externals.allowed_exact in {manifest.path}",
+                    data=_facts(edge),
+                )
+    if manifest.checks("enforce_world_caps"):
+        yield from _check_prefixes(graph)
+
+
+def _check_prefixes(graph: Graph) -> Iterator[Diagnostic]:
+    for module_id, node in graph.node_of.items():
+        if not node.deny_prefixes and not node.allow_prefixes:
             continue
-        denied = next((prefix for prefix in node.deny_prefixes if is_below(edge.target, prefix)), None)
-        if denied is not None:
-            yield finding(
-                "E_ARCH_IMPORT_PREFIX_DENIED",
-                f"node {node.id} denies imports below {denied}: {edge.module.id} imports {edge.target}",
-                **at(edge.origin.place, edge.module.path),
-                hint=f"drop the import, or take {denied!r} out of deny_prefixes of {node.id!r}",
-                data={"node": node.id, "denied_prefix": denied, **facts},
-            )
-        elif node.allow_prefixes and not any(is_below(edge.target, prefix) for prefix in node.allow_prefixes):
-            yield finding(
-                "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED",
-                f"node {node.id} does not list {edge.target}, which {edge.module.id} imports",
-                **at(edge.origin.place, edge.module.path),
-                hint=f"drop the import, or add a prefix to allow_prefixes of {node.id!r}",
-                data={"node": node.id, **facts},
-            )
+        for target in graph.inside[module_id] | graph.outside[module_id]:
+            edge = graph.edge(module_id, target)
+            denied = next((prefix for prefix in node.deny_prefixes if is_below(target, prefix)), None)
+            if denied is not None:
+                yield finding(
+                    "E_ARCH_IMPORT_PREFIX_DENIED",
+                    f"node {node.id} denies imports below {denied}: {module_id} imports {target}",
+                    **graph.at(edge),
+                    hint=f"drop the import, or take {denied!r} out of deny_prefixes of {node.id!r}",
+                    data={"node": node.id, "denied_prefix": denied, **_facts(edge)},
+                )
+            elif node.allow_prefixes and not any(is_below(target, prefix) for prefix in node.allow_prefixes):
+                yield finding(
+                    "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED",
+                    f"node {node.id} does not list {target}, which {module_id} imports",
+                    **graph.at(edge),
+                    hint=f"drop the import, or add a prefix to allow_prefixes of {node.id!r}",
+                    data={"node": node.id, **_facts(edge)},
+                )
 
 
-def is_admitted(manifest: Manifest, edge: Edge) -> bool:
-    """Tell whether externals admit an import; Python's own library is none, worlds and prefixes rule it."""
-    if edge.module.path.endswith(".py") and edge.target.partition(".")[0] in sys.stdlib_module_names:
+def _facts(edge: Edge) -> dict[str, str]:
+    return {"module_id": edge.module.id, "module_path": edge.module.path, "import": edge.target}
+
+
+def is_admitted(manifest: Manifest, target: str, *, python: bool) -> bool:
+    """Tell whether externals admit an import; Python's own library is none, worlds and prefixes rule it.
+
+    Args:
+        manifest: where the externals stand.
+        target: full name of what is imported.
+        python: whether the importer is a Python module.
+    """
+    if python and target.partition(".")[0] in sys.stdlib_module_names:
         return True
     externals = manifest.document["externals"]
-    if edge.target in externals["allowed_exact"]:
+    if target in externals["allowed_exact"]:
         return True
     mode = manifest.document["checks"].get("allowlist_mode")
     if mode and mode["enabled"] and not mode["default_allow_external"]:
         return False
-    return any(is_below(edge.target, prefix) for prefix in externals["allowed_import_prefixes"])
+    return any(is_below(target, prefix) for prefix in externals["allowed_import_prefixes"])
 
 
 def check_exports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
@@ -82,18 +105,18 @@ def check_exports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
         return
     for module_id, node in sorted(graph.node_of.items(), key=lambda row: row[0]):
         module = graph.modules[module_id]
-        for bare in module.bare_bytes if node.public else ():
-            what = f"parameter {bare.param}" if bare.param else "the result"
+        for symbol, param, kind, offset in module.bare_bytes if node.public else ():
+            what = f"parameter {param}" if param else "the result"
             yield finding(
                 "E_ARCH_PUBLIC_BYTES_UNBRANDED",
-                f"{what} of {module_id}.{bare.symbol} is bare {bare.type} at the border of public node {node.id}",
-                **at(bare.place, module.path),
+                f"{what} of {module_id}.{symbol} is bare {kind} at the border of public node {node.id}",
+                **graph.sources.at(module.path, offset),
                 hint='say what the bytes are: a NewType, or Annotated[bytes, "brand"]',
                 data={
                     "node": node.id,
                     "module_path": module.path,
-                    "symbol": bare.symbol,
-                    "param": bare.param,
-                    "ty": bare.type,
+                    "symbol": symbol,
+                    "param": param,
+                    "ty": kind,
                 },
             )

@@ -7,21 +7,18 @@ except for packages that the importer itself lies in.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from x07py.arch.model import at, finding
+from x07py.arch.model import finding
 from x07py.arch.scan.python import DYNAMIC_IMPORT, SET_ORDER
 from x07py.osbound import os_bound_table
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from x07py.arch.graph import Edge, Graph
+    from x07py.arch.graph import Graph
     from x07py.arch.manifest import Manifest
-    from x07py.arch.model import Use
     from x07py.arch.packages import PackageModules
     from x07py.diag import Diagnostic
 
@@ -37,107 +34,154 @@ CALL_CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Reach:
-    """Who reaches what: the imports from the first to the last, and why the last is refused."""
+class _Refused(NamedTuple):
+    """Why an import from outside is refused, and which capability that is."""
 
-    chain: tuple[Edge, ...]
     reason: str
     capability: str
 
 
 def check_worlds(manifest: Manifest, graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]:
-    """Yield what modules of solve nodes do that their world refuses.
-
-    Time is linear in the imports, for each world and for each finding, which looks for a shortest chain of its own.
-    """
+    """Yield what modules of solve nodes do that their world refuses; time is linear in the imports for each world."""
     if not manifest.checks("enforce_world_caps"):
         return
-    following: dict[str, list[Edge]] = {}
-    for edge in graph.edges:
-        following.setdefault(edge.module.id, []).append(edge)
-    tainted: dict[tuple[str, str], _Reach | None] = {}
+    reaches: dict[str, _Reach] = {}
     for module_id, node in sorted(graph.node_of.items(), key=lambda row: row[0]):
         if not WORLDS[node.world].solve:
             continue
-        for edge in following.get(module_id, ()):
-            key = edge.target, node.world
-            if key not in tainted:
-                tainted[key] = _reach(edge, node.world, graph, following, packages)
-            reach = tainted[key]
-            if reach is not None:
-                yield _import_finding(node.id, node.world, edge, reach)
-        for use in graph.modules[module_id].uses:
-            yield from _use_finding(node.world, graph.modules[module_id].path, use)
+        if node.world not in reaches:
+            reaches[node.world] = _Reach(node.world, graph, packages)
+        reach = reaches[node.world]
+        for target in sorted(graph.outside[module_id]):
+            if reach.refused(target):
+                yield _import_finding(node.id, reach, [(module_id, target)])
+        for target in sorted(graph.inside[module_id]):
+            chain = reach.chain(module_id, target)
+            if chain:
+                yield _import_finding(node.id, reach, chain)
+        for name, offset in graph.modules[module_id].uses:
+            yield from _use_finding(node.world, graph.modules[module_id].path, graph, name, offset)
 
 
-def _reach(
-    first: Edge, world: str, graph: Graph, following: Mapping[str, list[Edge]], packages: PackageModules
-) -> _Reach | None:
-    """Return the shortest chain from an import to something that `world` refuses, or None."""
-    queue: deque[tuple[Edge, ...]] = deque([(first,)])
-    seen = {first.target}
-    while queue:
-        chain = queue.popleft()
-        last = chain[-1]
-        refused = _refusal(last, world, packages)
-        if refused is not None:
-            return _Reach(chain[1:], *refused)
-        node = graph.node_of.get(last.target)
-        if not last.internal or (node is not None and WORLDS[node.world].solve and node.world == world):
-            continue
-        for name in (last.target, *_packages_above(last)):
-            for edge in following.get(name, ()):
-                if edge.target not in seen:
-                    seen.add(edge.target)
-                    queue.append((*chain, edge))
-    return None
+class _Reach:
+    """Shortest chains of imports to something that one world refuses, found once for all modules, from its end."""
+
+    def __init__(self, world: str, graph: Graph, packages: PackageModules) -> None:
+        self.world = world
+        self.graph = graph
+        self._packages = packages
+        self._refusals: dict[str, _Refused | None] = {}
+        self._above: dict[str, list[str]] = {}
+        self._next: dict[str, tuple[str, str]] = {}
+        self._steps: dict[str, int] = {}
+        self._search()
+
+    def refused(self, target: str) -> _Refused | None:
+        """Return why the world refuses an import from outside, or None."""
+        if target not in self._refusals:
+            self._refusals[target] = _refusal(target, self.world, self._packages)
+        return self._refusals[target]
+
+    def chain(self, module_id: str, target: str) -> list[tuple[str, str]]:
+        """Return the imports from a module, which imports another of the project, to what is refused; or nothing."""
+        if self._ends_here(target):
+            return []
+        steps = [name for name in self._run_by(module_id, target) if name in self._steps]
+        if not steps:
+            return []
+        found = [(module_id, target)]
+        name = min(steps, key=lambda one: (self._steps[one], one != target, one))
+        while True:
+            importer, imported = self._next[name]
+            found.append((name, imported))
+            if imported in self.graph.outside[name]:
+                return found
+            name = importer
+
+    def _search(self) -> None:
+        """Go from the modules that import what is refused to those that import them, level by level."""
+        importers: dict[str, list[tuple[str, str]]] = {}
+        level: list[str] = []
+        for module_id in sorted(self.graph.modules):
+            if self._ends_here(module_id):
+                continue
+            refused = [target for target in self.graph.outside[module_id] if self.refused(target)]
+            if refused:
+                self._next[module_id] = module_id, min(refused)
+                self._steps[module_id] = 0
+                level.append(module_id)
+            for target in self.graph.inside[module_id]:
+                if not self._ends_here(target):
+                    for name in self._run_by(module_id, target):
+                        importers.setdefault(name, []).append((module_id, target))
+        while level:
+            following: dict[str, tuple[str, str]] = {}
+            for name in level:
+                for module_id, target in importers.get(name, ()):
+                    if module_id not in self._steps:
+                        step = name, target
+                        following[module_id] = min(following.get(module_id, step), step)
+            for module_id, step in following.items():
+                self._next[module_id] = step
+                self._steps[module_id] = self._steps[step[0]] + 1
+            level = sorted(following)
+
+    def _ends_here(self, module_id: str) -> bool:
+        """Tell whether a module gets findings of its own for what this world refuses."""
+        node = self.graph.node_of.get(module_id)
+        return node is not None and node.world == self.world
+
+    def _run_by(self, module_id: str, target: str) -> list[str]:
+        """Return what an import runs: the module, and the packages above it that the importer does not lie in."""
+        above = self._above.get(target)
+        if above is None:
+            parts = target.split(".")[:-1]
+            names = [".".join(parts[: length + 1]) for length in range(len(parts))]
+            above = [name for name in names if self.graph.inside.get(name) or self.graph.outside.get(name)]
+            self._above[target] = above
+        return [target, *(name for name in above if not f"{module_id}.".startswith(name + "."))] if above else [target]
 
 
-def _packages_above(edge: Edge) -> list[str]:
-    parts = edge.target.split(".")[:-1]
-    names = [".".join(parts[: length + 1]) for length in range(len(parts))]
-    return [name for name in names if not f"{edge.module.id}.".startswith(name + ".")]
-
-
-def _refusal(edge: Edge, world: str, packages: PackageModules) -> tuple[str, str] | None:
-    if edge.internal:
-        return None
-    locked = packages.owner(edge.target)
+def _refusal(target: str, world: str, packages: PackageModules) -> _Refused | None:
+    locked = packages.owner(target)
     if locked is not None:
         if world in locked.worlds:
             return None
-        return f"belongs to package {locked.name}, which allows {', '.join(locked.worlds)}", "package"
-    row = os_bound_table().refused_module(edge.target, world)
-    return (row.reason, row.capability) if row else None
+        return _Refused(f"belongs to package {locked.name}, which allows {', '.join(locked.worlds)}", "package")
+    row = os_bound_table().refused_module(target, world)
+    return _Refused(row.reason, row.capability) if row else None
 
 
-def _import_finding(node: str, world: str, edge: Edge, reach: _Reach) -> Diagnostic:
-    steps = (edge, *reach.chain)
-    last = steps[-1]
-    through = f" through {edge.target}" if reach.chain else ""
+def _import_finding(node: str, reach: _Reach, chain: list[tuple[str, str]]) -> Diagnostic:
+    edges = [reach.graph.edge(*step) for step in chain]
+    first, last = edges[0], edges[-1].target
+    refused = reach.refused(last)
+    through = f" through {first.target}" if len(edges) > 1 else ""
     return finding(
         "E_ARCH_OS_IMPORT",
-        f"{edge.module.id} ({world}) reaches {last.target}{through}; {last.target} {reach.reason}",
-        **at(edge.origin.place, edge.module.path),
+        f"{first.module.id} ({reach.world}) reaches {last}{through}; {last} {refused.reason if refused else ''}",
+        **reach.graph.at(first),
         hint="move this to an adapter in a run-os node and pass values in",
-        notes=tuple(f"{step.module.path}:{step.origin.place.line} imports {step.target}" for step in steps),
+        notes=tuple(reach.graph.note(edge) for edge in edges),
         data={
             "node": node,
-            "world": world,
-            "module_id": edge.module.id,
-            "module_path": edge.module.path,
-            "import": edge.target,
-            "chain": [edge.module.id, *(step.target for step in steps)],
-            "capability": reach.capability,
+            "world": reach.world,
+            "module_id": first.module.id,
+            "module_path": first.module.path,
+            "import": first.target,
+            "chain": [first.module.id, *(edge.target for edge in edges)],
+            "capability": refused.capability if refused else "",
         },
     )
 
 
-def _use_finding(world: str, path: str, use: Use) -> Iterator[Diagnostic]:
-    place = at(use.place, path)
-    facts = {"world": world, "module_path": path, "name": use.name}
-    if use.name == DYNAMIC_IMPORT:
+def _use_finding(world: str, path: str, graph: Graph, name: str, offset: int) -> Iterator[Diagnostic]:
+    row = os_bound_table().refused_call(name, world)
+    if row is None and name not in {DYNAMIC_IMPORT, SET_ORDER}:
+        return
+    place = graph.sources.at(path, offset)
+    facts = {"world": world, "module_path": path, "name": name}
+    if name == DYNAMIC_IMPORT:
         yield finding(
             "E_ARCH_DYNAMIC_IMPORT",
             f"what is imported here is known at run time only, so {world} cannot be shown to hold",
@@ -145,7 +189,7 @@ def _use_finding(world: str, path: str, use: Use) -> Iterator[Diagnostic]:
             hint="import by a constant name, or move the import to an adapter",
             data=facts,
         )
-    elif use.name == SET_ORDER:
+    elif name == SET_ORDER:
         yield finding(
             "E_ARCH_SET_ORDER",
             "the order of a set differs in each run",
@@ -153,16 +197,12 @@ def _use_finding(world: str, path: str, use: Use) -> Iterator[Diagnostic]:
             hint="use sorted(...)",
             data=facts,
         )
-    else:
-        row = os_bound_table().refused_call(use.name, world)
-        if row is not None:
-            name = use.name.removeprefix("builtins.")
-            what, _, hint = row.reason.partition("; ")
-            code = CALL_CODES[row.capability]
-            yield finding(
-                code,
-                f"{name} in a {world} module: {what}",
-                **place,
-                hint=hint or "move it to an adapter in a run-os node",
-                data=facts,
-            )
+    elif row is not None:
+        what, _, hint = row.reason.partition("; ")
+        yield finding(
+            CALL_CODES[row.capability],
+            f"{name.removeprefix('builtins.')} in a {world} module: {what}",
+            **place,
+            hint=hint or "move it to an adapter in a run-os node",
+            data=facts,
+        )

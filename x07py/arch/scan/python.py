@@ -1,66 +1,89 @@
-"""Reading a Python module with its syntax tree: nothing is imported, nothing runs."""
+"""Reading a Python module: nothing is imported, nothing runs. A syntax tree is made where the answer needs one."""
 
 from __future__ import annotations
 
 import ast
+import re
+import warnings
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from x07py.arch.model import BareBytes, Import, ImportKind, Module, Place, Use
+from x07py.arch.model import Module
+from x07py.arch.scan.lexer import absolute, lexical_imports
 from x07py.osbound import os_bound_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from x07py.arch.model import BareBytes, Depth, Import, ImportKind, Use
 
 DYNAMIC_IMPORT = "import ?"
 SET_ORDER = "set order"
 _IMPORTERS = {"importlib.import_module", "builtins.__import__", "importlib.__import__", "pkgutil.resolve_name"}
 _SAFE_WITH_ARGUMENTS = {"time.gmtime": 1, "time.asctime": 1, "time.strftime": 2, "random.Random": 1}
 _ORDERED = {"builtins.list", "builtins.tuple", "builtins.enumerate", "builtins.iter"}
-_DYNAMIC_WORDS = (b"import_module", b"__import__", b"resolve_name")
+_DYNAMIC_WORDS = ("import_module", "__import__", "resolve_name")
 _BYTES = {"bytes", "bytearray", "memoryview"}
+_BYTES_WORD = re.compile(r"\b(?:bytes|bytearray|memoryview)\b")
+_GUARDS = {"typing.TYPE_CHECKING", "typing_extensions.TYPE_CHECKING"}
 
 
-def scan_python(text: bytes, module_id: str, path: str, *, is_package: bool, deep: bool) -> Module:
+def scan_python(text: str, module_id: str, path: str, depth: Depth) -> Module:
     """Return what a Python file says.
 
     Args:
-        text: the file's bytes, in the encoding that they declare.
+        text: the file's text with ``\\n`` line ends.
         module_id: dotted name of the module.
         path: path of the file below the project root.
-        is_package: whether the file is an ``__init__.py``.
-        deep: whether to look for what a solve world may refuse; without, only statements are visited, unless the text
-            may import by name.
+        depth: how much is needed. What needs no syntax tree is read without one, so that a fault which does not touch
+            the imports of a module is not found at depth 0.
 
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    deep = deep or any(word in text for word in _DYNAMIC_WORDS)
-    reader = _Reader(ast.parse(text), text, module_id, is_package, deep)
-    return Module(
-        id=module_id,
-        path=path,
-        is_package=is_package,
-        imports=tuple(reader.imports),
-        uses=tuple(reader.uses),
-        exports=tuple(_exports(reader.tree)),
-        bare_bytes=tuple(_bare_bytes(reader)),
-    )
+    package = module_id if path.rpartition("/")[2] == "__init__.py" else module_id.rpartition(".")[0]
+    by_name = any(word in text for word in _DYNAMIC_WORDS)
+    if depth < 2 and not by_name and not (depth and _BYTES_WORD.search(text)):
+        imports = lexical_imports(text, package)
+        if imports is not None:
+            return Module(module_id, path, tuple(imports))
+    reader = _Reader(text, package, deep=by_name or depth == 2)
+    reader.imports.sort(key=_position)
+    uses = tuple(reader.uses) if depth == 2 else ()
+    exports = tuple(_exports(reader.tree)) if depth else ()
+    return Module(module_id, path, tuple(reader.imports), uses, exports, tuple(_bare_bytes(reader)) if depth else ())
+
+
+def tree_imports(text: str, package: str) -> list[Import]:
+    """Return the import statements of a Python file as its syntax tree has them, in their order.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError: the file is not Python.
+    """
+    return sorted(_Reader(text, package, deep=False).imports, key=_position)
+
+
+def _position(row: Import) -> int:
+    return row[3]
 
 
 class _Reader:
     """Walks the tree once, with the names that imports bind."""
 
-    def __init__(self, tree: ast.Module, text: bytes, module_id: str, is_package: bool, deep: bool) -> None:
-        self.tree = tree
-        self.lines = text.decode("utf-8", "replace").splitlines()
-        self.package = module_id if is_package else module_id.rpartition(".")[0]
+    def __init__(self, text: str, package: str, *, deep: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.tree = ast.parse(text)
+        self._lines = text.split("\n")
+        self._starts = [0, *accumulate(len(line) + 1 for line in self._lines)]
+        self.package = package
         self.imports: list[Import] = []
         self.uses: list[Use] = []
         self.calls = os_bound_table().calls
-        nodes = list(ast.walk(tree)) if deep else _statements(tree)
+        nodes = list(ast.walk(self.tree)) if deep else _statements(self.tree)
         self.aliases = self._aliases(nodes)
         self.bound = _bound(nodes)
-        self.type_only = _below_type_checking(nodes, self)
+        self.type_only = _type_only(nodes, self)
         if not deep:
             for node in nodes:
                 self._import(node)
@@ -75,10 +98,13 @@ class _Reader:
                 self._use(node)
             self._set_order(node)
 
-    def place(self, node: ast.AST) -> Place:
-        line: int = getattr(node, "lineno", 1)
-        source = self.lines[line - 1].rstrip() if line <= len(self.lines) else ""
-        return Place(line, getattr(node, "col_offset", 0) + 1, source)
+    def offset(self, node: ast.stmt | ast.expr | ast.arg) -> int:
+        """Return where a node starts in the text."""
+        line, column = node.lineno - 1, node.col_offset
+        source = self._lines[line]
+        if not source.isascii():
+            column = len(source.encode()[:column].decode())
+        return self._starts[line] + column
 
     def _aliases(self, nodes: list[ast.AST]) -> dict[str, str]:
         names: dict[str, str] = {}
@@ -94,11 +120,7 @@ class _Reader:
         return names
 
     def _base(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        parts = self.package.split(".")
-        kept = parts[: len(parts) - node.level + 1]
-        return ".".join([*kept, *([node.module] if node.module else [])])
+        return absolute(self.package, node.level, node.module or "")
 
     def dotted(self, node: ast.AST) -> str | None:
         """Return the full name that an expression means, if imports alone tell it."""
@@ -117,12 +139,10 @@ class _Reader:
     def _import(self, node: ast.AST) -> None:
         kind: ImportKind = "type" if id(node) in self.type_only else "run"
         if isinstance(node, ast.Import):
-            self.imports += [Import(item.name, "", kind, self.place(node)) for item in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = self._base(node)
-            if base:
-                names = [Import(base, "" if i.name == "*" else i.name, kind, self.place(node)) for i in node.names]
-                self.imports += names
+            self.imports += [(item.name, (), kind, self.offset(node)) for item in node.names]
+        elif isinstance(node, ast.ImportFrom) and (base := self._base(node)):
+            names = tuple(item.name for item in node.names if item.name != "*")
+            self.imports.append((base, names, kind, self.offset(node)))
 
     def _use(self, node: ast.Attribute | ast.Name | ast.Call) -> None:
         name = self.dotted(node)
@@ -133,13 +153,13 @@ class _Reader:
             target = constant_text(call.args[0]) if call.args else None
             if target and not target.startswith("."):
                 base = target.partition(":")[0]
-                self.imports.append(Import(base, "", "dynamic", self.place(call)))
+                self.imports.append((base, (), "dynamic", self.offset(call)))
             else:
-                self.uses.append(Use(DYNAMIC_IMPORT, self.place(call)))
+                self.uses.append((DYNAMIC_IMPORT, self.offset(call)))
         elif name == "random.Random" and call is not None and not call.args:
-            self.uses.append(Use("random.random", self.place(node)))
+            self.uses.append(("random.random", self.offset(node)))
         elif name in self.calls and not self._harmless(name, call):
-            self.uses.append(Use(name, self.place(node)))
+            self.uses.append((name, self.offset(node)))
 
     def _harmless(self, name: str, call: ast.Call | None) -> bool:
         if name.startswith("builtins.") and not name.endswith("__"):
@@ -157,7 +177,7 @@ class _Reader:
             joins = isinstance(node.func, ast.Attribute) and node.func.attr == "join"
             if joins or self.dotted(node.func) in _ORDERED:
                 found = [node.args[0]]
-        self.uses += [Use(SET_ORDER, self.place(part)) for part in found if self._is_set(part)]
+        self.uses += [(SET_ORDER, self.offset(part)) for part in found if self._is_set(part)]
 
     def _is_set(self, node: ast.expr) -> bool:
         if isinstance(node, ast.Set | ast.SetComp):
@@ -201,11 +221,16 @@ def _bound(nodes: list[ast.AST]) -> set[str]:
     return names
 
 
-def _below_type_checking(nodes: list[ast.AST], reader: _Reader) -> set[int]:
+def _type_only(nodes: list[ast.AST], reader: _Reader) -> set[int]:
+    """Return the nodes that run for type checkers only."""
     marked: set[int] = set()
     for node in nodes:
-        if isinstance(node, ast.If) and reader.dotted(node.test) == "typing.TYPE_CHECKING":
-            marked.update(id(inner) for child in node.body for inner in ast.walk(child))
+        if not isinstance(node, ast.If):
+            continue
+        negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+        test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
+        if reader.dotted(test) in _GUARDS:
+            marked.update(id(inner) for child in (node.orelse if negated else node.body) for inner in ast.walk(child))
     return marked
 
 
@@ -233,10 +258,10 @@ def _bare_bytes(reader: _Reader) -> Iterator[BareBytes]:
         for argument in arguments:
             kind = _bytes_type(argument.annotation)
             if kind:
-                yield BareBytes(node.name, argument.arg, kind, reader.place(argument))
+                yield node.name, argument.arg, kind, reader.offset(argument)
         kind = _bytes_type(node.returns)
         if kind:
-            yield BareBytes(node.name, "", kind, reader.place(node))
+            yield node.name, "", kind, reader.offset(node)
 
 
 def _bytes_type(annotation: ast.expr | None) -> str | None:

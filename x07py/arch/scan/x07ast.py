@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from x07py.arch.model import Import, Module, Place
+from x07py.arch.model import Module
 from x07py.contracts.loader import parse_json
-
-_TOP = Place(1, 1, "")
 
 
 def scan_x07ast(text: bytes, path: str) -> Module:
@@ -30,11 +28,8 @@ def scan_x07ast(text: bytes, path: str) -> Module:
     return Module(
         id=name,
         path=path,
-        is_package=False,
-        imports=tuple(Import(one, "", "run", _TOP) for one in sorted(set(imports))),
-        uses=(),
+        imports=tuple((one, (), "run", 0) for one in sorted(set(imports))),
         exports=tuple(exports),
-        bare_bytes=(),
     )
 
 

@@ -1,0 +1,160 @@
+"""Walking a project: which files are modules, and what each is called. Nothing is read here."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_SUFFIXES = (".py", ".x07.json")
+_PRUNED = (
+    ".agent",
+    ".git",
+    ".x07",
+    "dist",
+    "gen",
+    "node_modules",
+    "target",
+    "tmp",
+    ".venv",
+    "venv",
+    "__pycache__",
+)
+INCLUDE = tuple(f"**/*{suffix}" for suffix in _SUFFIXES)
+EXCLUDE = tuple(f"**/{name}/**" for name in _PRUNED)
+_WHOLE_FOLDER = re.compile(r"\*\*/([\w.-]+)/\*\*")
+_ENVIRONMENT = "pyvenv.cfg"
+
+
+class SourceFile(NamedTuple):
+    """A file that may be a module: its path below the root, and its size, mtime, ctime (both ns) and inode."""
+
+    path: str
+    stat: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Which files are modules: glob patterns of paths below the root; `*` also matches ``/``."""
+
+    include: tuple[str, ...] = INCLUDE
+    exclude: tuple[str, ...] = EXCLUDE
+
+    @cached_property
+    def pruned(self) -> frozenset[str]:
+        """Names of folders that are excluded wherever they stand."""
+        names = (_WHOLE_FOLDER.fullmatch(pattern) for pattern in self.exclude)
+        return frozenset(match[1] for match in names if match)
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+        others = [pattern for pattern in self.exclude if not _WHOLE_FOLDER.fullmatch(pattern)]
+        everything = set(INCLUDE) <= set(self.include)
+        return None if everything else compile_globs(self.include), compile_globs(others) if others else None
+
+    def enters(self, path: str) -> bool:
+        """Tell whether a folder is looked into, given that the ones above it are."""
+        exclude = self._patterns[1]
+        return exclude is None or not exclude.fullmatch(f"{path}/x")
+
+    def admits(self, path: str) -> bool:
+        """Tell whether a file with the suffix of a module is one, given that its folder is looked into."""
+        include, exclude = self._patterns
+        return (include is None or bool(include.fullmatch(path))) and not (exclude and exclude.fullmatch(path))
+
+
+def compile_globs(patterns: Sequence[str]) -> re.Pattern[str]:
+    """Return one expression that matches a whole path if any pattern does.
+
+    Raises:
+        ValueError: a pattern has a bracket that is not closed.
+    """
+    if not patterns:
+        return re.compile(r"(?!)")
+    try:
+        return re.compile("|".join(f"(?:{_translate(pattern)})" for pattern in patterns), re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"not a glob pattern: {error}") from None
+
+
+def _translate(pattern: str) -> str:
+    out, at, depth = "", 0, 0
+    while at < len(pattern):
+        char = pattern[at]
+        if pattern.startswith("**/", at):
+            out, at = out + "(?:.*/)?", at + 3
+            continue
+        closing = pattern.find("]", at + 2) if char == "[" else -1
+        if closing > 0:
+            inside = pattern[at + 1 : closing].replace("\\", r"\\")
+            out, at = out + "[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]", closing + 1
+            continue
+        if char == "[" or (char == "}" and not depth):
+            raise ValueError(f"{pattern!r} is not a glob pattern")
+        depth += {"{": 1, "}": -1}.get(char, 0)
+        comma = "|" if depth else ","
+        out += {"*": ".*", "?": ".", "{": "(?:", "}": ")", ",": comma}.get(char, re.escape(char))
+        at += 1
+    if depth:
+        raise ValueError(f"{pattern!r} is not a glob pattern")
+    return out
+
+
+def module_files(root: Path, scan: Scan) -> list[SourceFile]:
+    """Return the module files below `root`, sorted by path.
+
+    Excluded folders and virtual environments are not entered; links are not followed. Time is linear in the entries of
+    the folders that are entered.
+    """
+    found: list[SourceFile] = []
+    rest = [""]
+    while rest:
+        prefix = rest.pop()
+        try:
+            with os.scandir(root / prefix) as entries:
+                listed = list(entries)
+        except OSError:
+            continue
+        folders = []
+        for entry in listed:
+            name = entry.name
+            if entry.is_file(follow_symlinks=False):
+                if name == _ENVIRONMENT:
+                    break
+                if name.endswith(_SUFFIXES) and not name.startswith("._") and scan.admits(prefix + name):
+                    facts = entry.stat(follow_symlinks=False)
+                    stat = facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+                    found.append(SourceFile(prefix + name, stat))
+            elif entry.is_dir(follow_symlinks=False) and name not in scan.pruned and scan.enters(prefix + name):
+                folders.append(f"{prefix}{name}/")
+        else:
+            rest += folders
+            continue
+        found = [file for file in found if not file.path.startswith(prefix)]
+    return sorted(found)
+
+
+class ModuleNames:
+    """What Python files are called: relative to the deepest module root that holds them.
+
+    Args:
+        root: the project's folder.
+        roots: folders below it that are on the import path; without any, ``src`` is one if it is there and no package.
+    """
+
+    def __init__(self, root: Path, roots: Iterable[str] = ()) -> None:
+        given = [one.strip("/") for one in roots]
+        if not given:
+            given = [] if (root / "src" / "__init__.py").exists() else ["src"]
+        self._roots = sorted((f"{one}/" for one in given if one not in {"", "."}), key=len, reverse=True)
+
+    def name(self, path: str) -> str:
+        """Return the dotted name of a Python file by its path below the project's root."""
+        inside = next((path[len(one) :] for one in self._roots if path.startswith(one)), path)
+        return inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
