@@ -22,9 +22,9 @@ from x07py.contracts.semver import parse_range
 from x07py.errors import PackageError
 from x07py.pkg.archive import pack
 from x07py.pkg.cache import Cache
-from x07py.pkg.entry import read_entry
 from x07py.pkg.fetch import Fetcher
 from x07py.pkg.index import SparseIndex
+from x07py.pkg.local import read_folder
 from x07py.pkg.publish import publish
 from x07py.pkg.signing import make_key
 
@@ -127,9 +127,10 @@ def test_keys_that_are_named_later_bind_the_lock(empty: Path, packages: Packages
 )
 def test_a_manifest_with_odd_texts_is_refused(packages: Packages, fields: dict[str, Any]) -> None:
     folder = packages.make("greet", "1.0.0")
-    manifest = json.loads((folder / "x07-package.json").read_text(encoding="utf-8")) | fields
+    file = folder / "x07-package.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | fields), encoding="utf-8")
     with pytest.raises(PackageError, match="X07PKG_MANIFEST_PARSE"):
-        read_entry(manifest, where="t", source="path+.", files={})
+        read_folder(folder, source="path+.")
 
 
 def test_update_never_goes_below_a_pre_release_pin(empty: Path, packages: Packages) -> None:

@@ -43,12 +43,17 @@ def resolve_inside(root: Path, relative: str) -> Path:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON and refuse duplicate keys, which other parsers resolve in different ways.
+    """Parse JSON (RFC 8259, bytes are UTF-8) and refuse what other parsers resolve in different ways.
 
     Raises:
-        ValueError: not JSON, or an object has a key twice.
+        ValueError: not JSON, an object has a key twice, or an escape spells half of a character.
     """
-    return json.loads(text, object_pairs_hook=_unique)
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    document = json.loads(text, object_pairs_hook=_unique)
+    if "\\ud" in text or "\\uD" in text:
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> JsonObject:

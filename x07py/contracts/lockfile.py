@@ -127,8 +127,8 @@ def parse_lock(data: bytes, *, where: str) -> Lock:
     if len(packages) != len(rows):
         _refuse(where, "a package is listed twice")
     for package in packages.values():
-        named = {*package.required_by, *(text.partition("@")[0] for text in package.requires)}
-        if lacking := named - packages.keys():
+        named = (*package.required_by, *(text.partition("@")[0] for text in package.requires))
+        if lacking := [name for name in named if name not in packages]:
             _refuse(where, f"package {package.name} names {min(lacking)}, which is not in the lock")
     return Lock(document["toolchain"], packages)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -90,8 +89,6 @@ def read_entry(
     """
     if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA:
         _refuse(where, f"it is not an object with schema_version {SCHEMA!r}")
-    if not is_text(manifest):
-        _refuse(where, "a text in it is not Unicode")
     name, meta = manifest.get("name"), manifest.get("meta", {})
     if not isinstance(name, str) or not NAME.fullmatch(name):
         _refuse(where, f"name {name!r} is not a package name")
@@ -117,15 +114,6 @@ def read_entry(
         yanked=yanked,
         advisories=advisories,
     )
-
-
-def is_text(document: Any) -> bool:
-    """Tell whether a parsed JSON document can be written again: JSON can spell halves of characters."""
-    try:
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _refuse(where: str, what: str) -> NoReturn:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from x07py.errors import PackageError
 from x07py.pkg.credentials import origin_of, read_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 TIMEOUT_S = 10.0
 """Longest wait for a connection or for the next bytes."""
@@ -31,6 +31,7 @@ ATTEMPTS = 3
 _REDIRECTS = 5
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CHUNK = 1 << 16
+_TICK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Fetcher:
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
         self._local = threading.local()
         self._open: list[http.client.HTTPConnection] = []
+        self._deadlines = _Deadlines()
         self._tokens: Mapping[str, str] | None = None
 
     def get(self, url: str, *, limit: int, code: str, etag: str | None = None) -> Response:
@@ -91,6 +93,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Close every connection; the next `get` opens new ones."""
+        self._deadlines.stop()
         self._local = threading.local()
         while self._open:
             self._open.pop().close()
@@ -122,8 +125,16 @@ class Fetcher:
         connection = self._connection(url)
         until = time.monotonic() + self._deadline_s
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        response = self._head(connection, target, headers)
-        if response is None:
+        try:
+            with self._deadlines.over(connection, until):  # of the head; byte by byte it may take for ever
+                connection.request("GET", target, headers=headers)
+                response = connection.getresponse()
+            late = time.monotonic() >= until
+        except (OSError, http.client.HTTPException):
+            late = time.monotonic() >= until
+            if not late:
+                raise
+        if late:
             self._drop(url)
             raise _failed(code, url, f"it takes more than {self._deadline_s:g} s")
         if (response.length or 0) > limit:
@@ -141,31 +152,6 @@ class Fetcher:
             raise http.client.IncompleteRead(bytes(body), response.length)
         response.close()  # else the connection cannot be used again
         return response.status, response.headers, bytes(body)
-
-    def _head(
-        self, connection: http.client.HTTPConnection, target: str, headers: dict[str, str]
-    ) -> http.client.HTTPResponse | None:
-        """Ask, and return the answer with its head read, or None if that takes too long, byte by byte even."""
-        late = threading.Event()
-
-        def cut() -> None:
-            late.set()
-            if connection.sock is not None:
-                with suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(self._deadline_s, cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            connection.request("GET", target, headers=headers)
-            response = connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            if not late.is_set():
-                raise
-        finally:
-            timer.cancel()
-        return None if late.is_set() else response
 
     def _token(self, url: str) -> str | None:
         if self._tokens is None:
@@ -191,6 +177,46 @@ class Fetcher:
         connection = self._local.__dict__.get("pool", {}).pop(origin_of(url), None)
         if connection is not None:
             connection.close()
+
+
+class _Deadlines:
+    """Cuts connections that are in use beyond their time, from one thread for all of them."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._until: dict[http.client.HTTPConnection, float] = {}
+        self._stopped: threading.Event | None = None
+
+    @contextmanager
+    def over(self, connection: http.client.HTTPConnection, until: float) -> Iterator[None]:
+        """Watch `connection` for the block, which ends with an error of the connection soon after `until`."""
+        with self._guard:
+            self._until[connection] = until
+            if self._stopped is None:
+                self._stopped = threading.Event()
+                threading.Thread(target=self._run, args=(self._stopped,), name="x07-deadlines", daemon=True).start()
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._until.pop(connection, None)
+
+    def stop(self) -> None:
+        """End the thread; the next use starts another."""
+        with self._guard:
+            if self._stopped is not None:
+                self._stopped.set()
+                self._stopped = None
+
+    def _run(self, stopped: threading.Event) -> None:
+        while not stopped.wait(_TICK_S):
+            with self._guard:
+                now = time.monotonic()
+                late = [connection for connection, until in self._until.items() if until <= now]
+                for sock in (connection.sock for connection in late):
+                    if sock is not None:
+                        with suppress(OSError):
+                            sock.shutdown(socket.SHUT_RDWR)
 
 
 def check_url(url: str) -> None:

@@ -17,7 +17,7 @@ from x07py.contracts.project import NAME
 from x07py.errors import PackageError
 from x07py.pkg.archive import MAX_ARCHIVE
 from x07py.pkg.cache import Cache, not_cached
-from x07py.pkg.entry import Entry, is_text, read_entry
+from x07py.pkg.entry import Entry, read_entry
 from x07py.pkg.fetch import Fetcher, check_url
 from x07py.pkg.layout import ENTRY_SCHEMA, page_path
 from x07py.pkg.local import toolchain_packages
@@ -109,7 +109,6 @@ class SparseIndex:
             isinstance(row, dict) and isinstance(row.get("yanked", False), bool),
             isinstance(row, dict) and _are_files(row.get("files")),
             isinstance(row, dict) and _are_advisories(row.get("advisories", [])),
-            is_text(row),
         )
         if not all(checks):
             raise _bad_page(url, f"a line is not an entry of schema {ENTRY_SCHEMA}")
@@ -174,7 +173,7 @@ class SparseIndex:
                 document = parse_json(self._page(url) or b"")
             except (ValueError, RecursionError):
                 document = None
-            if not isinstance(document, dict) or not isinstance(document.get("dl", ""), str) or not is_text(document):
+            if not isinstance(document, dict) or not isinstance(document.get("dl", ""), str):
                 raise PackageError(
                     "X07PKG_INDEX_CONFIG",
                     "there is no index: config.json is missing or broken",
