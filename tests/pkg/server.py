@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ Misbehave = Callable[[BaseHTTPRequestHandler], bool]
 class IndexServer:
     """The server; `odd` maps paths to functions that answer in its place, or return False to let it answer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:
         self.folder = folder
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.ports: set[int] = set()
@@ -38,10 +39,13 @@ class IndexServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/"
 
     def tokens(self) -> set[str | None]:
         """Return every Authorization header that arrived."""
@@ -80,9 +84,9 @@ def reply(request: BaseHTTPRequestHandler, status: int, body: bytes, **headers: 
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[IndexServer]:
-    """Serve `folder` for the block."""
-    server = IndexServer(folder)
+def serving(folder: Path, tls: ssl.SSLContext | None = None) -> Iterator[IndexServer]:
+    """Serve `folder` for the block, over TLS if a context is given."""
+    server = IndexServer(folder, tls)
     server.start()
     try:
         yield server

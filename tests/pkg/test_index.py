@@ -442,6 +442,22 @@ def test_a_yanked_version_is_for_those_who_have_it(empty: Path, packages: Packag
     assert "X07PKG_INDEX_NO_MATCH" in pkg(empty, "yank", "greet@9.0.0", "--to", str(packages.index), code=20).stderr
 
 
+def test_a_yanked_pin_moves_to_what_is_left(empty: Path, packages: Packages) -> None:
+    for name, version in (("greet", "1.0.0"), ("greet", "2.0.0"), ("wave", "1.0.0")):
+        packages.publish(name, version)
+    (empty / "pyproject.toml").write_text(f'[tool.x07.index]\nurl = "{packages.url}"\n', encoding="utf-8")
+    pkg(empty, "add", "greet")
+    pkg(empty, "add", "wave")
+    pkg(empty, "yank", "greet@2.0.0", "--to", str(packages.index))
+    packages.publish("wave", "1.1.0")
+    assert pkg(empty, "update").stdout == "v greet 2.0.0 -> 1.0.0\n^ wave 1.0.0 -> 1.1.0\n"
+    pkg(empty, "yank", "greet@1.0.0", "--to", str(packages.index))
+    packages.publish("wave", "1.2.0")
+    done = pkg(empty, "update")
+    assert "^ wave 1.1.0 -> 1.2.0" in done.stdout
+    assert "greet 1.0.0 was yanked" in done.stderr
+
+
 def test_versions_with_advisories_are_the_last_choice(empty: Path, packages: Packages) -> None:
     packages.publish("greet", "1.0.0")
     packages.publish("greet", "1.1.0")

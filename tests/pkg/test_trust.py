@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sqlite3
 import time
 from contextlib import closing
@@ -176,6 +177,36 @@ def test_an_index_of_the_command_line_is_written_where_the_lock_needs_it(
     assert table.strip() in manifest.read_text(encoding="utf-8")
     for command in (["lock", "--check"], ["sync"], ["update"], ["remove", "greet"]):
         pkg(empty, *command)
+
+
+@pytest.mark.parametrize("command", [["lock"], ["update"]])
+def test_lock_and_update_write_the_index_too(empty: Path, packages: Packages, command: list[str]) -> None:
+    packages.publish("greet", "1.0.0")
+    manifest = empty / "pyproject.toml"
+    manifest.write_text('[tool.x07.dependencies]\ngreet = "1.0.0"\n', encoding="utf-8")
+    pkg(empty, *command, "--index", packages.url)
+    assert read_project(empty).index_url == packages.url
+    pkg(empty, "lock", "--check")
+
+
+def test_the_ways_out_of_a_conflict_work_from_a_folder_and_an_index(empty: Path, packages: Packages) -> None:
+    for version in ("1.0.0", "2.0.0"):
+        packages.publish("base", version)
+    (empty / "pyproject.toml").write_text('[tool.x07.dependencies]\nbase = "1.0.0"\n', encoding="utf-8")
+    folder = packages.make("greet", "1.0.0", "base@^2")
+    failed = pkg(empty, "add", "greet", "--path", str(folder), "--index", packages.url, code=20).stderr
+    ways = "".join(line.strip() for line in failed.partition("help: ")[2].splitlines()).split("or: ")
+    assert len(ways) == 2
+    for way in ways:
+        before = tree_state(empty)
+        for command in way.split(" && "):
+            pkg(empty, *shlex.split(command)[2:])
+        assert read_project(empty).dependencies[-1].path == "../packages/greet-1.0.0"
+        pkg(empty, "lock", "--check")
+        shutil.rmtree(empty)
+        for name, data in before.items():
+            (empty / name).parent.mkdir(parents=True, exist_ok=True)
+            (empty / name).write_bytes(data)
 
 
 def test_the_hint_for_a_range_can_be_pasted(empty: Path) -> None:

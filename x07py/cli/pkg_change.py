@@ -68,7 +68,7 @@ def add(
         offline,
         dry_run,
         sync,
-        lambda found, source: name_index(plan_add(found, source, spec, path), index),
+        lambda found, source: plan_add(found, source, spec, path),
     )
     brought = [f"{row.name}@{row.now}" for row in done.changes if row.kind == "added" and row.name != name]
     facts = {"name": name, "version": done.packages[name].version, "path": _folder(done.packages[name])}
@@ -225,7 +225,7 @@ def _run(
     with nullcontext() if dry_run else project_lock(root):
         found = open_project(start, index_url)
         with open_index(found, offline=offline) as source:
-            done = make(found, source)
+            done = name_index(make(found, source), index_url)
             installed, removed = ([], []) if dry_run else carry_out(done, source, sync=sync)
         now = read_project(found.file)
         if not dry_run and now.index_url == found.index_url:

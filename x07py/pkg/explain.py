@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from x07py.contracts.project import read_project
 from x07py.contracts.semver import parse_range
 from x07py.errors import PackageError
 from x07py.pkg.solve import ABSENT, Rule, Solver, UnsolvableError
 
 if TYPE_CHECKING:
+    from x07py.contracts.project import Project
     from x07py.contracts.semver import Range
     from x07py.pkg.sources import Sources
 
@@ -148,22 +151,33 @@ def _ways_out(
     sources: Sources, direct: list[str], needed: set[str], pending: str | None
 ) -> tuple[tuple[str, ...], ...]:
     """Return command sequences that were tried and work, removals of what others bring in anyway first."""
-    roots = sources.roots()
-    again = (f"x07 pkg add {_spec(pending, roots[pending])} --sync",) if pending in roots and pending else ()
+    roots, folders = sources.roots(), {row.name: row.path for row in sources.project.dependencies}
+    index = _index_option(sources.project)
+
+    def command(verb: str, name: str, wanted: str) -> str:
+        spec = name if wanted == "*" else shlex.quote(f"{name}@{wanted}")
+        folder = folders.get(name) if verb == "add" else None
+        where = "" if folder is None else f" --path {shlex.quote(os.path.relpath(sources.project.root / folder))}"
+        return f"x07 pkg {verb} {spec}{where} --sync{index}"
+
+    again = (command("add", pending, roots[pending].text),) if pending in roots and pending else ()
     ways: list[tuple[str, ...]] = []
     for name in sorted(direct, key=lambda name: (name not in needed, name)):
         rest = {other: wanted for other, wanted in roots.items() if other != name}
         if name != pending and _solves(sources, rest) is not None:
-            ways.append((f"x07 pkg remove {name} --sync", *again))
+            ways.append((command("remove", name, "*"), *again))
         chosen = _solves(sources, {**rest, name: parse_range("*")})
         if chosen is not None and name in chosen:
             verb = "add" if name == pending else "update"
-            ways.append((f"x07 pkg {verb} {name}@{chosen[name]} --sync", *(again if name != pending else ())))
+            ways.append((command(verb, name, chosen[name]), *(again if name != pending else ())))
     return tuple(ways)
 
 
-def _spec(name: str, wanted: Range) -> str:
-    return shlex.quote(f"{name}@{wanted.text}")
+def _index_option(project: Project) -> str:
+    """Return the option that names the index where the manifest does not."""
+    if project.index_url is None or read_project(project.file).index_url is not None:
+        return ""
+    return f" --index {shlex.quote(project.index_url)}"
 
 
 def _solves(sources: Sources, roots: dict[str, Range]) -> dict[str, str] | None:

@@ -81,6 +81,10 @@ class Fetcher:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._follow(url, limit, code, etag)
+            except ssl.SSLCertVerificationError as error:
+                self._drop(url)
+                why = f"its certificate cannot be trusted ({error.verify_message})"
+                raise _failed(code, url, why, hint="if you trust its CA, name that in SSL_CERT_FILE") from None
             except ValueError:  # of urllib and http.client, from what a server sends
                 self._drop(url)
                 raise _failed(code, url, "it leads to something that is not a URL") from None

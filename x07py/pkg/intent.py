@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from x07py.contracts.project import NAME, Dependency, parse_project
-from x07py.contracts.semver import parse_range
+from x07py.contracts.semver import parse_range, parse_version
 from x07py.errors import PackageError
 from x07py.pkg.change import Plan, plan, read_lock_or_none
 from x07py.pkg.edit import remove_dependency, set_dependency, set_index
-from x07py.pkg.local import capabilities
+from x07py.pkg.local import capabilities, toolchain_packages
 from x07py.pkg.resolve import resolve
 
 if TYPE_CHECKING:
@@ -97,13 +97,26 @@ def _bytes(project: Project) -> bytes:
 def _newest(project: Project, index: Index | None, name: str | None, names: frozenset[str]) -> dict[str, str]:
     """Return the newest version that fits the rest of the project, of each name."""
     rows = {row.name: row for row in project.dependencies}
+    listed = names - toolchain_packages().keys()
+    if index is not None:
+        index.prefetch(listed)
     free = {
-        each: Dependency(each, f">={rows[each].requirement.lstrip('= ')}" if each in rows else "*", None)
+        each: Dependency(each, _freed(rows[each], index if each in listed else None) if each in rows else "*", None)
         for each in names
     }
     asking = replace(project, dependencies=tuple((rows | free).values()))
     chosen = resolve(asking, read_lock_or_none(project), index, upgrade=names, pending=name)
     return {each: chosen[each].version for each in names}
+
+
+def _freed(row: Dependency, index: Index | None) -> str:
+    """Return what a pin becomes where it may move: upwards, down if all above was yanked, nowhere if all was."""
+    pin = row.requirement.lstrip("= ")
+    entries = index.entries(row.name) if index is not None else ()
+    usable = [entry.version for entry in entries if not entry.yanked]
+    if entries and not usable:
+        return row.requirement
+    return "*" if usable and max(usable) < parse_version(pin) else f">={pin}"
 
 
 def plan_remove(project: Project, index: Index | None, spec: str) -> Plan:
