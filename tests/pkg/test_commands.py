@@ -224,3 +224,22 @@ def test_what_there_is(empty: Path) -> None:
     pkg(empty, "provides", "no.such.module", code=1)
     assert "X07PKG_INDEX_NO_MATCH" in pkg(empty, "info", "ext-msg-core@9.0.0", code=20).stderr
     assert "X07PKG_NAME_UNKNOWN" in pkg(empty, "versions", "zebra", code=20).stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"ext-msg-kafka-c",', '"ext-msg-gone",'), ('"ext-msg-core@>=0.2,<0.3"', '"ext-msg-gone@>=0.2,<0.3"')],
+)
+def test_a_lock_that_names_what_it_does_not_hold(empty: Path, old: str, new: str) -> None:
+    pkg(empty, "add", "msg.kafka", "--sync")
+    lock = empty / "x07.lock"
+    good = lock.read_text(encoding="utf-8")
+    broken = good.replace(old, new)
+    assert broken != good
+    for command in (["tree"], ["why", "msg.core"], ["sync"], ["verify"], ["lock", "--check"], ["audit", "--offline"]):
+        lock.write_text(broken, encoding="utf-8")
+        failed = pkg(empty, *command, code=20).stderr
+        assert "X07PKG_LOCK_PARSE" in failed
+        assert "names ext-msg-gone, which is not in the lock" in failed
+    pkg(empty, "lock")
+    assert lock.read_text(encoding="utf-8") == good
