@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 (Typer reads the annotation)
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from x07py.cli.output import console
-from x07py.run.policy import TEMPLATES, apply, read_policy, template
-from x07py.run.profile import Profile
+from x07py.cli.output import Format, console, print_json
+from x07py.run.policy import TEMPLATES, read_policy, template
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start and check policy files.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start, check, compare and learn policy files.")
 
 Template = StrEnum("Template", {name: name for name in TEMPLATES})  # type: ignore[misc]
+File = Annotated[Path, typer.Argument(help="A policy file.", show_default=False)]
+FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 
 
 @app.command()
@@ -33,10 +35,68 @@ def check(files: Annotated[list[Path], typer.Argument(help="Policy files.", show
 
     Example: x07 policy check policy/worker.json
     """
-    from x07py.run.hosts import parse_host
+    from x07py.run.grants import granted
 
     for file in files:
         policy = read_policy(file)
-        for text in apply(policy, Profile("run-os-sandboxed")).allow_host:
-            parse_host(text, str(file))
+        granted(policy)
         console().print(f"{file}: ok, policy {policy.document['policy_id']}")
+
+
+@app.command()
+def show(file: File, format: FormatOption = Format.text) -> None:  # noqa: A002 (the option's name)
+    """Show what a policy grants, and a digest that is equal for policies that grant the same.
+
+    Example: x07 policy show policy/worker.json
+    """
+    from x07py.run.grants import digest, granted
+
+    policy = read_policy(file)
+    grants = granted(policy)
+    if format is Format.json:
+        print_json(
+            {
+                "schema_version": "x07.policy.show.report@0.1.0",
+                "policy_id": policy.document["policy_id"],
+                "grants": grants,
+                "sha256": digest(grants),
+            }
+        )
+        return
+    out = console()
+    out.print(f"policy {policy.document['policy_id']}, sha256 {digest(grants)}")
+    for kind, values in grants.items():
+        for value in values or ["none"]:
+            out.print(f"  {kind:<12} {value}")
+
+
+@app.command()
+def diff(old: File, new: File, format: FormatOption = Format.text) -> None:  # noqa: A002 (the option's name)
+    """Compare what two policies grant; exit 1 if they differ.
+
+    Example: x07 policy diff policy/worker.json learned.json
+    """
+    from x07py.run.grants import changes, granted
+
+    rows = changes(granted(read_policy(old)), granted(read_policy(new)))
+    if format is Format.json:
+        print_json({"schema_version": "x07.policy.diff.report@0.1.0", "equal": not rows, "changes": rows})
+    else:
+        for row in rows:
+            console().print(f"{'+' if row['change'] == 'added' else '-'} {row['kind']} {row['value']}")
+        console().print(f"{len(rows)} differences" if rows else "no differences")
+    raise typer.Exit(1 if rows else 0)
+
+
+@app.command()
+def learn(audits: Annotated[list[Path], typer.Argument(help="Files of x07 run --audit.", show_default=False)]) -> None:
+    """Print a policy that would allow what the audit logs of runs in this project hold, also what was denied there.
+
+    Example: x07 policy learn run.audit.jsonl > policy/worker.json
+    """
+    from x07py.run.audit import read_audit
+    from x07py.run.learn import learned_policy
+    from x07py.run.profile import find_place
+
+    accesses = [access for path in audits for access in read_audit(path)]
+    sys.stdout.write(json.dumps(learned_policy(accesses, find_place().root), indent=2) + "\n")

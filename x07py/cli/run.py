@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,12 +17,17 @@ from x07py.cli.output import print_error
 from x07py.errors import RunError, X07Error
 from x07py.rr.files import write_atomically
 from x07py.run.hosts import read_host_file
+from x07py.run.learn import WEAKER
 from x07py.run.profile import Place, Profile, check_world, choose, find_place
 from x07py.run.program import Plan, confinement, make_plan
 from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, effective_policy, exit_code, run_report
+from x07py.run.watch import Watch, check_watch, run_watched
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from x07py.sandbox.answers import Access
     from x07py.sandbox.launch import Outcome
     from x07py.sandbox.supervisor import Denial
 
@@ -41,6 +47,7 @@ def run(
     allow_host: Annotated[Many, typer.Option(help="HOST:PORTS that it may connect to.")] = None,
     deny_host: Annotated[Many, typer.Option(help="HOST:PORTS or HOST:* that it may not, even so.")] = None,
     allow_host_file: Annotated[list[Path] | None, typer.Option(help="A file with such hosts.")] = None,
+    deny_host_file: Annotated[list[Path] | None, typer.Option(help="A file with hosts that it may not.")] = None,
     allow_contract: Annotated[Many, typer.Option(help="kafka:PROFILE or amqp:PROFILE: its broker.")] = None,
     allow_listen: Annotated[Many, typer.Option(help="HOST:PORTS that it may listen on.")] = None,
     allow_read: Annotated[Many, typer.Option(help="A folder or file beyond the project.")] = None,
@@ -52,6 +59,8 @@ def run(
     timeout: Annotated[float | None, typer.Option(help="Seconds until it is ended.", min=0.001)] = None,
     max_memory: Annotated[int | None, typer.Option(help="Address space a process, bytes.", min=1)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,
+    audit: Annotated[Path | None, typer.Option(help="Add each access decision to this file, as JSON lines.")] = None,
+    learn: Annotated[Path | None, typer.Option(help="Allow and watch all; write a policy for it here.")] = None,
     verify_determinism: Annotated[int, typer.Option(help="Run so many times and compare, in a solve world.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show what would be in force, and run nothing.")] = False,
 ) -> None:
@@ -83,11 +92,15 @@ def run(
         place = find_place()
         chosen = _with_flags(place, profile, flags)
         more = tuple(rule for path in allow_host_file or [] for rule in read_host_file(path))
-        plan = make_plan(place, chosen, args or [], scratch, more)
+        less = tuple(rule for path in deny_host_file or [] for rule in read_host_file(path, deny=True))
+        watch = Watch(audit, learn, chosen.allow_env)
+        check_watch(watch, chosen, bool(more or less))
+        plan = make_plan(place, chosen, args or [], scratch, more=more, less=less)
+        plan = replace(plan, observe=learn is not None)
         if verify_determinism and not explain:
             code = _verify(plan, verify_determinism)
         else:
-            code = _explain(plan) if explain else _run(plan, profile, report)
+            code = _explain(plan) if explain else _run(plan, profile, report, watch)
     except X07Error as error:
         print_error(error, command="run", as_json=False)
         code = EXIT_CANNOT if error.code in _CANNOT else EXIT_REFUSED
@@ -115,8 +128,10 @@ def _with_flags(place: Place, name: str | None, flags: dict[str, Any]) -> Profil
     return chosen
 
 
-def _run(plan: Plan, profile: str | None, report: Path | None) -> int:
-    outcome = _outcome(plan)
+def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> int:
+    if plan.observe:
+        sys.stderr.write(f"x07 run: learning: {WEAKER}\n")
+    outcome = run_watched(plan, partial(_outcome, plan), watch)
     for denial in outcome.denials:
         if denial.count > 1:
             _say(denial)
@@ -149,14 +164,14 @@ def _verify(plan: Plan, times: int) -> int:
     return seen.code
 
 
-def _outcome(plan: Plan) -> Outcome:
+def _outcome(plan: Plan, on_access: Callable[[Access], None] | None) -> Outcome:
     if plan.world == "run-os":
         from x07py.run.unconfined import run_unconfined
 
         return run_unconfined(plan)
     from x07py.sandbox.launch import run as run_confined
 
-    return run_confined(confinement(plan), timeout=plan.timeout, on_denied=_say)
+    return run_confined(confinement(plan, on_access), timeout=plan.timeout, on_denied=_say)
 
 
 def _say(denial: Denial) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from x07py.run.profile import Profile
 
 SCHEMA = "x07.run-os-policy"
+POLICY_VERSION = "x07.run-os-policy@0.1.0"
+MAX_ROOTS = 128
+"""Most paths that a list of the policy may hold."""
+
 TEMPLATES = {
     "kafka-worker": ("127.0.0.1", 9092),
     "amqp-worker": ("127.0.0.1", 5672),
@@ -60,11 +64,12 @@ def read_policy(path: Path) -> Policy:
     limits, net, env = document["limits"], document["net"], document["env"]
     closed = (
         ("net", "allow_hosts", net["enabled"] and net.get("allow_tcp", True)),
+        ("net", "allow_listen", net["enabled"] and net.get("allow_tcp", True)),
         ("env", "allow_keys", env["enabled"]),
         ("process", "allow_execs", document["process"]["enabled"] and document["process"].get("allow_spawn", True)),
     )
     for table, field, enabled in closed:
-        if document[table][field] and not enabled:
+        if document[table].get(field) and not enabled:
             raise _fault(path, f"$.{table}.{field}", "is not empty, although it is disabled")
     cpu = limits.get("cpu_ms")
     return Policy(
@@ -109,10 +114,10 @@ def apply(policy: Policy, profile: Profile) -> Profile:
     ):
         if own is not None and limit is not None and own > limit:
             raise _contradiction(policy, f"{name} is less than the flag or profile asks for")
-    hosts = tuple(_host(row) for row in document["net"]["allow_hosts"])
     return replace(
         profile,
-        allow_host=hosts + profile.allow_host,
+        allow_host=(*hosts_of(document), *profile.allow_host),
+        allow_listen=(*listen_of(document), *profile.allow_listen),
         allow_read=(*document["fs"]["read_roots"], *profile.allow_read),
         allow_write=(*document["fs"]["write_roots"], *profile.allow_write),
         allow_env=(*document["env"]["allow_keys"], *profile.allow_env),
@@ -120,6 +125,16 @@ def apply(policy: Policy, profile: Profile) -> Profile:
         timeout=profile.timeout if profile.timeout is not None else policy.seconds,
         max_memory=profile.max_memory if profile.max_memory is not None else policy.limits.memory,
     )
+
+
+def hosts_of(document: dict[str, Any]) -> list[str]:
+    """Return the hosts that a policy document lets a program connect to, as ``--allow-host`` writes them."""
+    return [_host(row) for row in document["net"]["allow_hosts"]]
+
+
+def listen_of(document: dict[str, Any]) -> list[str]:
+    """Return the addresses that a policy document lets a program listen on, as ``--allow-listen`` writes them."""
+    return [_host(row) for row in document["net"].get("allow_listen", [])]
 
 
 def _host(row: dict[str, Any]) -> str:
@@ -140,7 +155,7 @@ def template(name: str) -> str:
     """
     broker = TEMPLATES[name]
     document = {
-        "schema_version": "x07.run-os-policy@0.1.0",
+        "schema_version": POLICY_VERSION,
         "policy_id": name,
         "limits": {"mem_bytes": 2 << 30, "fds": 1024} | ({} if broker else {"cpu_ms": 60_000, "wall_ms": 60_000}),
         "fs": {"enabled": True, "read_roots": [], "write_roots": []},

@@ -15,16 +15,19 @@ from x07py.contracts.packages import installed_packages
 from x07py.drivers.open import addressed
 from x07py.errors import RunError
 from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
+from x07py.run.files import landlock_rules
 from x07py.run.hosts import HostRule, hosts_file, parse_host
 from x07py.run.policy import apply, read_policy
-from x07py.sandbox import landlock
 from x07py.sandbox.confine import Confinement, Limits
 from x07py.sandbox.filter import Wanted
-from x07py.sandbox.network import Rules
+from x07py.sandbox.network import Range, Rules
 from x07py.worlds import ENV_WORLD, WORLDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from x07py.run.profile import Place, Profile
+    from x07py.sandbox.answers import Access
 
 PASSED = re.compile(
     r"PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|COLORTERM|NO_COLOR|COLUMNS|LINES|X07_(KAFKA|AMQP)_[A-Z0-9_]+"
@@ -42,34 +45,6 @@ _CONSTANT = {
 BOOTSTRAP = "x07py.run.bootstrap"
 SEED = b"x07"
 """What randomness comes from in a solve world."""
-
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt")
-_SETTINGS = (
-    "/etc/ld.so.cache",
-    "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d",
-    "/etc/ssl",
-    "/etc/pki",
-    "/etc/ca-certificates",
-    "/etc/hosts",
-    "/etc/host.conf",
-    "/etc/gai.conf",
-    "/etc/resolv.conf",
-    "/etc/nsswitch.conf",
-    "/etc/localtime",
-    "/etc/timezone",
-    "/etc/passwd",
-    "/etc/group",
-    "/etc/protocols",
-    "/etc/services",
-    "/etc/mime.types",
-    "/etc/os-release",
-    "/etc/alternatives",
-)
-_KERNEL = ("/proc", "/sys/devices/system/cpu", "/sys/kernel/mm/transparent_hugepage", "/sys/fs/cgroup")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
-_ENTROPY = ("/dev/urandom", "/dev/random")
-_LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +64,7 @@ class Plan:
         run: programs that it may start.
         limits: bounds a process.
         timeout: seconds, or None.
+        observe: let it do what it wants, and watch.
     """
 
     world: str
@@ -103,9 +79,18 @@ class Plan:
     run: tuple[Path, ...]
     limits: Limits
     timeout: float | None
+    observe: bool = False
 
 
-def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, more: tuple[HostRule, ...] = ()) -> Plan:
+def make_plan(
+    place: Place,
+    profile: Profile,
+    args: list[str],
+    scratch: Path,
+    *,
+    more: tuple[HostRule, ...] = (),
+    less: tuple[HostRule, ...] = (),
+) -> Plan:
     """Decide what a program gets.
 
     Args:
@@ -113,7 +98,8 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
         profile: the profile with the flags already in it.
         args: arguments of the program.
         scratch: an empty folder that becomes its home and place for temporary files.
-        more: host rules that were read from files.
+        more: allowed hosts that were read from files.
+        less: denied hosts that were read from files.
 
     Raises:
         RunError: ``X07RUN_ENTRY``, ``X07RUN_POLICY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``.
@@ -127,7 +113,7 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
             raise _meaningless(profile.world, "a policy")
         policy = read_policy(place.root / profile.policy)
         limits, profile = policy.limits, apply(policy, profile)
-    _check_grants(profile, more)
+    _check_grants(profile, more, less)
     allow = [parse_host(text, "--allow-host") for text in profile.allow_host] + list(more)
     allow += [rule for text in profile.allow_contract for rule in contract_hosts(place.root, text)]
     write = [_path(place.root, text, "--allow-write") for text in profile.allow_write]
@@ -148,7 +134,7 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
         env=environment(place.root, profile, scratch, packages),
         root=place.root,
         allow=tuple(allow),
-        deny=tuple(parse_host(text, "--deny-host", deny=True) for text in profile.deny_host),
+        deny=(*(parse_host(text, "--deny-host", deny=True) for text in profile.deny_host), *less),
         listen=tuple(parse_host(text, "--allow-listen") for text in profile.allow_listen),
         read=(place.root, *(_path(place.root, text, "--allow-read") for text in profile.allow_read)),
         write=(scratch, *write),
@@ -158,11 +144,11 @@ def make_plan(place: Place, profile: Profile, args: list[str], scratch: Path, mo
     )
 
 
-def _check_grants(profile: Profile, more: tuple[HostRule, ...]) -> None:
+def _check_grants(profile: Profile, more: tuple[HostRule, ...], less: tuple[HostRule, ...]) -> None:
     """Refuse grants that the world cannot honour."""
     grants = {
         "--allow-host": profile.allow_host or more,
-        "--deny-host": profile.deny_host,
+        "--deny-host": profile.deny_host or less,
         "--allow-contract": profile.allow_contract,
         "--allow-listen": profile.allow_listen,
         "--allow-run": profile.allow_run,
@@ -300,29 +286,33 @@ def _program(text: str) -> Path:
     return Path(found).resolve()
 
 
-def confinement(plan: Plan) -> Confinement:
-    """Return what the kernel shall enforce for a plan."""
+def confinement(plan: Plan, on_access: Callable[[Access], None] | None = None) -> Confinement:
+    """Return what the kernel shall enforce for a plan.
+
+    Args:
+        plan: the plan.
+        on_access: called with each decision about an access, before it takes effect.
+    """
     solve = WORLDS[plan.world].solve
-    python = Path(sys.executable)
-    readable = {*_SYSTEM, *_SETTINGS, *map(str, plan.read)}
-    readable |= set() if solve else {*_KERNEL, *_ENTROPY}
-    readable |= {sys.prefix, sys.base_prefix, *(folder for folder in sys.path if folder)}
-    programs = {str(python), str(python.resolve()), *_LOADERS, *map(str, plan.run)}
-    paths = [(path, landlock.READ) for path in sorted(readable)]
-    paths += [(path, landlock.EXECUTE) for path in sorted(programs)]
-    paths += [(path, landlock.DEVICE) for path in (_DEVICES[:1] if solve else _DEVICES)]
-    paths += [] if solve else [(str(path), landlock.WRITE) for path in plan.write]
+    everywhere = Rules((Range(bytes(16), 0, 0, 65535),))
     return Confinement(
         argv=plan.argv,
         env=plan.env,
         cwd=str(plan.root),
-        paths=tuple(paths),
-        connect=_rules(plan.allow, plan.deny),
-        listen=_rules(plan.listen, ()),
-        wanted=Wanted(network=not solve, listen=bool(plan.listen), processes=not solve, clock=solve),
+        paths=landlock_rules(plan),
+        connect=everywhere if plan.observe else _rules(plan.allow, plan.deny),
+        listen=everywhere if plan.observe else _rules(plan.listen, ()),
+        wanted=Wanted(
+            network=not solve,
+            listen=bool(plan.listen) or plan.observe,
+            processes=not solve,
+            clock=solve,
+            observe=plan.observe,
+        ),
         limits=plan.limits,
         hosts=hosts_file(list(plan.allow)),
         seed=SEED if solve else None,
+        on_access=on_access,
     )
 
 

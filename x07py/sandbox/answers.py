@@ -1,4 +1,4 @@
-"""What passes between the supervisor and those who answer for it: a waiting call, and a refusal."""
+"""What passes between the supervisor and those who answer for it: a waiting call, a refusal, a decision."""
 
 from __future__ import annotations
 
@@ -13,6 +13,25 @@ class Call:
     pid: int
     number: int
     args: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What was decided about one access of the program.
+
+    Args:
+        kind: connect or listen; while observing also read, write or run.
+        target: the address or the path.
+        allowed: whether it was let through.
+        pid: process, as the supervisor counts them.
+        process: its name.
+    """
+
+    kind: str
+    target: str
+    allowed: bool
+    pid: int
+    process: str
 
 
 class Refused(Exception):  # noqa: N818 (an answer, not a failure)

@@ -23,7 +23,9 @@ from x07py.sandbox.filter import Wanted, build
 from x07py.sandbox.network import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from x07py.sandbox.answers import Access
 
 EXIT_CANNOT = 125
 _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
@@ -59,6 +61,7 @@ class Confinement:
         hosts: contents of ``/etc/hosts`` for it, or None for the machine's own.
         namespaces: whether to try namespaces at all.
         seed: virtual time and randomness from this seed, and a fixed address layout; None for the real ones.
+        on_access: called with each decision about an access, before it takes effect.
     """
 
     argv: tuple[str, ...]
@@ -72,6 +75,7 @@ class Confinement:
     hosts: str | None = None
     namespaces: bool = True
     seed: bytes | None = None
+    on_access: Callable[[Access], None] | None = None
 
 
 def enter(spec: Confinement, control: socket.socket, mask: set[signal.Signals], *, alone: bool) -> NoReturn:

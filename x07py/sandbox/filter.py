@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM
 
 from x07py.sandbox.kernel import AUDIT_ARCH, syscall_numbers
+from x07py.sandbox.observe import OBSERVED
 
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
 _ERRNO = 0x00050000
@@ -69,12 +70,14 @@ class Wanted:
         listen: `bind` and `listen` through the supervisor.
         processes: fork and exec; else threads alone.
         clock: clocks and randomness through the supervisor, and nothing that tells real time.
+        observe: opening, changing and executing files through the supervisor, which lets them pass.
     """
 
     network: bool = True
     listen: bool = False
     processes: bool = True
     clock: bool = False
+    observe: bool = False
 
 
 class _Program:
@@ -200,6 +203,8 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
     if wanted.clock:
         rows |= {name: _always(NOTIFY) for name in VIRTUAL.split()}
         rows |= {name: _always(refuse(errno.EPERM)) for name in REAL_TIME.split()}
+    if wanted.observe:
+        rows |= {name: _always(NOTIFY) for name in OBSERVED}
     return rows
 
 

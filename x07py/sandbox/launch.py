@@ -245,7 +245,13 @@ class _Running:
     def _supervise(self, listener: int) -> None:
         spec = self.spec
         self.supervisor = Supervisor(
-            listener, connect=spec.connect, listen=spec.listen, seed=spec.seed, on_denied=self.on_denied
+            listener,
+            connect=spec.connect,
+            listen=spec.listen,
+            seed=spec.seed,
+            on_denied=self.on_denied,
+            on_access=spec.on_access,
+            observe=spec.wanted.observe,
         )
         self.poll.register(listener, select.POLLIN)
         self.started = time.monotonic()

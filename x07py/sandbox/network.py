@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from socket import AF_INET, AF_INET6, inet_ntop
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _NOWHERE = {b"\0" * 16, _MAPPED + b"\0" * 4}
@@ -86,3 +86,13 @@ def parse(data: bytes) -> Address | None:
     if family == AF_INET6 and len(data) >= 24:
         return Address(data[8:24], struct.unpack_from("!H", data, 2)[0])
     return None
+
+
+def parse_text(text: str) -> Address | None:
+    """Return the address that `str` made this text of, or None for another text."""
+    host, colon, port = text.rpartition(":")
+    try:
+        packed = inet_pton(AF_INET6, host[1:-1]) if host.startswith("[") else inet_pton(AF_INET, host)
+        return Address(mapped(packed), int(port)) if colon else None
+    except (OSError, ValueError):
+        return None

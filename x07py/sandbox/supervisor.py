@@ -7,6 +7,7 @@ goes. No answer ever lets the kernel continue the program's own call.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -19,10 +20,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.answers import Call, Refused
+from x07py.sandbox.answers import Access, Call, Refused
 from x07py.sandbox.clock import VirtualClock
 from x07py.sandbox.kernel import read_memory, syscall, syscall_numbers
 from x07py.sandbox.network import Rules, parse
+from x07py.sandbox.observe import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _RECV, _SEND, _ID_VALID, _ADDFD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = 1
 _ADDFD_FLAG_SEND = 2
+_CONTINUE = 1
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _MAX_THREADS = 64
 _MAX_WAITING = 1024
@@ -59,6 +62,8 @@ class Supervisor:
         listen: what may be bound.
         seed: virtual time and randomness from this seed; None for the real ones.
         on_denied: called at the first denial of each target.
+        on_access: called with each decision, before it takes effect; if it raises, the access is refused.
+        observe: let files and programs through and tell `on_access` of them; for a filter that hands them over.
     """
 
     def __init__(
@@ -69,10 +74,12 @@ class Supervisor:
         listen: Rules | None = None,
         seed: bytes | None = None,
         on_denied: Callable[[Denial], None] | None = None,
+        on_access: Callable[[Access], None] | None = None,
+        observe: bool = False,
     ) -> None:
         self.listener = listener
         self.connect_rules, self.listen_rules = connect, listen or Rules()
-        self.on_denied = on_denied
+        self.on_denied, self.on_access = on_denied, on_access
         self.denials: dict[tuple[str, str, str], Denial] = {}
         self.connects = 0
         self._lock = threading.Lock()
@@ -100,6 +107,8 @@ class Supervisor:
         }
         if seed is not None:
             self._handlers |= VirtualClock(seed, self.still_waits).handlers()
+        if observe:
+            self._handlers |= Observer(self._note, self._go_on).handlers()
 
     def start(self) -> None:
         """Serve in threads of this process."""
@@ -158,6 +167,11 @@ class Supervisor:
             fcntl.ioctl(self.listener, _SEND, struct.pack("=QqiI", call.id, 0 if code else value, -code, 0))
         except OSError:
             return  # the caller is gone
+
+    def _go_on(self, call: Call) -> None:
+        """Let the kernel carry out the call itself: for observing alone, where nothing is refused."""
+        with contextlib.suppress(OSError):  # the caller is gone
+            fcntl.ioctl(self.listener, _SEND, struct.pack("=QqiI", call.id, 0, 0, _CONTINUE))
 
     def still_waits(self, call: Call) -> bool:
         """Tell whether the caller is still the same process, waiting for this answer."""
@@ -233,6 +247,7 @@ class Supervisor:
             raise Refused(self._deny("connect", f"address family {struct.unpack_from('=H', data)[0]}", call))
         if not self.connect_rules.permits(address):
             raise Refused(self._deny("connect", str(address), call))
+        self._note("connect", str(address), call)
         with self._lock:
             own, settled = self._waiting.get(inode), inode in self._settled
         if own is None:
@@ -302,6 +317,7 @@ class Supervisor:
             own = self._waiting.get(inode)
         if own is None:
             raise Refused(errno.EACCES)
+        self._note("listen", str(address), call)
         own.bind(address.sockaddr(own.family))
         with self._lock:
             self._bound.add(inode)
@@ -317,13 +333,22 @@ class Supervisor:
         self._settle(inode)
         return 0
 
-    def _deny(self, kind: str, target: str, call: Call) -> int:
-        """Note a denial and return the error number that the program gets."""
+    def _note(self, kind: str, target: str, call: Call, *, allowed: bool = True) -> str:
+        """Tell of a decision and return the name of the process that it was about."""
+        if allowed and self.on_access is None:
+            return ""
         try:
             with open(f"/proc/{call.pid}/comm", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
                 process = file.read().strip()
         except OSError:
             process = "?"
+        if self.on_access is not None:
+            self.on_access(Access(kind, target, allowed, call.pid, process))
+        return process
+
+    def _deny(self, kind: str, target: str, call: Call) -> int:
+        """Note a denial and return the error number that the program gets."""
+        process = self._note(kind, target, call, allowed=False)
         with self._lock:
             known = self.denials.get((kind, target, process))
             if known is not None:

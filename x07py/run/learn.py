@@ -1,0 +1,115 @@
+"""From what a program did to a policy that would allow it."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from x07py.errors import RunError
+from x07py.run.files import executable_without_grant, readable_without_grant
+from x07py.run.policy import MAX_ROOTS, POLICY_VERSION
+from x07py.sandbox.network import parse_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from x07py.sandbox.answers import Access
+
+WEAKER = (
+    "connections, listening, files and programs are not restricted in this run, only watched; "
+    "what remains: no UDP, no Unix sockets, the system call list, no new privileges"
+)
+
+
+def learned_policy(
+    accesses: Iterable[Access],
+    root: Path,
+    *,
+    always: Sequence[Path] = (),
+    environment: Sequence[str] = (),
+    limits: dict[str, int] | None = None,
+) -> dict[str, Any]:
+    """Return a policy document that allows what was seen, and as little more as paths and ports can say.
+
+    Args:
+        accesses: what was seen, allowed or not.
+        root: the project, which needs no grant for reading.
+        always: folders that every program of the project may change, such as its place for temporary files.
+        environment: variables that it was granted; what a program reads of its environment cannot be seen.
+        limits: fields of the policy's ``limits``.
+
+    Raises:
+        RunError: ``X07RUN_LEARN`` if it changed files all over the system, so that no list of folders would do.
+    """
+    seen: dict[str, set[str]] = defaultdict(set)
+    for access in accesses:
+        seen[access.kind].add(access.target)
+    read = _roots(seen["read"], [*readable_without_grant(), str(root), *map(str, always)])
+    write = _roots(seen["write"], ["/dev", "/proc", *map(str, always)])
+    connect, listen = _hosts(seen["connect"]), _hosts(seen["listen"])
+    programs = _programs(seen["run"])
+    net: dict[str, Any] = {"enabled": bool(connect or listen), "allow_hosts": connect}
+    return {
+        "schema_version": POLICY_VERSION,
+        "policy_id": "learned",
+        "notes": "Learned by x07 from what a program did. Read it before you rely on it.",
+        "limits": limits or {},
+        "fs": {
+            "enabled": True,
+            "read_roots": _relative(read, root),
+            "write_roots": _relative(write, root),
+        },
+        "net": net | ({"allow_listen": listen} if listen else {}),
+        "env": {"enabled": True, "allow_keys": sorted(environment)},
+        "process": {"enabled": bool(programs), "allow_execs": programs},
+    }
+
+
+def _hosts(targets: set[str]) -> list[dict[str, Any]]:
+    """Return hosts with their ports; what is no TCP address could not be granted either."""
+    ports: dict[str, set[int]] = defaultdict(set)
+    for target in targets:
+        address = parse_text(target)
+        if address is not None and address.port:
+            ports[target.rpartition(":")[0].strip("[]")].add(address.port)
+    return [{"host": host, "ports": sorted(ports[host])} for host in sorted(ports)]
+
+
+def _programs(targets: set[str]) -> list[str]:
+    """Return programs and, for scripts, what their first line names."""
+    found = {target for target in targets if Path(target).is_file()}
+    for target in list(found):
+        with Path(target).open("rb") as file:
+            first = file.readline(256)
+        words = first[2:].split() if first.startswith(b"#!") else []
+        if words:
+            found.add(os.path.realpath(os.fsdecode(words[0])))
+    return sorted(found - set(executable_without_grant()))
+
+
+def _roots(targets: set[str], granted: list[str]) -> list[str]:
+    """Return the fewest paths that cover `targets` and are not granted anyway; existing ones alone can be granted."""
+    below = [PurePath(os.path.realpath(path)) for path in granted]
+    paths = {PurePath(target) for target in targets if Path(target).exists()}
+    wanted = {path for path in paths if not any(path.is_relative_to(one) for one in below)}
+    while len(roots := _topmost(wanted)) > MAX_ROOTS:
+        deepest = max(len(path.parts) for path in roots)
+        wanted = {path.parent if len(path.parts) == deepest else path for path in roots}
+    if PurePath("/") in roots:
+        raise RunError(
+            "X07RUN_LEARN",
+            "the program used files all over the system, so no list of folders would confine it",
+            hint="run it with --audit FILE to see what it uses",
+        )
+    return sorted(map(str, roots))
+
+
+def _topmost(paths: set[PurePath]) -> set[PurePath]:
+    return {path for path in paths if not paths.intersection(path.parents)}
+
+
+def _relative(paths: list[str], root: Path) -> list[str]:
+    base = root.resolve()
+    return [str(PurePath(path).relative_to(base)) if PurePath(path).is_relative_to(base) else path for path in paths]

@@ -1,0 +1,129 @@
+"""Watching which files a program opens, changes and executes, to write a policy from; nothing is refused here.
+
+The kernel carries out what is seen, so another thread may change a path between the look and the act. That would be
+no basis for a decision, and none is made: a run that learns is not a confined one, and says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from x07py.sandbox.kernel import read_memory, syscall_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from x07py.sandbox.answers import Call
+
+_PATH_BYTES = 4096
+_PAGE = 4096
+_HERE = -100
+
+
+class _Names(NamedTuple):
+    """Where a call names a path: index of the folder's descriptor (-1: the working folder) and of the path."""
+
+    folder: int
+    path: int
+
+
+_FIRST, _AT = _Names(-1, 0), _Names(0, 1)
+_CHANGES: dict[str, tuple[_Names, ...]] = {
+    "creat": (_FIRST,),
+    "mkdir": (_FIRST,),
+    "mkdirat": (_AT,),
+    "rmdir": (_FIRST,),
+    "unlink": (_FIRST,),
+    "unlinkat": (_AT,),
+    "rename": (_FIRST, _Names(-1, 1)),
+    "renameat": (_AT, _Names(2, 3)),
+    "renameat2": (_AT, _Names(2, 3)),
+    "link": (_FIRST, _Names(-1, 1)),
+    "linkat": (_AT, _Names(2, 3)),
+    "symlink": (_Names(-1, 1),),
+    "symlinkat": (_Names(1, 2),),
+}
+_OPENS = {"open": (_FIRST, 1), "openat": (_AT, 2), "openat2": (_AT, 2)}
+_EXECUTES = {"execve": _FIRST, "execveat": _AT}
+OBSERVED = (*_CHANGES, *_OPENS, *_EXECUTES, "truncate")
+"""Names of the calls that are watched."""
+
+
+class Observer:
+    """Tells of every file that is opened, changed or executed.
+
+    Args:
+        note: called with a kind (``read``, ``write``, ``run``), a path without links, and the call. For ``write`` the
+            path is what has to be writable: the file that was changed, or the folder that got or lost a name.
+        go_on: lets the kernel carry out the call.
+    """
+
+    def __init__(self, note: Callable[[str, str, Call], object], go_on: Callable[[Call], None]) -> None:
+        self._note = note
+        self._go_on = go_on
+        self._names = {number: name for name, number in syscall_numbers().items()}
+
+    def handlers(self) -> dict[str, Callable[[Call], int | None]]:
+        """Return what answers which system call."""
+        return dict.fromkeys(OBSERVED, self._observe)
+
+    def _observe(self, call: Call) -> None:
+        with contextlib.suppress(OSError):  # a path that cannot be read is one that the kernel will refuse as well
+            self._look(self._names[call.number], call)
+        self._go_on(call)
+
+    def _look(self, name: str, call: Call) -> None:
+        if name in _EXECUTES:
+            self._note("run", self._path(call, _EXECUTES[name]), call)
+        elif name == "truncate":
+            self._note("write", self._path(call, _FIRST), call)
+        elif name in _CHANGES:
+            for names in _CHANGES[name]:
+                self._note("write", os.path.dirname(self._path(call, names, follow=False)), call)  # noqa: PTH120
+        else:
+            self._opened(name, call)
+
+    def _opened(self, name: str, call: Call) -> None:
+        names, index = _OPENS[name]
+        flags = call.args[index]
+        if name == "openat2":
+            flags = struct.unpack("=Q", read_memory(call.pid, flags, 8))[0]
+        path = self._path(call, names)
+        if flags & os.O_PATH:
+            return
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC):
+            new = flags & os.O_CREAT and not os.path.exists(path)  # noqa: PTH110
+            self._note("write", os.path.dirname(path) if new else path, call)  # noqa: PTH120
+        if not flags & os.O_WRONLY:
+            self._note("read", path, call)
+
+    def _path(self, call: Call, names: _Names, *, follow: bool = True) -> str:
+        text = _read_text(call.pid, call.args[names.path])
+        if not text.startswith("/"):
+            number = _HERE if names.folder < 0 else _signed(call.args[names.folder])
+            base = f"/proc/{call.pid}/" + ("cwd" if number == _HERE else f"fd/{number}")
+            text = os.path.join(os.readlink(base), text)  # noqa: PTH115, PTH118
+        if follow:
+            return os.path.realpath(text)
+        folder, last = os.path.split(text.rstrip("/"))
+        return os.path.join(os.path.realpath(folder), last)  # noqa: PTH118
+
+
+def _signed(value: int) -> int:
+    number: int = struct.unpack("=i", struct.pack("=I", value & 0xFFFFFFFF))[0]
+    return number
+
+
+def _read_text(pid: int, address: int) -> str:
+    """Return the text at an address; page by page, because the next one may not be there."""
+    data = b""
+    while len(data) < _PATH_BYTES:
+        length = _PAGE - (address + len(data)) % _PAGE
+        part = read_memory(pid, address + len(data), length)
+        data += part
+        if b"\0" in part or not part:
+            break
+    return os.fsdecode(data.partition(b"\0")[0])
