@@ -34,6 +34,15 @@ def packages(tmp_path: Path) -> Packages:
     return Packages(tmp_path)
 
 
+@pytest.fixture
+def published(packages: Packages) -> Packages:
+    """Two versions of a package and what they need, published."""
+    packages.publish("greet", "1.0.0", "base@>=1,<2")
+    packages.publish("greet", "1.1.0", "base@>=1,<2")
+    packages.publish("base", "1.2.0")
+    return packages
+
+
 def report(text: str) -> dict[str, object]:
     """Return a JSON report."""
     document = json.loads(text)

@@ -25,7 +25,6 @@ from x07py.pkg.index import SparseIndex
 from x07py.pkg.install import install
 from x07py.pkg.layout import page_path
 from x07py.pkg.lockfile import locked_package
-from x07py.pkg.signing import make_key
 
 PAGE = "/gr/ee/greet"
 
@@ -39,14 +38,6 @@ def archive_of(name: str, url: str, **options: Any) -> bytes:
     with SparseIndex(url, **options) as index:
         entry = index.entries(name)[-1]
         return index.archive(locked_package(entry, direct=True, patched=False, required_by=()))
-
-
-@pytest.fixture
-def published(packages: Packages) -> Packages:
-    packages.publish("greet", "1.0.0", "base@>=1,<2")
-    packages.publish("greet", "1.1.0", "base@>=1,<2")
-    packages.publish("base", "1.2.0")
-    return packages
 
 
 def test_page_paths_are_those_of_sparse_indexes() -> None:
@@ -269,57 +260,6 @@ def test_a_page_that_is_too_large_is_not_read(published: Packages) -> None:
         assert "x07 pkg login" in str(caught.value.hint)
 
 
-BAD_ROWS = {
-    "not json": b"{",
-    "not an object": b"[]",
-    "key twice": b'{"cksum": 1, "cksum": 2}',
-    "other schema": b'{"schema_version": "x07.index-entry@9.9.9"}',
-}
-
-
-@pytest.mark.parametrize("line", BAD_ROWS.values(), ids=BAD_ROWS)
-def test_a_line_that_is_no_entry(published: Packages, line: bytes) -> None:
-    (published.index / PAGE.lstrip("/")).write_bytes(line + b"\n")
-    with pytest.raises(PackageError, match="X07PKG_INDEX_PARSE"):
-        entries_of("greet", published.url)
-
-
-CHANGES = {
-    "other name": ({"package.name": "evil"}, "X07PKG_INDEX_PARSE"),
-    "digest": ({"cksum": "x"}, "X07PKG_INDEX_PARSE"),
-    "yanked": ({"yanked": "no"}, "X07PKG_INDEX_PARSE"),
-    "files": ({"files": {"../evil": "0" * 64}}, "X07PKG_INDEX_PARSE"),
-    "advisories": ({"advisories": [1]}, "X07PKG_INDEX_PARSE"),
-    "version": ({"package.version": "1"}, "X07PKG_MANIFEST_PARSE"),
-    "module": ({"package.modules": ["../evil"]}, "X07PKG_MANIFEST_PARSE"),
-    "root": ({"package.module_root": ".."}, "X07PKG_MANIFEST_PARSE"),
-    "worlds": ({"package.meta": {"worlds_allowed": ["moon"]}}, "X07PKG_MANIFEST_PARSE"),
-    "requires": (
-        {"package.meta": {"worlds_allowed": ["run-os"], "requires_packages": ["base"]}},
-        "X07PKG_MANIFEST_PARSE",
-    ),
-}
-
-
-@pytest.mark.parametrize(("change", "code"), CHANGES.values(), ids=CHANGES)
-def test_an_entry_that_lies(published: Packages, change: dict[str, object], code: str) -> None:
-    page = published.index / PAGE.lstrip("/")
-    row = json.loads(page.read_text(encoding="utf-8").splitlines()[0])
-    for place, value in change.items():
-        *outer, last = place.split(".")
-        (row[outer[0]] if outer else row)[last] = value
-    page.write_text(json.dumps(row), encoding="utf-8")
-    with pytest.raises(PackageError, match=code):
-        entries_of("greet", published.url)
-
-
-def test_a_version_twice(published: Packages) -> None:
-    page = published.index / PAGE.lstrip("/")
-    page.write_bytes(page.read_bytes() * 2)
-    with pytest.raises(PackageError, match=r"X07PKG_INDEX_PARSE.*twice"):
-        entries_of("greet", published.url)
-
-
 def test_the_names_of_the_toolchain_are_reserved(empty: Path, packages: Packages) -> None:
     with pytest.raises(PackageError, match="X07PKG_PUBLISH_EXISTS"):
         packages.publish("ext-msg-core", "9.0.0")
@@ -355,61 +295,6 @@ def test_a_lock_without_its_index(empty: Path, packages: Packages) -> None:
     assert "the index has no archive of greet 1.0.0" in pkg(empty, "sync", code=20).stderr
     manifest.write_text('[tool.x07.dependencies]\ngreet = "1.0.0"\n', encoding="utf-8")
     assert "X07PKG_LOCK_MISMATCH" in pkg(empty, "sync", code=20).stderr
-
-
-class TestSignatures:
-    """With a key in the manifest every entry must be signed by it, over all but yanked and advisories."""
-
-    @pytest.fixture
-    def signed(self, packages: Packages, empty: Path) -> dict[str, str]:
-        key = packages.folder / "acme.key"
-        public = make_key(key)
-        assert stat.S_IMODE(key.stat().st_mode) == 0o600
-        packages.publish("greet", "1.0.0", key=key)
-        text = f'[tool.x07.index]\nurl = "{packages.url}"\n[tool.x07.index.keys]\nacme = "{public}"\n'
-        (empty / "pyproject.toml").write_text(text, encoding="utf-8")
-        return {"acme": public}
-
-    def change(self, packages: Packages, **fields: object) -> None:
-        page = packages.index / PAGE.lstrip("/")
-        page.write_text(json.dumps({**json.loads(page.read_text(encoding="utf-8")), **fields}), encoding="utf-8")
-
-    @pytest.mark.usefixtures("signed")
-    def test_a_signed_package_is_added(self, empty: Path) -> None:
-        pkg(empty, "add", "greet", "--sync")
-
-    def test_yanking_does_not_break_the_signature(self, signed: dict[str, str], packages: Packages) -> None:
-        self.change(packages, yanked=True)
-        assert entries_of("greet", packages.url, keys=signed)[0].yanked
-
-    @pytest.mark.usefixtures("signed")
-    @pytest.mark.parametrize("field", ["cksum", "files", "package"])
-    def test_a_changed_entry_is_refused(self, packages: Packages, empty: Path, field: str) -> None:
-        values = {"cksum": "0" * 64, "files": {}, "package": {"name": "greet", "version": "1.0.0"}}
-        self.change(packages, **{field: values[field]})
-        assert "X07PKG_SIGNATURE_INVALID" in pkg(empty, "add", "greet", code=20).stderr
-
-    @pytest.mark.parametrize(
-        ("signature", "code"),
-        [
-            (None, "X07PKG_UNSIGNED"),
-            ({"kind": "rsa", "key_id": "acme"}, "X07PKG_SIGNATURE_UNSUPPORTED"),
-            ({"kind": "ed25519", "key_id": "other"}, "X07PKG_SIGNATURE_KEY_MISSING"),
-            ({"kind": "ed25519", "key_id": "acme", "ed25519_sig": "?"}, "X07PKG_SIGNATURE_INVALID"),
-        ],
-    )
-    def test_other_signatures(self, signed: dict[str, str], packages: Packages, signature: object, code: str) -> None:
-        self.change(packages, signature=signature)
-        with pytest.raises(PackageError, match=code):
-            entries_of("greet", packages.url, keys=signed)
-
-    def test_a_file_that_is_no_key(self, packages: Packages) -> None:
-        key = packages.folder / "bad.key"
-        key.write_text("nonsense", encoding="utf-8")
-        with pytest.raises(PackageError, match="X07PKG_KEY"):
-            packages.publish("greet", "1.0.0", key=key)
-        with pytest.raises(FileError, match="X07IO_WRITE"):
-            make_key(key)
 
 
 def test_publishing_never_changes_what_was_published(empty: Path, packages: Packages) -> None:
