@@ -31,7 +31,7 @@ def exec_program(
         typer.Option("--until-idle", min=0.1, help="Interrupt the program (SIGINT) after so many idle seconds."),
     ] = None,
 ) -> None:
-    """Run a Python program on confluent-kafka: record it the first time, then replay it without a broker.
+    """Run a Python program on confluent-kafka or aio-pika: record it the first time, then replay it without a broker.
 
     The exit code is the program's; 125 if the cassette does not fit.
 

@@ -3,8 +3,9 @@
 from x07py.rr.cassette import Cassette
 from x07py.rr.config import Config, Match, Mode
 from x07py.rr.entry import Entry, EntryTemplate, Row
+from x07py.rr.ledger import Answer
 from x07py.rr.open import open_session_from_environment, session
-from x07py.rr.session import Answer, Session, current_session
+from x07py.rr.session import Session, current_session
 
 __all__ = [
     "Answer",

@@ -8,23 +8,21 @@ keys, and a mismatch consumes nothing.
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
-from collections import deque
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from x07py.errors import CassetteError, ReplayMismatchError
 from x07py.rr.config import Match, Mode
 from x07py.rr.entry import Limits, scan_entry
 from x07py.rr.files import FOLDER, PartialFile, SideFile, read_cassette
-from x07py.rr.index import Bucket, Index
-from x07py.rr.mismatch import differs, miss, out_of_order
+from x07py.rr.index import Bucket
+from x07py.rr.ledger import Answer, Ledger
+from x07py.rr.mismatch import out_of_order
 from x07py.rr.sanitize import refuse_secrets, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -40,15 +38,6 @@ _current: ContextVar[Session | None] = ContextVar("x07_rr_session", default=None
 def current_session() -> Session | None:
     """Return the innermost session of this task, or None."""
     return _current.get()
-
-
-class Answer(NamedTuple):
-    """A recorded entry as a driver replays it: response bytes, error code (0 is success), metadata JSON, number."""
-
-    resp: bytes
-    err: int
-    meta: bytes
-    number: int
 
 
 class Session:
@@ -85,12 +74,9 @@ class Session:
         self._load(b"")
 
     def _load(self, content: bytes) -> None:
-        self._index = Index(content, max_entries=self.config.max_entries, limits=self._limits)
-        self._base_entries, self._size = len(self._index), len(content)
-        self._used = bytearray(self._base_entries)
-        self._cursors = [0] * len(self._index.buckets)
-        self._by_request: dict[int, dict[int, deque[int]]] = {}
-        self._position = 0
+        config = self.config
+        self.ledger = Ledger(content, max_entries=config.max_entries, limits=self._limits, name=config.cassette)
+        self._base_entries, self._size = len(self.ledger), len(content)
 
     def _existing(self) -> bytes:
         if self.mode in (Mode.OFF, Mode.REWRITE):
@@ -147,20 +133,19 @@ class Session:
             partial.publish(self._base_entries + self.appended)
 
     def _refuse_unused(self) -> None:
-        left = self.unused()
+        left = self.ledger.unused()
         if left:
-            first = self._index.buckets[self._index.bucket_of[left[0]]]
             raise ReplayMismatchError(
                 2051,
-                f"{len(left)} of {len(self._index)} recorded entries were not used; the first is number {left[0]}, "
-                f"{first.describe()}",
+                f"{len(left)} of {len(self.ledger)} recorded entries were not used; the first is number {left[0]}, "
+                f"{self.ledger.bucket(left[0]).describe()}",
                 where=self.config.cassette,
                 hint="the program does less than it did when it was recorded; record again if that is meant",
             )
 
     def unused(self) -> list[int]:
         """Return the numbers of the entries that no replay has used."""
-        return [number for number, used in enumerate(self._used) if not used]
+        return self.ledger.unused()
 
     def sanitize(self, envelope: Envelope) -> Envelope:
         """Return `envelope` as it may be written under the session's policy."""
@@ -199,59 +184,35 @@ class Session:
         answers: list[Answer] = []
         for req in requests:
             number = self._find(bucket, req if self.match_requests else None)
-            answers.append(self._use(number))
+            answers.append(self.use(number))
             if answers[-1].err:
                 break
         return answers
 
     def _find(self, bucket: Bucket, req: bytes | None) -> int:
         """Return the entry that answers: the next one of a transcript, else the first unused one with this request."""
-        index = self._index
+        ledger = self.ledger
         if self.config.match is Match.TRANSCRIPT:
             number = self._find_next(bucket)
         else:
-            found = self._unused_in(bucket)
+            found = ledger.next_in(bucket)
             if found is None and bucket.scope:
-                found = self._unused_in(bucket._replace(scope=b""))
+                found = ledger.next_in(bucket._replace(scope=b""))
             if found is None:
-                raise miss(self._index, bucket, self.config.cassette)
+                raise ledger.missing(bucket)
             number = found
-        if req is None or index.has_req(number, req):
+        if req is None or ledger.index.has_req(number, req):
             return number
-        other = self._same_request(index.bucket_of[number], req) if self.config.match is Match.LOOKUP else None
+        other = ledger.with_request(ledger.bucket(number), req) if self.config.match is Match.LOOKUP else None
         if other is None:
-            raise differs(index.req(number), req, bucket, f"{self.config.cassette}, entry {number}")
+            raise ledger.differs(number, bucket, req)
         return other
 
-    def _unused_in(self, bucket: Bucket) -> int | None:
-        bucket_id = self._index.ids.get(bucket)
-        if bucket_id is None:
-            return None
-        members, used, cursor = self._index.members[bucket_id], self._used, self._cursors[bucket_id]
-        while cursor < len(members) and used[members[cursor]]:
-            cursor += 1
-        self._cursors[bucket_id] = cursor
-        return members[cursor] if cursor < len(members) else None
-
-    def _same_request(self, bucket_id: int, req: bytes) -> int | None:
-        """Return the first unused entry of a bucket with this request; the bucket is indexed when first needed."""
-        index = self._index
-        table = self._by_request.get(bucket_id)
-        if table is None:
-            table = self._by_request[bucket_id] = {}
-            for number in index.members[bucket_id]:
-                if not self._used[number]:
-                    table.setdefault(hash(index.req(number)), deque()).append(number)
-        numbers = table.get(hash(req), deque())
-        while numbers and self._used[numbers[0]]:
-            numbers.popleft()
-        return next((number for number in numbers if not self._used[number] and index.has_req(number, req)), None)
-
     def _find_next(self, bucket: Bucket) -> int:
-        number = self._position
-        if number >= len(self._index):
-            raise miss(self._index, bucket, self.config.cassette)
-        found = self._index.buckets[self._index.bucket_of[number]]
+        number = self.ledger.used
+        if number >= len(self.ledger):
+            raise self.ledger.missing(bucket)
+        found = self.ledger.bucket(number)
         where = f"{self.config.cassette}, entry {number}"
         for code, name in ((2010, "kind"), (2011, "op")):
             if getattr(found, name) != getattr(bucket, name):
@@ -262,12 +223,10 @@ class Session:
             raise out_of_order(2057, "scope", bucket, found, where)
         return number
 
-    def _use(self, number: int) -> Answer:
-        index = self._index
-        answer = Answer(index.resp(number), index.err(number), index.meta(number), number)
-        self._used[number] = 1
-        self._position += 1
-        self.virtual_ticks += index.ticks.get(number, 0)
+    def use(self, number: int) -> Answer:
+        """Return entry `number` as answer, mark it used, and let its recorded latency pass in virtual time."""
+        answer = self.ledger.use(number)
+        self.virtual_ticks += self.ledger.ticks(number)
         return answer
 
     def follow(self, answer: Answer, req: bytes, count: int) -> list[Answer]:
@@ -275,25 +234,11 @@ class Session:
 
         They end before one that is used or a recorded error.
         """
-        index, used = self._index, self._used
-        bucket_id = index.bucket_of[answer.number]
-        if self.config.match is Match.TRANSCRIPT:
-            ends = min(self._position + count, len(index))
-            numbers: Iterator[int] = takewhile(lambda n: index.bucket_of[n] == bucket_id, range(self._position, ends))
-        else:
-            members = index.members[bucket_id]
-            start = bisect_right(members, answer.number)
-            numbers = iter(members[start : start + count])
-        if index.errors:
-            numbers = takewhile(lambda number: number not in index.errors, numbers)
-        if self.match_requests:
-            numbers = takewhile(lambda number: index.has_req(number, req), numbers)
-        answers = [Answer(index.resp(n), 0, index.meta(n), n) for n in takewhile(lambda n: not used[n], numbers)]
-        for found in answers:
-            used[found.number] = 1
-        if index.ticks:
-            self.virtual_ticks += sum(index.ticks.get(found.number, 0) for found in answers)
-        self._position += len(answers)
+        in_order = self.config.match is Match.TRANSCRIPT
+        asked = req if self.match_requests else None
+        answers = self.ledger.follow(answer, asked, count, in_order=in_order)
+        if self.ledger.index.ticks:
+            self.virtual_ticks += sum(self.ledger.ticks(found.number) for found in answers)
         return answers
 
     def append(self, entry: Entry | bytes) -> None:
@@ -309,10 +254,7 @@ class Session:
         self._check_allowed(*(str(payload[slice(*part)], "utf-8", "replace") for part in (span.kind, span.op)))
         self._write(_U32.pack(len(payload)) + payload, 1)
         if self.mode is Mode.RECORD_MISSING:
-            self._index.append(payload)
-            self._used.append(0)
-            self._by_request.pop(self._index.bucket_of[-1], None)
-            self._cursors.extend([0] * (len(self._index.buckets) - len(self._cursors)))
+            self.ledger.add(payload)
 
     def record(self, template: EntryTemplate, rows: list[Row]) -> None:
         """Write the entries of one driver call, all of them or (if one is refused) none.
@@ -368,7 +310,7 @@ class Session:
             "mode": int(self.mode),
             "match_mode": int(self.config.match),
             "cassettes": 1,
-            "entries": len(self._index),
-            "used": sum(self._used),
+            "entries": len(self.ledger),
+            "used": self.ledger.used,
             "bytes": self._size,
         }

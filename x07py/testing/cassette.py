@@ -1,7 +1,8 @@
-"""`use_cassette`: unmodified programs on confluent-kafka record a broker once and replay it without one."""
+"""`use_cassette`: unmodified programs on confluent-kafka or aio-pika record a broker once and replay it without one."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -9,24 +10,25 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from x07py.contracts.loader import find_root
 from x07py.errors import ReplayMismatchError, UsageError
 from x07py.msg import Envelope
-from x07py.rr import Config, Match, Mode
+from x07py.rr import Config, Match, Mode, Session
 from x07py.rr.files import FOLDER
 from x07py.testing import registry
-from x07py.testing.script import Script
-from x07py.testing.tape import PARTS, Rules, Tape
+from x07py.testing.matching import PARTS, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
+    from x07py.errors import X07Error
     from x07py.testing.libraries import Library
-    from x07py.testing.tape import Filter, Matcher
+    from x07py.testing.matching import Filter, Matcher
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 MODES = ("none", "once", "new_episodes", "all")
 PATIENCE_S = 10.0
+_GRACE_S = 1.0
 _MAX_CASSETTE = 2**32
 _MAX_MESSAGE = 2**30
 
@@ -54,7 +56,7 @@ def mode_of(name: str, *, exists: bool) -> Mode:
 
 
 class use_cassette:  # noqa: N801 - reads as the function that people know from vcrpy
-    """Record what a block does with Kafka through confluent-kafka, or replay it; a context manager and a decorator.
+    """Record what a block does through confluent-kafka or aio-pika, or replay it; a context manager and a decorator.
 
     Clients that are made inside the block belong to the cassette, whatever module makes them. Nothing that was made
     before is touched.
@@ -129,11 +131,14 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             max_resp_bytes=_MAX_MESSAGE,
             max_key_bytes=1024,
         )
-        session = Script(config, root, allow_unused=True)
+        session = Session(config, root, allow_unused=True)
         self._libraries: list[Library] = installed_libraries()
         session.__enter__()
         self.session = session
-        self._tapes = {one.name: Tape(session, one.dialect, one.name, self.rules) for one in self._libraries}
+        self._owner, self._aborted, self._left = _current_task(), False, False
+        self._tapes = {one.tape.library: one.tape(session, self.rules) for one in self._libraries}
+        for tape in self._tapes.values():
+            tape.on_failure.append(self._abort_later)
         registry.push(self._tapes)
         for library in self._libraries:
             library.install()
@@ -142,6 +147,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._left = True
         registry.pop(self._tapes)
         if not registry.in_use():
             for library in self._libraries:
@@ -149,14 +155,41 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         for tape in self._tapes.values():
             for finish in tape.on_close:
                 finish()
+        broken = self._broken()
+        if broken is not None and error is not broken:
+            self.session.__exit__(type(broken), broken, None)
+            raise broken from error
         self.session.__exit__(kind, error, trace)
         if error is None and self.session.mode is Mode.REPLAY and not self.allow_unused:
             self._refuse_unused()
 
+    def _broken(self) -> X07Error | None:
+        """Return what a tape has failed with; the cancellation that told the program of it ends here."""
+        broken = next((tape.broken for tape in self._tapes.values() if tape.broken is not None), None)
+        if self._aborted and self._owner is not None:
+            self._owner.uncancel()
+        return broken
+
+    def _abort_later(self, _: X07Error) -> None:
+        """End the program if it does not end by itself: it may be waiting for what will never come."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(_GRACE_S, self._abort, loop)
+
+    def _abort(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._left:
+            return
+        if self._owner is None:
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+        else:
+            self._aborted = True
+            self._owner.get_loop().call_soon_threadsafe(self._owner.cancel)
+
     @property
-    def last_activity(self) -> float:
-        """When the program last used the cassette, as `time.monotonic` counts."""
-        return max((tape.last_activity for tape in self._tapes.values()), default=0.0)
+    def last_activity(self) -> float | None:
+        """When the program last used the cassette, as `time.monotonic` counts; None if it has made no client yet."""
+        used = [tape.last_activity for tape in self._tapes.values() if tape.last_activity is not None]
+        return max(used, default=None)
 
     def unused(self) -> list[int]:
         """Return the numbers of the recorded entries that were not used, without questions (metadata and the like)."""
@@ -168,7 +201,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             raise ReplayMismatchError(
                 2051,
                 f"{len(left)} recorded entries were not used; the first is number {left[0]}, "
-                f"{self.session.operation(left[0])}",
+                + self.session.ledger.bucket(left[0]).op.decode(),
                 where=self.name,
                 hint="the program does less than it did when it was recorded; record again if that is meant",
             )
@@ -195,6 +228,13 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         again = object.__new__(use_cassette)
         again.__dict__.update(self.__dict__)
         return again
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _redact(hidden: frozenset[str], envelope: Envelope) -> Envelope:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from x07py.testing.kafka_producer import LIBRARY, unsupported
+from x07py.testing.kafka_producer import unsupported
+from x07py.testing.kafka_tape import kafka_tape
 from x07py.testing.kafka_values import CODEC, dump
-from x07py.testing.registry import tape_for
 
 if TYPE_CHECKING:
-    from x07py.testing.tape import Tape
+    from x07py.testing.kafka_tape import KafkaTape
 
 PLAIN = ("list_topics", "list_groups", "cluster_id")
 """Calls that return their result."""
@@ -51,14 +51,14 @@ UNSUPPORTED = (
 )
 
 
-def _tape_of(admin: Any) -> Tape | None:
+def _tape_of(admin: Any) -> KafkaTape | None:
     """Return the tape that a client was made for; clients from before the cassette have none."""
-    tape: Tape | None = vars(admin).get("_x07_tape")
+    tape: KafkaTape | None = vars(admin).get("_x07_tape")
     return tape
 
 
 def _init(self: Any, *args: Any, **conf: Any) -> None:
-    tape = self._x07_tape = tape_for(LIBRARY)
+    tape = self._x07_tape = kafka_tape()
     if tape is None or tape.live:
         _OWN["__init__"](self, *args, **conf)
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 from confluent_kafka import KafkaException, Message, TopicPartition, cimpl
 
 from x07py.drivers.base import Subscription
-from x07py.testing.kafka_producer import LIBRARY
-from x07py.testing.kafka_values import CODEC, LIBRARY_ERROR, dump, envelope_of, load, message_of, meta_of
-from x07py.testing.registry import tape_for
+from x07py.testing.kafka_tape import kafka_tape
+from x07py.testing.kafka_values import CODEC, dump, envelope_of, load, message_of, meta_of
+from x07py.testing.tape import LIBRARY_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from x07py.msg import Envelope
-    from x07py.testing.tape import Tape
+    from x07py.testing.kafka_tape import KafkaTape
 
 _INTERRUPTED = {"interrupted": True}
 _REBALANCE = "rebalance"
@@ -29,7 +29,7 @@ _REBALANCE = "rebalance"
 class _Feed:
     """What one consumer gets from the tape and writes to it."""
 
-    def __init__(self, tape: Tape, group: str) -> None:
+    def __init__(self, tape: KafkaTape, group: str) -> None:
         self.tape, self.group = tape, group
         self.scope = ""
         self.sources: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class _Feed:
             batch.append((clean, meta_of(message)))
             shown.append(message if clean is envelope else message_of(clean, meta_of(message)))
         if batch:
-            tape.write_deliveries(self.scope, self.request(most), batch, ticks)
+            tape.write_batch(self.scope, self.request(most), batch, ticks)
         return shown
 
     def write_failure(self, detail: Any) -> None:
@@ -117,8 +117,7 @@ class _Feed:
     def fire(self, consumer: Any, *, before: int | None = None) -> None:
         """Run the callbacks of the rebalances that were recorded before the next delivery, or before `before`."""
         tape = self.tape
-        op = tape.operation(_REBALANCE)
-        while (number := tape.peek(op, self.scope)) is not None:
+        while (number := tape.peek_event(_REBALANCE, self.scope)) is not None:
             limit = before if before is not None else tape.peek(tape.dialect.poll_op, self.scope)
             if limit is not None and number > limit:
                 return
@@ -141,7 +140,7 @@ class TapeConsumerBase(cimpl.Consumer):
 
     def __init__(self, *args: Any, **conf: Any) -> None:
         settings = {**(args[0] if args else {}), **conf}
-        tape = tape_for(LIBRARY)
+        tape = kafka_tape()
         self._feed = None if tape is None else _Feed(tape, str(settings.get("group.id", "")))
         if tape is None or tape.live:
             super().__init__(*args, **conf)

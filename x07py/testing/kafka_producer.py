@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 from confluent_kafka import KafkaException, cimpl
 
 from x07py.errors import DriverError
-from x07py.testing.kafka_values import CODEC, LIBRARY_ERROR, envelope_of, load, message_of, meta_of
-from x07py.testing.registry import tape_for
+from x07py.testing.kafka_tape import kafka_tape
+from x07py.testing.kafka_values import CODEC, envelope_of, load, message_of, meta_of
+from x07py.testing.tape import LIBRARY_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
     from x07py.drivers.base import Json
     from x07py.msg import Envelope
-    from x07py.testing.tape import Tape
+    from x07py.testing.kafka_tape import KafkaTape
 
-LIBRARY = "confluent-kafka"
 _UNCONFIRMED: dict[str, Json] = {"confirmed": False}
 
 
@@ -48,7 +48,7 @@ class _Publish:
 class _Recorder:
     """Writes the publishes of one producer in the order in which it produced them."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: KafkaTape) -> None:
         self.tape = tape
         self.waiting: deque[_Publish] = deque()
         self.reports = 0
@@ -83,7 +83,7 @@ class TapeProducerBase(cimpl.Producer):
 
     def __init__(self, *args: Any, **conf: Any) -> None:
         settings = {**(args[0] if args else {}), **conf}
-        self._tape: Tape | None = tape_for(LIBRARY)
+        self._tape: KafkaTape | None = kafka_tape()
         self._default_report = settings.get("on_delivery") or settings.get("dr_cb")
         self._reports: list[tuple[int, int, Any, KafkaError | None, Message]] = []
         self._served, self._fresh = 0, False
@@ -116,7 +116,7 @@ class TapeProducerBase(cimpl.Producer):
             return
         self._produce_live(envelope, report, (topic, value, key, partition), timestamp, headers)
 
-    def _replay(self, tape: Tape, envelope: Envelope, report: Any) -> bool:
+    def _replay(self, tape: KafkaTape, envelope: Envelope, report: Any) -> bool:
         with tape.missing_allowed() as found:
             answer = tape.find_publish(envelope)
             meta = tape.meta(answer)

@@ -16,12 +16,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from x07py.drivers.base import canonical_json
 from x07py.errors import CassetteError
 from x07py.msg import from_kafka, to_kafka
+from x07py.testing.tape import LIBRARY_ERROR
 
 if TYPE_CHECKING:
     from x07py.drivers.base import Json
     from x07py.msg import Envelope
 
-LIBRARY_ERROR = 9640
 _PACKAGE = "confluent_kafka"
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from x07py.drivers.base import KAFKA
 from x07py.testing.patching import rebase_subclasses, replace_everywhere, replace_methods, restore_methods
 
 if TYPE_CHECKING:
-    from x07py.drivers.base import Dialect
+    from x07py.testing.tape import Tape
 
 _LEFT_ALONE = ("x07py", "confluent_kafka.cimpl", "cimpl")
 
@@ -17,15 +16,13 @@ class Library(NamedTuple):
     """A client library and what is replaced of it.
 
     Args:
-        name: name of the distribution; it is the key of every entry.
-        dialect: which broker it speaks to.
+        tape: how its clients use a cassette.
         classes: its own classes and their drop-ins.
         derived: own class, drop-in base and drop-in, where classes derived from the own one are put on the base.
         methods: classes whose methods are replaced, and by what.
     """
 
-    name: str
-    dialect: Dialect
+    tape: type[Tape]
     classes: tuple[tuple[type, type], ...]
     derived: tuple[tuple[type, type, type], ...]
     methods: tuple[tuple[type, dict[str, Any]], ...]
@@ -50,12 +47,23 @@ class Library(NamedTuple):
 def installed_libraries() -> list[Library]:
     """Return the libraries with drop-ins that are installed."""
     found = []
-    try:
-        found.append(_confluent_kafka())
-    except ModuleNotFoundError as error:
-        if error.name != "confluent_kafka":
-            raise
+    for make, package in ((_confluent_kafka, "confluent_kafka"), (_aio_pika, "aiormq")):
+        try:
+            found.append(make())
+        except ModuleNotFoundError as error:
+            if error.name != package:
+                raise
     return found
+
+
+def _aio_pika() -> Library:
+    import aiormq
+
+    from x07py.testing.amqp_drop_in import CHANNEL_METHODS, CONNECTION_METHODS
+    from x07py.testing.amqp_tape import AmqpTape
+
+    replaced = ((aiormq.Connection, CONNECTION_METHODS), (aiormq.Channel, CHANNEL_METHODS))
+    return Library(AmqpTape, (), (), replaced)
 
 
 def _confluent_kafka() -> Library:
@@ -63,11 +71,11 @@ def _confluent_kafka() -> Library:
 
     from x07py.testing.kafka_admin import METHODS
     from x07py.testing.kafka_consumer import TapeConsumer, TapeConsumerBase
-    from x07py.testing.kafka_producer import LIBRARY, TapeProducer, TapeProducerBase
+    from x07py.testing.kafka_producer import TapeProducer, TapeProducerBase
+    from x07py.testing.kafka_tape import KafkaTape
 
     return Library(
-        LIBRARY,
-        KAFKA,
+        KafkaTape,
         ((cimpl.Producer, TapeProducer), (cimpl.Consumer, TapeConsumer)),
         ((cimpl.Producer, TapeProducerBase, TapeProducer), (cimpl.Consumer, TapeConsumerBase, TapeConsumer)),
         ((admin.AdminClient, METHODS),),

@@ -30,7 +30,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
-    group = parser.getgroup("x07", "cassettes of programs on Kafka")
+    group = parser.getgroup("x07", "cassettes of programs on Kafka and RabbitMQ")
     group.addoption(
         "--x07-record",
         choices=RECORD_MODES,

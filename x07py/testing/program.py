@@ -117,10 +117,14 @@ def _write(report: Path, state: str, error: X07Error | None) -> None:
 
 
 def _interrupt(cassette: use_cassette, idle_s: float) -> None:
-    """Send SIGINT, as a terminal does, once nothing has happened for a while; again each time that is not enough."""
-    last = time.monotonic()
+    """Send SIGINT, as a terminal does, once nothing has happened for a while; again each time that is not enough.
+
+    The while begins when the program makes its first client, because before that it imports and starts.
+    """
+    last = 0.0
     while True:
         time.sleep(_POLL_S)
-        if time.monotonic() - max(last, cassette.last_activity) > idle_s:
+        used = cassette.last_activity
+        if used is not None and time.monotonic() - max(last, used) > idle_s:
             last = time.monotonic()
             os.kill(os.getpid(), signal.SIGINT)

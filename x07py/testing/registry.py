@@ -21,14 +21,30 @@ def pop(tapes: dict[str, Tape]) -> None:
     _stack.remove(tapes)
 
 
-def tape_for(library: str) -> Tape | None:
+def tape_for(library: str, *packages: str) -> Tape | None:
     """Return the innermost tape for the client that is being made, or None outside of every cassette.
 
-    To be called from the constructor of a drop-in class. The drivers and development brokers of x07py make clients too;
-    they have recordings of their own.
+    The drivers and development brokers of x07py make clients too; they have recordings of their own.
+
+    Args:
+        library: name of the client library.
+        packages: its import packages; whoever called into them makes the client.
     """
-    maker = sys._getframe(2).f_globals.get("__name__", "")
-    return _stack[-1].get(library) if _stack and not maker.startswith("x07py.") else None
+    if not _stack:
+        return None
+    frame = sys._getframe(1)
+    while frame.f_back and _is_in(frame.f_globals.get("__name__", ""), (*packages, "x07py.testing")):
+        frame = frame.f_back
+    if _is_in(frame.f_globals.get("__name__", ""), ("x07py",)):
+        return None
+    tape = _stack[-1].get(library)
+    if tape is not None:
+        tape.touch()
+    return tape
+
+
+def _is_in(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 def in_use() -> bool:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from x07py.drivers.base import Subscription, canonical_json
 from x07py.errors import ReplayMismatchError
@@ -23,34 +22,16 @@ from x07py.rr import Answer, EntryTemplate, Mode, Row
 from x07py.rr.index import Bucket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
     from x07py.drivers.base import Dialect, Json
-    from x07py.testing.script import Script
+    from x07py.errors import X07Error
+    from x07py.rr import Session
+    from x07py.testing.matching import Rules
 
-PARTS = ("topic", "key", "headers", "value")
-Matcher = Callable[[Envelope, Envelope], bool]
-Filter = Callable[[Envelope], Envelope]
-_Result = TypeVar("_Result")
-_WAIT_SLICE_S = 0.02
-_QUERY = "query_"
+_QUERY, _EVENT = "query_", "event_"
+LIBRARY_ERROR = 9640
 _MISSES = (2009, 2050)
-
-
-class Rules(NamedTuple):
-    """What counts as the same message, and what must not be written.
-
-    Args:
-        match_on: parts of a message that must be equal, of `PARTS`, and functions of the recorded and the new message.
-        ignore_headers: names, in lower case, of headers that are not compared.
-        before_record: functions that each message passes before it is compared, written, or handed to the program.
-        real_time: whether a replay waits as long as the recording did.
-        patience_s: seconds that a consumer may go on polling when there is nothing left for it.
-    """
-
-    match_on: tuple[str | Matcher, ...]
-    ignore_headers: frozenset[str]
-    before_record: tuple[Filter, ...]
-    real_time: bool
-    patience_s: float
 
 
 @dataclass
@@ -60,52 +41,49 @@ class Hit:
     hit: bool = False
 
 
-class Codec(Protocol):
-    """How results and errors of a client library stand in a cassette."""
-
-    errors: tuple[type[Exception], ...]
-    err: int
-
-    def dump(self, result: Any) -> Json:
-        """Return a result as JSON."""
-        ...
-
-    def dump_error(self, error: Any) -> Json:
-        """Return an error as JSON."""
-        ...
-
-    def load(self, data: Json) -> Any:
-        """Return the result that `dump` was given."""
-        ...
-
-    def load_error(self, data: Json) -> Exception:
-        """Return the error that `dump_error` was given."""
-        ...
-
-
 class Tape:
     """One open cassette for one client library.
 
     Args:
         session: the open session.
-        dialect: which broker the library speaks to.
-        library: name of the library; it is the key of every entry.
         rules: matching and filtering.
     """
 
-    def __init__(self, session: Script, dialect: Dialect, library: str, rules: Rules) -> None:
+    library: str
+    """Name of the client library; it is the key of every entry."""
+    dialect: Dialect
+    """Which broker it speaks to."""
+    settling: tuple[str, ...] = ()
+    """Short names of the operations, beside publishing, that must be done again before what was recorded after them."""
+    in_key_order = True
+    """Whether messages of one key must be published in the recorded order."""
+
+    def __init__(self, session: Session, rules: Rules) -> None:
         self.session = session
-        self.dialect = dialect
-        self.library = library
         self.rules = rules
         self.lock = threading.RLock()
-        self.last_activity = time.monotonic()
+        self.last_activity: float | None = None
         self.on_close: list[Callable[[], None]] = []
+        self.broken: X07Error | None = None
+        self.on_failure: list[Callable[[X07Error], None]] = []
         self._scopes: dict[str, int] = {}
         self._answers: dict[str, Answer] = {}
         self._templates: dict[tuple[str, str], EntryTemplate] = {}
-        self._write_publish = MessageRecord.writer(1, dialect.number, library, 1)
-        self._write_delivery = MessageRecord.writer(2, dialect.number, library, 1)
+        self._renamed: dict[str, str] = {}
+        self._before_delivery = (self.dialect.publish_op, *(self.operation(name) for name in self.settling))
+        self._write_publish = MessageRecord.writer(1, self.dialect.number, self.library, 1)
+        self._write_delivery = MessageRecord.writer(2, self.dialect.number, self.library, 1)
+
+    def fail(self, error: X07Error) -> None:
+        """Let whoever uses the tape know that no more can be had of it, where no call of the program can raise that."""
+        if self.broken is None:
+            self.broken = error
+            for tell in self.on_failure:
+                tell(error)
+
+    def touch(self) -> None:
+        """Note that the program uses the tape now."""
+        self.last_activity = time.monotonic()
 
     @property
     def live(self) -> bool:
@@ -117,7 +95,8 @@ class Tape:
         """Whether recorded answers are given."""
         return self.session.mode.replays
 
-    def _bucket(self, op: str, scope: str) -> Bucket:
+    def bucket(self, op: str, scope: str) -> Bucket:
+        """Return the names under which an operation is recorded."""
         return Bucket(b"rr", op.encode(), self.library.encode(), scope.encode("utf-8", "surrogateescape"))
 
     def operation(self, name: str) -> str:
@@ -126,9 +105,7 @@ class Tape:
 
     def clean(self, envelope: Envelope) -> Envelope:
         """Return `envelope` as it may be compared and written."""
-        for change in self.rules.before_record:
-            envelope = change(envelope)
-        return envelope
+        return self.rules.clean(envelope)
 
     def scope_of(self, sources: tuple[str, ...], group: str) -> str:
         """Return the scope of one more consumer, stable over runs although a group's name may be random.
@@ -144,62 +121,51 @@ class Tape:
         return wanted if count == 1 else f"{wanted}#{count}"
 
     def _known_scope(self, wanted: str, sources: str) -> str:
-        scopes = self.session.scopes(self.dialect.poll_op)
+        scopes = self.session.ledger.scopes(self.dialect.poll_op)
         if wanted in scopes or wanted in self._scopes:
             return wanted
         same = (scope for scope in scopes if scope.partition("@")[0] == sources and "#" not in scope)
         return next((scope for scope in same if scope not in self._scopes), wanted)
 
-    def find_publish(self, envelope: Envelope) -> Answer:
-        """Return the recorded outcome of publishing `envelope`, which was cleaned.
+    def match_publish(self, envelope: Envelope) -> int:
+        """Return the number of the recorded publish of `envelope`, which was cleaned.
+
+        Kafka promises the order of messages of one key, so there the next of the key must match. RabbitMQ promises
+        an order within a channel only, and tasks share channels, so there any may.
 
         Raises:
             ReplayMismatchError: 2009 if nothing is left for the topic, 2050 with the differences if something else was
                 published.
         """
-        with self.lock:
-            number = self._match(envelope)
-            self.last_activity = time.monotonic()
-            return self._paced(number)
-
-    def _match(self, envelope: Envelope) -> int:
-        bucket = self._bucket(self.dialect.publish_op, self._publish_scope(envelope))
+        bucket = self.bucket(self.dialect.publish_op, self._publish_scope(envelope))
         asked = envelope.encode()
-        session = self.session
-        first = session.peek(bucket)
+        ledger = self.session.ledger
+        first = ledger.next_in(bucket)
         if first is None:
-            raise session.missing(bucket)
-        if self._is_same(session.recorded(first), envelope, asked):
+            raise ledger.missing(bucket)
+        if self._is_same(first, envelope, asked):
             return first
-        for number in session.candidates(bucket):
-            if Envelope.decode(session.recorded(number)).key == envelope.key:
-                if self._is_same(session.recorded(number), envelope, asked):
-                    return number
-                raise session.differs(number, bucket, asked)
-        raise session.differs(first, bucket, asked)
+        likeliest = first
+        for number in ledger.in_lane(bucket, self._lane(envelope), lambda req: self._lane(Envelope.decode(req))):
+            if self._is_same(number, envelope, asked):
+                return number
+            if self.in_key_order:
+                likeliest = number
+                break
+        raise ledger.differs(likeliest, bucket, asked)
+
+    def _lane(self, envelope: Envelope) -> Hashable:
+        return envelope.key if self.in_key_order else self.rules.named_parts(envelope)
+
+    def _is_same(self, number: int, envelope: Envelope, encoded: bytes) -> bool:
+        recorded = self.session.ledger.request(number)
+        same = self.rules.are_same(recorded, envelope, encoded)
+        if same and recorded != encoded:
+            self._renamed |= self.rules.ignored_changes(Envelope.decode(recorded), envelope)
+        return same
 
     def _publish_scope(self, envelope: Envelope) -> str:
         return envelope.topic if "topic" in self.rules.match_on else ""
-
-    def _is_same(self, recorded: bytes, asked: Envelope, encoded: bytes) -> bool:
-        parts = self.rules.match_on
-        if parts == PARTS and recorded == encoded:
-            return True
-        old = Envelope.decode(recorded)
-        return all(
-            part(old, asked) if callable(part) else self._part(old, part) == self._part(asked, part) for part in parts
-        )
-
-    def _part(self, envelope: Envelope, name: str) -> object:
-        ignored = self.rules.ignore_headers
-        if name == "headers" and ignored:
-            return {header: text for header, text in envelope.headers.items() if header.lower() not in ignored}
-        return getattr(envelope, name)
-
-    def _paced(self, number: int) -> Answer:
-        if self.rules.real_time:
-            time.sleep(self.session.ticks(number) / 1000)
-        return self.session.take(number)
 
     def write_publish(self, envelope: Envelope, ack: bytes, meta: Json, *, err: int = 0, ticks: int = 0) -> None:
         """Record one publish with its confirmation."""
@@ -220,8 +186,20 @@ class Tape:
             hit.hit = True
 
     def envelope(self, answer: Answer) -> Envelope:
-        """Return the message in a recorded publish or delivery."""
-        return Envelope.decode(MessageRecord.decode(answer.resp).env)
+        """Return the message in a recorded publish or delivery.
+
+        Where an ignored header holds what the program published as another value this time (a correlation id that is
+        random, say), it holds the new value.
+        """
+        envelope = Envelope.decode(MessageRecord.decode(answer.resp).env)
+        if not self._renamed:
+            return envelope
+        ignored = self.rules.ignore_headers
+        headers = {
+            name: self._renamed.get(text, text) if name.lower() in ignored else text
+            for name, text in envelope.headers.items()
+        }
+        return Envelope(envelope.topic, envelope.key, envelope.value, headers)
 
     def meta(self, answer: Answer) -> dict[str, Json]:
         """Return what the broker said, without the size of the batch."""
@@ -233,16 +211,17 @@ class Tape:
         """Return the recorded error of the client library."""
         return json.loads(answer.resp)
 
-    def write_deliveries(self, scope: str, request: bytes, batch: list[tuple[Envelope, Json]], ticks: int) -> None:
-        """Record messages that came in one call."""
-        rows = [
-            Row(request, self._write_delivery(envelope.encode(), b"ACK"), canonical_json(meta))
-            for envelope, meta in batch
-        ]
-        size = canonical_json({"batch": len(batch)})[:-1]
-        joint = b"}" if rows[0].meta == b"{}" else b"," + rows[0].meta[1:]
-        rows[0] = rows[0]._replace(meta=size + joint, ticks=ticks)
+    def write_deliveries(self, scope: str, rows: list[Row]) -> None:
+        """Record messages that came to a consumer; `delivery_row` makes the rows."""
         self._write(self.dialect.poll_op, scope, rows)
+
+    def write_answered_delivery(self, name: str, scope: str, row: Row) -> None:
+        """Record a message that came in answer to a request for one."""
+        self._write(self.operation(name), scope, [row])
+
+    def delivery_row(self, request: bytes, envelope: Envelope, meta: Json) -> Row:
+        """Return one message that came to a consumer as it is written."""
+        return Row(request, self._write_delivery(envelope.encode(), b"ACK"), canonical_json(meta))
 
     def write_failure(self, op: str, scope: str, request: bytes, detail: Json, *, err: int) -> None:
         """Record that an operation ended with an error of the client library."""
@@ -250,61 +229,49 @@ class Tape:
 
     def write_event(self, name: str, scope: str, detail: Json) -> None:
         """Record something that the broker did and the program was told."""
-        self._write(self.operation(name), scope, [Row(b"", canonical_json(detail))])
+        self._write(self.operation(f"{_EVENT}{name}"), scope, [Row(b"", canonical_json(detail))])
+
+    def peek_event(self, name: str, scope: str) -> int | None:
+        """Return the number of the next event of a name, or None."""
+        return self.peek(self.operation(f"{_EVENT}{name}"), scope)
 
     def event(self, number: int) -> Json:
         """Return what `write_event` wrote as entry `number`, without using it."""
-        return json.loads(self.session.response(number))
-
-    def batch_size(self, answer: Answer) -> int | None:
-        """Return how many messages came in the call that a delivery was the first of, or None for a later one."""
-        size: int | None = json.loads(answer.meta).get("batch") if answer.meta else None
-        return size
+        return json.loads(self.session.ledger.response(number))
 
     def next_delivery(self, scope: str) -> int | None:
         """Return the number of the next recorded delivery of a consumer if its time has come, or None."""
         with self.lock:
-            number = self.session.peek(self._bucket(self.dialect.poll_op, scope))
-            if number is None:
-                return None
-            before = self.session.first_unused(self.dialect.publish_op)
-            return number if before is None or before > number else None
+            number = self.peek(self.dialect.poll_op, scope)
+            return number if number is not None and self.is_due(number) else None
+
+    def is_due(self, number: int) -> bool:
+        """Tell whether the program has done again whatever it had done before entry `number`.
+
+        That is publishing and, on RabbitMQ, settling deliveries: a consumer with a prefetch limit gets the next message
+        after it has acknowledged the one before.
+        """
+        before = self.session.ledger.first_unused(self._before_delivery)
+        return before is None or before > number
 
     def take(self, number: int) -> Answer:
         """Return an entry that `next_delivery` or `peek` named, and mark it used."""
         with self.lock:
-            self.last_activity = time.monotonic()
-            return self._paced(number)
+            self.touch()
+            return self.session.use(number)
 
     def peek(self, op: str, scope: str) -> int | None:
         """Return the number of the next entry of an operation, or None."""
         with self.lock:
-            return self.session.peek(self._bucket(op, scope))
+            return self.session.ledger.next_in(self.bucket(op, scope))
 
-    def wait(self, scope: str, timeout_s: float | None) -> int | None:
-        """Wait for the next delivery of a consumer as a live poll would; None if none came within `timeout_s`.
-
-        Raises:
-            ReplayMismatchError: 2070 if nothing has happened on the tape for longer than the rules allow.
-        """
-        ends = None if timeout_s is None else time.monotonic() + timeout_s
-        while (number := self.next_delivery(scope)) is None:
-            now = time.monotonic()
-            if now - self.last_activity > self.rules.patience_s:
-                raise self._ended(scope)
-            if ends is not None and now >= ends:
-                return None
-            time.sleep(_WAIT_SLICE_S if ends is None else min(_WAIT_SLICE_S, max(ends - now, 0.0)))
-        return number
-
-    def _ended(self, scope: str) -> ReplayMismatchError:
-        waiting = self.session.peek(self._bucket(self.dialect.poll_op, scope))
+    def ended(self, scope: str) -> ReplayMismatchError:
+        """Return error 2070: a consumer waits for what will not come."""
+        waiting = self.peek(self.dialect.poll_op, scope)
         why = "the recording holds nothing more for this consumer"
         if waiting is not None:
-            why = (
-                f"entry {waiting} is next, but entry {self.session.first_unused(self.dialect.publish_op)} was recorded "
-            )
-            why += "as published before it and has not been published again"
+            before = self.session.ledger.first_unused(self._before_delivery)
+            why = f"entry {waiting} is next, but entry {before} was recorded before it and has not been done again"
         return ReplayMismatchError(
             2070,
             f"the program waits for messages of {scope} and {why}",
@@ -312,55 +279,57 @@ class Tape:
             hint="end the loop as the recorded run did, or record again",
         )
 
-    def control(self, name: str, scope: str, request: Json, live: Callable[[], _Result], codec: Codec) -> Any:
-        """Carry out an operation other than publishing and consuming, or take its recorded outcome.
+    def recall(self, name: str, scope: str, request: Json, *, in_order: bool = True) -> Answer | None:
+        """Return the recorded outcome of an operation, or None where it is to be carried out now.
 
         Args:
             name: short name of the operation.
             scope: what it addresses.
             request: what is compared.
-            live: performs it.
-            codec: turns results and errors into JSON and back.
+            in_order: whether the next entry of operation and scope must have this request; else any may.
 
         Raises:
             ReplayMismatchError: 2009 or 2050.
         """
-        op, req = self.operation(name), canonical_json(request)
-        bucket = self._bucket(op, scope)
-        if self.replays:
-            with self.lock:
-                number = self.session.peek(bucket)
-                if number is not None and self.session.recorded(number) == req:
-                    return load_answer(self.take(number), codec)
-                if self.session.mode is Mode.REPLAY:
-                    raise self.session.missing(bucket) if number is None else self.session.differs(number, bucket, req)
-        started = time.monotonic()
-        try:
-            result = live()
-        except codec.errors as error:
-            self.write_failure(op, scope, req, codec.dump_error(error), err=codec.err)
-            raise
-        row = Row(req, canonical_json(codec.dump(result)), b"", 0, int((time.monotonic() - started) * 1000))
-        self._write(op, scope, [row])
-        return result
+        if not self.replays:
+            return None
+        req, bucket = canonical_json(request), self.bucket(self.operation(name), scope)
+        ledger = self.session.ledger
+        with self.lock:
+            number = first = ledger.next_in(bucket)
+            if first is not None and not ledger.index.has_req(first, req):
+                number = None if in_order else ledger.with_request(bucket, req)
+            if number is not None:
+                return self.take(number)
+            if self.session.mode is Mode.REPLAY:
+                raise ledger.missing(bucket) if first is None else ledger.differs(first, bucket, req)
+        return None
 
-    def query(self, name: str, scope: str, request: Json, live: Callable[[], _Result], codec: Codec) -> Any:
-        """Like `control` for a question: asked more often than recorded, the last answer is given again."""
-        name = f"{_QUERY}{name}"
-        place = f"{scope} {canonical_json(request).decode()}".strip()
+    def write_call(self, name: str, scope: str, request: Json, detail: Json, *, err: int = 0, ticks: int = 0) -> None:
+        """Record an operation and its outcome."""
+        self._write(
+            self.operation(name), scope, [Row(canonical_json(request), canonical_json(detail), b"", err, ticks)]
+        )
+
+    def question(self, name: str, scope: str, request: Json) -> tuple[str, str]:
+        """Return short name and scope under which a question is recorded."""
+        return f"{_QUERY}{name}", f"{scope} {canonical_json(request).decode()}".strip()
+
+    def repeat(self, name: str, scope: str, request: Json) -> Answer | None:
+        """Return the next recorded answer to a question, else the last one, else None."""
+        name, place = self.question(name, scope, request)
         op = self.operation(name)
         with self.lock:
-            number = self.session.peek(self._bucket(op, place)) if self.replays else None
+            number = self.peek(op, place) if self.replays else None
             if number is not None:
                 self._answers[op + place] = self.take(number)
-            if op + place in self._answers:
-                return load_answer(self._answers[op + place], codec)
-        return self.control(name, place, request, live, codec)
+            return self._answers.get(op + place)
 
     def unused(self) -> list[int]:
-        """Return the numbers of the entries that were not used, questions left out."""
-        prefix = self.operation(_QUERY).removesuffix("_v1")
-        return [number for number in self.session.unused() if not self.session.operation(number).startswith(prefix)]
+        """Return the numbers of the entries that were not used, questions and what only the broker did left out."""
+        optional = tuple(self.operation(part).removesuffix("_v1").encode() for part in (_QUERY, _EVENT))
+        ledger = self.session.ledger
+        return [number for number in ledger.unused() if not ledger.bucket(number).op.startswith(optional)]
 
     def _write(self, op: str, scope: str, rows: list[Row]) -> None:
         with self.lock:
@@ -368,12 +337,4 @@ class Tape:
             if template is None:
                 template = self._templates[op, scope] = EntryTemplate("rr", op, self.library, scope)
             self.session.record(template, rows)
-            self.last_activity = time.monotonic()
-
-
-def load_answer(answer: Answer, codec: Codec) -> Any:
-    """Return the recorded result, or raise the recorded error of the client library."""
-    data = json.loads(answer.resp)
-    if answer.err:
-        raise codec.load_error(data)
-    return codec.load(data)
+            self.touch()
