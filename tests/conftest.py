@@ -6,13 +6,24 @@ import pytest
 from hypothesis import settings
 
 from tests import live
-from tests.live import amqp_root, kafka_root, live_amqp, live_kafka, on_amqp, on_kafka
+from tests.live import (
+    amqp_listeners,
+    amqp_root,
+    kafka_listeners,
+    kafka_root,
+    live_amqp,
+    live_kafka,
+    on_amqp,
+    on_kafka,
+)
 from tests.project import embedded, kafka, project
 
 __all__ = [
+    "amqp_listeners",
     "amqp_root",
     "embedded",
     "kafka",
+    "kafka_listeners",
     "kafka_root",
     "live_amqp",
     "live_kafka",

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.listeners import Listeners
 from x07py.brokers.process import RunningBroker, start_native, stop_broker
 
 SKIP = os.environ.get("X07_SKIP_LIVE") == "1"
 SKIPPED = "live tests were NOT run: X07_SKIP_LIVE=1; nothing here says that x07py works with a real broker"
 
 
-def started(root: Path, kind: str, settings: Mapping[str, str] | None = None) -> Iterator[RunningBroker]:
-    """Start a native broker of a kind at a free port for a fixture's time."""
+def started(root: Path, kind: str, settings: Mapping[str, str] | None = None, port: int = 0) -> Iterator[RunningBroker]:
+    """Start a native broker of a kind, at a free port if none is given, for a fixture's time."""
     if SKIP:
         pytest.skip(SKIPPED)
     try:
-        yield start_native(root, kind, port=0, settings=settings)
+        yield start_native(root, kind, port=port, settings=settings)
     finally:
         stop_broker(root, kind)
+
+
+def rabbitmqctl(root: Path, *args: str) -> None:
+    """Run RabbitMQ's own control program against the node that was started for `root`."""
+    folder = root / ".x07" / "broker" / "amqp"
+    program = next(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmqctl"))
+    node = {
+        "HOME": str(folder),
+        "ERL_EPMD_PORT": (folder / "epmd.port").read_text(),
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        "RABBITMQ_NODENAME": "x07@localhost",
+    }
+    subprocess.run([str(program), *args], env={**os.environ, **node}, check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +46,15 @@ def kafka_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def live_kafka(kafka_root: Path) -> Iterator[RunningBroker]:
+def kafka_listeners(kafka_root: Path) -> Listeners:
+    """Where the live Kafka listens."""
+    return Listeners(kafka_root, "kafka")
+
+
+@pytest.fixture(scope="session")
+def live_kafka(kafka_root: Path, kafka_listeners: Listeners) -> Iterator[RunningBroker]:
     """An Apache Kafka; tests use topics and groups of their own, and leave it running."""
-    yield from started(kafka_root, "kafka")
+    yield from started(kafka_root, "kafka", kafka_listeners.settings, kafka_listeners.port)
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +64,15 @@ def amqp_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def live_amqp(amqp_root: Path) -> Iterator[RunningBroker]:
+def amqp_listeners(amqp_root: Path) -> Listeners:
+    """Where the live RabbitMQ listens."""
+    return Listeners(amqp_root, "amqp")
+
+
+@pytest.fixture(scope="session")
+def live_amqp(amqp_root: Path, amqp_listeners: Listeners) -> Iterator[RunningBroker]:
     """A RabbitMQ; tests use queues of their own, and leave it running."""
-    yield from started(amqp_root, "amqp")
+    yield from started(amqp_root, "amqp", amqp_listeners.settings, amqp_listeners.port)
 
 
 @pytest.fixture

@@ -78,10 +78,15 @@ def kafka_launch(folder: Path, port: int, settings: Mapping[str, str], say: Call
     return Launch([java, *flags, "-cp", classpath, "kafka.Kafka", str(config)], {})
 
 
-def rabbitmq_launch(folder: Path, port: int) -> Launch:
+def rabbitmq_launch(folder: Path, port: int, settings: Mapping[str, str]) -> Launch:
     """Prepare a RabbitMQ node whose data stands in `folder`; its user is guest with password guest.
 
     The node's name server (epmd) is its own too: with the machine's, a node of another user would be in the way.
+
+    Args:
+        folder: the node's own folder; it exists.
+        port: where clients connect.
+        settings: lines of rabbitmq.conf that replace or join those below.
 
     Raises:
         DriverError: 9629 if rabbitmq-server is not installed.
@@ -94,7 +99,9 @@ def rabbitmq_launch(folder: Path, port: int) -> Launch:
         names.write_text(str(free_port()), encoding="utf-8")
     plugins, config = folder / "enabled_plugins", folder / "rabbitmq.conf"
     plugins.write_text("[].\n", encoding="utf-8")
-    config.write_text("log.console = true\nlog.file = false\ndisk_free_limit.absolute = 50MB\n", encoding="utf-8")
+    usual = {"log.console": "true", "log.file": "false", "disk_free_limit.absolute": "50MB"}
+    lines = [f"{name} = {value}\n" for name, value in {**usual, **settings}.items()]
+    config.write_text("".join(lines), encoding="utf-8")
     return Launch(
         [str(found[-1])],
         {

@@ -110,7 +110,7 @@ def start_native(
         root: the project; the broker's data stays in its ``.x07/broker`` folder from one start to the next.
         kind: ``kafka`` or ``amqp``.
         port: where it listens on 127.0.0.1; the broker's usual port if None, any free one if 0.
-        settings: Kafka settings on top of the usual ones.
+        settings: lines of server.properties (Kafka) or rabbitmq.conf on top of the usual ones.
         say: gets one line when something takes longer.
 
     Raises:
@@ -123,7 +123,8 @@ def start_native(
     file = state_file(root, kind)
     folder = file.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    launch = kafka_launch(folder, number, settings or {}, say) if kind == "kafka" else rabbitmq_launch(folder, number)
+    more = settings or {}
+    launch = kafka_launch(folder, number, more, say) if kind == "kafka" else rabbitmq_launch(folder, number, more)
     process = _spawn(file, launch, lambda: answers(kind, "127.0.0.1", number))
     announce(file, kind, "native", f"127.0.0.1:{number}", process.pid)
     return RunningBroker(**json.loads(file.read_bytes()))

@@ -33,7 +33,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class KafkaProfile:
-    """One Kafka broker profile; times in milliseconds, sizes in bytes."""
+    """One Kafka broker profile; times in milliseconds, sizes in bytes; `ca_path` is absolute, None for the system's."""
 
     id: str
     bootstrap: tuple[str, ...]
@@ -51,7 +51,7 @@ class KafkaProfile:
 
 @dataclass(frozen=True, slots=True)
 class AmqpProfile:
-    """One AMQP broker profile; sizes in bytes."""
+    """One AMQP broker profile; sizes in bytes; `ca_path` is absolute, None for the system's."""
 
     id: str
     host: str
@@ -121,12 +121,15 @@ def read_kafka_profile(root: Path, profile_id: str) -> KafkaProfile:
     bootstrap = loaded.document.get("bootstrap")
     if not isinstance(bootstrap, list) or not bootstrap or not all(isinstance(b, str) and b for b in bootstrap):
         raise loaded.invalid("bootstrap must be a list of host:port strings")
+    mode = _choice(loaded, security, "sasl_mode", ("none_v1", "plain_v1", "scram_v1", "scram_sha256_v1"))
+    if mode != "none_v1" and not (security.get("username_secret_id") and security.get("password_secret_id")):
+        raise loaded.invalid(f"sasl_mode {mode} needs username_secret_id and password_secret_id")
     return KafkaProfile(
         id=profile_id,
         bootstrap=tuple(bootstrap),
-        sasl_mode=_choice(loaded, security, "sasl_mode", ("none_v1", "plain_v1", "scram_v1")),
+        sasl_mode=mode,
         tls=_flag(loaded, security, "tls", default=True),
-        ca_path=_text(loaded, security, "ca_path", "") or None,
+        ca_path=_authorities(loaded, security, root),
         username_secret_id=_text(loaded, security, "username_secret_id", ""),
         password_secret_id=_text(loaded, security, "password_secret_id", ""),
         max_message_bytes=limits["max_message_bytes"],
@@ -157,7 +160,7 @@ def read_amqp_profile(root: Path, profile_id: str) -> AmqpProfile:
         port=port,
         vhost=_text(loaded, loaded.document, "vhost", "/"),
         tls=_flag(loaded, auth, "tls", default=False),
-        ca_path=_text(loaded, auth, "ca_path", "") or None,
+        ca_path=_authorities(loaded, auth, root),
         username_secret_id=_text(loaded, auth, "username_secret_id", ""),
         password_secret_id=_text(loaded, auth, "password_secret_id", ""),
         max_body_bytes=limits["max_body_bytes"],
@@ -253,6 +256,12 @@ def _text(loaded: _Loaded, table: JsonObject, name: str, default: str | None) ->
     if not isinstance(value, str) or (default is None and not value):
         raise loaded.invalid(f"{name} must be a string")
     return value
+
+
+def _authorities(loaded: _Loaded, table: JsonObject, root: Path) -> str | None:
+    """Return the absolute path of the file of certificate authorities, None for the system's."""
+    path = _text(loaded, table, "ca_path", "")
+    return str(root / path) if path else None
 
 
 def _flag(loaded: _Loaded, table: JsonObject, name: str, *, default: bool) -> bool:

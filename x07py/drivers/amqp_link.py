@@ -19,6 +19,7 @@ from aiormq import exceptions as amqp
 from yarl import URL
 
 from x07py.drivers.secrets import resolve_secret
+from x07py.drivers.trust import trust
 from x07py.errors import AmqpError
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ RIDE_OUT_S = 60.0
 _ATTEMPT_S = 10.0
 _CLOSE_S = 5.0
 _HEARTBEAT_S = 30
+_OPENED = "Connection.OpenOk"
+"""What the client library says it has missed, where the broker has closed instead of opening the virtual host."""
 LOST = (amqp.AMQPConnectionError, amqp.ChannelInvalidStateError, ConnectionError, RuntimeError)
 """What the client library raises when the connection, or a channel along with it, is gone."""
 
@@ -58,7 +61,9 @@ class Link:
         """Return a new channel, on a new connection if the last one is gone.
 
         Raises:
-            AmqpError: 9851 if the broker does not answer in time, 9853 if it refuses the user or the virtual host.
+            AmqpError: 9851 if the broker does not answer in time, 9853 if it refuses the user or the virtual host,
+                9862 if TLS does not come about.
+            ContractError: 9850 if the file of certificate authorities cannot be used.
             DriverError: 9631 for a secret that is not there.
         """
         patience = RIDE_OUT_S if self._answered else START_S
@@ -70,20 +75,47 @@ class Link:
                     connection = await self._connected()
                     channel = await connection.channel(publisher_confirms=confirms)
                     return cast("Channel", channel)
-            except (amqp.AuthenticationError, amqp.ProbableAuthenticationError, amqp.ConnectionNotAllowed) as error:
-                raise self.error(9853, "the broker refuses the user or the virtual host", error) from None
-            except (*LOST, OSError, TimeoutError) as error:
+            except (*LOST, amqp.InvalidFrameError, OSError, TimeoutError) as error:
+                self._refuse_for_good(error)
                 attempt += 1
                 pause = min(0.1 * 2**attempt, 2.0) * (0.5 + random.random())  # noqa: S311
                 if time.monotonic() + pause > deadline:
-                    raise self.error(9851, f"the broker does not answer within {patience:.0f} s", error) from None
+                    message = f"the broker does not answer within {patience:.0f} s: {reason_of(error)}"
+                    hint = "is it up, and are host, port and tls of the profile right? x07 doctor tells which answer"
+                    raise AmqpError(9851, message, where=self.where, hint=hint) from None
                 log.info("%s does not answer, trying again", self.where)
                 await asyncio.sleep(pause)
+
+    def _refuse_for_good(self, error: BaseException) -> None:
+        """Raise what trying again would not change."""
+        profile = self._profile
+        if isinstance(error, amqp.InvalidFrameError) and _OPENED in str(error):
+            raise AmqpError(
+                9853,
+                f"there is no virtual host {profile.vhost!r}, or this user may not use it",
+                where=self.where,
+                hint="correct vhost of the profile, or give the user permissions on the broker",
+            ) from None
+        if isinstance(error, amqp.AuthenticationError | amqp.ProbableAuthenticationError):
+            names = [name for name in (profile.username_secret_id, profile.password_secret_id) if name]
+            hint = f"check the secrets {' and '.join(map(repr, names))}"
+            if not names:
+                hint = "the profile names no secrets, so this was guest: give username_secret_id and password_secret_id"
+            raise AmqpError(9853, "the broker refuses the user or the password", where=self.where, hint=hint) from None
+        cause = error.__cause__
+        if isinstance(cause, ssl.SSLError) and not self._answered:
+            reason, hint = cause.reason, "is this the broker's port for TLS?"
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                reason = cause.verify_message
+                hint = "is ca_path the authority of the broker's certificate, and its host name the profile's?"
+            message = f"TLS with the broker does not come about: {reason}"
+            raise AmqpError(9862, message, where=self.where, hint=hint) from None
 
     async def _connected(self) -> AbstractConnection:
         async with self._making:
             if self._connection is None or self._connection.is_closed:
-                self._connection = await aiormq.connect(self._url(), context=self._tls())
+                context = trust(self._profile.ca_path, 9850) if self._profile.tls else None
+                self._connection = await aiormq.connect(self._url(), context=context)
                 self._answered = True
             return self._connection
 
@@ -99,20 +131,9 @@ class Link:
             query={"heartbeat": str(_HEARTBEAT_S), "name": "x07py"},
         )
 
-    def _tls(self) -> ssl.SSLContext | None:
-        if not self._profile.tls:
-            return None
-        try:
-            return ssl.create_default_context(cafile=self._profile.ca_path)
-        except OSError as error:
-            raise self.error(9850, "the file of certificate authorities cannot be used", error) from None
-
-    def error(self, code: int, message: str, cause: BaseException | None = None) -> AmqpError:
-        """Return an error of this link; the cause's text is kept, except where it may hold a secret."""
-        reason = ""
-        if isinstance(cause, amqp.AMQPError | OSError) and code != 9853:
-            reason = f": {reason_of(cause)}"
-        return AmqpError(code, message + reason, where=self.where, hint=f"x07 explain {code}")
+    def error(self, code: int, message: str) -> AmqpError:
+        """Return an error of this link."""
+        return AmqpError(code, message, where=self.where, hint=f"x07 explain {code}")
 
     def channel_error(self, error: BaseException, what: str) -> AmqpError:
         """Return what a closed channel means."""
@@ -143,4 +164,6 @@ def reason_of(error: BaseException) -> str:
     """Return the broker's or the system's own words, without the client library's."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, TimeoutError):
+        return "no reply"
     return str(error.args[-1]) if error.args else type(error).__name__

@@ -2,8 +2,7 @@
 
 Every call into librdkafka that may wait runs in a thread, once a batch; awaiting a thread for each message costs
 about 100 microseconds, more than everything else together. confluent-kafka's own AIOProducer and AIOConsumer do the
-same for batches but poll one message a hop otherwise, and their consumer hides rebalances, which decide what may be
-committed.
+same for batches but poll one message a hop otherwise, and their consumer hides rebalances, which rule the commits.
 """
 
 from __future__ import annotations
@@ -98,11 +97,18 @@ class KafkaBackend:
         deadline = time.monotonic() + _DELIVERY_TIMEOUT_MS / 1000 + _CLOSE_TIMEOUT_S
         while left and time.monotonic() < deadline:
             producer.poll(_POLL_SLICE_S)
-            self._health.check(producer)
+            self._check(producer)
         if failures or left:
             raise self._publish_error(envelopes, sorted(failures), left)
         self._health.answered()
         return [ack for ack in acks if ack is not None]
+
+    def _check(self, producer: Producer) -> None:
+        try:
+            self._health.check(producer)
+        except KafkaError:
+            producer.purge(in_flight=False)  # what is told as an error is not sent later on
+            raise
 
     def _publish_error(self, envelopes: Sequence[Envelope], failures: list[tuple[int, Any]], left: int) -> KafkaError:
         if not failures:

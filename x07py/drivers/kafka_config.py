@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.secrets import resolve_secret
+from x07py.drivers.trust import trust
 from x07py.errors import KafkaError
 
 if TYPE_CHECKING:
@@ -19,19 +22,25 @@ START_S = 5.0
 RIDE_OUT_S = 60.0
 """How long brokers that have answered before may be away."""
 _ASK_S = 2.0
-_MECHANISMS = {"plain_v1": "PLAIN", "scram_v1": "SCRAM-SHA-512"}
+_MECHANISMS = {"plain_v1": "PLAIN", "scram_v1": "SCRAM-SHA-512", "scram_sha256_v1": "SCRAM-SHA-256"}
+_ADDRESS = re.compile(r"^\S*://\S*: |^\S+:\d+/\S+: ")
+_AFTER = re.compile(r" \(after \d+ms in state \w+\)$")
+_CERTIFICATE = "is ca_path the authority of the broker's certificate, and its host name the one in bootstrap?"
+_OTHER_LISTENER = "do tls and sasl_mode of the profile fit the broker's listener at this port?"
 
 
 def settings_of(profile: KafkaProfile) -> dict[str, Any]:
     """Return the settings that producers and consumers of a profile share.
 
     Raises:
+        ContractError: 9750 if the file of certificate authorities cannot be used.
         DriverError: 9631 for a secret that is not there.
     """
     settings: dict[str, Any] = {"bootstrap.servers": ",".join(profile.bootstrap), "logger": log}
     sasl = profile.sasl_mode != "none_v1"
     settings["security.protocol"] = ("SASL_" if sasl else "") + ("SSL" if profile.tls else "PLAINTEXT")
     if profile.tls and profile.ca_path:
+        trust(profile.ca_path, 9750)
         settings["ssl.ca.location"] = profile.ca_path
     if sasl:
         settings["sasl.mechanism"] = _MECHANISMS[profile.sasl_mode]
@@ -48,20 +57,40 @@ class Health:
 
     def __init__(self, profile: KafkaProfile) -> None:
         self.where = f"profile {profile.id!r}, {','.join(profile.bootstrap)}"
+        self._profile = profile
         self._answered = False
         self._down_since = 0.0
-        self._refusal = ""
+        self._reason = ""
+        self._refused = False
+        self._hint = ""
 
     def note(self, error: Any) -> None:
         """Take an event from librdkafka."""
-        if error.name() in {"_AUTHENTICATION", "_SSL"}:
-            self._refusal = error.str()
-        elif error.name() == "_ALL_BROKERS_DOWN" and not self._down_since:
-            self._down_since = time.monotonic()
+        name = error.name()
+        if name == "_ALL_BROKERS_DOWN":
+            self._down_since = self._down_since or time.monotonic()
+            return
+        text = _AFTER.sub("", _ADDRESS.sub("", error.str()))
+        if name == "_AUTHENTICATION":
+            self._refuse(text, self._secrets())
+        elif name == "_SSL" or "SSL" in text:
+            self._refuse(text, _CERTIFICATE if "certificate" in text else _OTHER_LISTENER)
+        elif name in {"_TRANSPORT", "_RESOLVE"}:
+            self._reason = text
+
+    def _refuse(self, reason: str, hint: str) -> None:
+        self._reason, self._hint, self._refused = reason, hint, True
+
+    def _secrets(self) -> str:
+        profile = self._profile
+        return (
+            f"check the secrets {profile.username_secret_id!r} and {profile.password_secret_id!r}, and that the broker "
+            f"has sasl_mode {profile.sasl_mode} at this port"
+        )
 
     def answered(self) -> None:
         """Note that a broker has done something for us."""
-        self._answered, self._down_since, self._refusal = True, 0.0, ""
+        self._answered, self._refused, self._down_since, self._reason = True, False, 0.0, ""
 
     def check(self, client: Any) -> None:
         """Ask the brokers whether they are there, if they have been away for as long as they may.
@@ -69,10 +98,8 @@ class Health:
         Raises:
             KafkaError: 9758 if they refuse the user or the certificate, 9760 if they do not answer.
         """
-        if self._refusal and not self._answered:
-            raise KafkaError(
-                9758, f"the broker refuses the connection: {self._refusal}", where=self.where, hint="x07 explain 9758"
-            )
+        if self._refused and not self._answered:
+            raise self._refusal(self._reason, self._hint)
         patience = RIDE_OUT_S if self._answered else START_S
         if not self._down_since or time.monotonic() - self._down_since < patience:
             return
@@ -81,10 +108,25 @@ class Health:
         try:
             client.list_topics(timeout=_ASK_S)
         except KafkaException as error:
+            if not self._answered and not self._reason and self._someone_listens():
+                reason = "something listens there and ends the connection"
+                raise self._refusal(reason, _OTHER_LISTENER) from None
             raise KafkaError(
                 9760,
-                f"no broker answers within {patience:.0f} s: {error.args[0].str()}",
+                f"no broker answers within {patience:.0f} s: {self._reason or error.args[0].str()}",
                 where=self.where,
                 hint="is it up, and is the address right? x07 doctor tells which brokers answer",
             ) from None
         self.answered()
+
+    def _refusal(self, reason: str, hint: str) -> KafkaError:
+        return KafkaError(9758, f"the broker refuses the connection: {reason}", where=self.where, hint=hint)
+
+    def _someone_listens(self) -> bool:
+        """Tell whether a connection to the first address comes about; librdkafka says nothing about those it loses."""
+        host, _, port = self._profile.bootstrap[0].rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=_ASK_S):
+                return True
+        except (OSError, ValueError):
+            return False

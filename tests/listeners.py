@@ -1,0 +1,70 @@
+"""Listeners with TLS and users on the live brokers, beside the plain one; authority and users are the tests' own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.certificates import Authority
+from x07py.brokers.native import free_port
+
+USER, PASSWORD = "alice", "alice-knows-0815"
+_KAFKA = ("PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL")
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_MODULES = "org.apache.kafka.common.security"
+
+
+class Listeners:
+    """Where a broker listens: ``port`` for everybody, the others by protocol; and the settings that make it so."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.authority = Authority(folder / "tls")
+        self.ports = {name: free_port() for name in (_KAFKA if kind == "kafka" else ("PLAINTEXT", "SSL"))}
+        self.port = self.ports["PLAINTEXT"]
+        key, certificate = self.authority.server("localhost")
+        self.settings = self._kafka(key, certificate) if kind == "kafka" else self._amqp(key, certificate)
+
+    def address(self, protocol: str, host: str = "localhost") -> str:
+        """Return host:port; the certificate is for localhost and not for 127.0.0.1."""
+        return f"{host}:{self.ports[protocol]}"
+
+    def _kafka(self, key: Path, certificate: Path) -> dict[str, str]:
+        both = key.with_suffix(".both.pem")
+        both.write_bytes(key.read_bytes() + certificate.read_bytes())
+        control = free_port()
+        places = {name: f"{name}://127.0.0.1:{port}" for name, port in self.ports.items()}
+        advertised = {name: f"{name}://{self.address(name)}" for name in _KAFKA}
+        plain = f'{_MODULES}.plain.PlainLoginModule required username="broker" password="b" user_{USER}="{PASSWORD}";'
+        protocols = {"CONTROLLER": "PLAINTEXT"} | {name: name for name in _KAFKA}
+        settings = {
+            "listeners": ",".join([*places.values(), f"CONTROLLER://127.0.0.1:{control}"]),
+            "advertised.listeners": ",".join([places["PLAINTEXT"], *[advertised[name] for name in _KAFKA[1:]]]),
+            "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
+            "controller.quorum.voters": f"1@127.0.0.1:{control}",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(both),
+            "sasl.enabled.mechanisms": ",".join(_MECHANISMS),
+        }
+        for listener in ("sasl_plaintext", "sasl_ssl"):
+            for mechanism in _MECHANISMS:
+                module = plain if mechanism == "PLAIN" else f"{_MODULES}.scram.ScramLoginModule required;"
+                settings[f"listener.name.{listener}.{mechanism.lower()}.sasl.jaas.config"] = module
+        return settings
+
+    def _amqp(self, key: Path, certificate: Path) -> dict[str, str]:
+        return {
+            "listeners.ssl.1": self.address("SSL", "127.0.0.1"),
+            "ssl_options.cacertfile": str(self.authority.file),
+            "ssl_options.certfile": str(certificate),
+            "ssl_options.keyfile": str(key),
+        }
+
+
+def add_scram_user(bootstrap: str) -> None:
+    """Give the Kafka at `bootstrap` the user of the SCRAM mechanisms."""
+    from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+        credential = UserScramCredentialUpsertion(USER, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
+        for done in client.alter_user_scram_credentials([credential]).values():
+            done.result(timeout=30)
