@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from x07py.drivers import Delivery, open_driver
     from x07py.errors import X07Error
     from x07py.msg import Envelope
-    from x07py.pumping import PumpOptions, pump
+    from x07py.pumping import PumpOptions, PumpReport, pump
     from x07py.testing import use_cassette
 
 __all__ = [
     "Delivery",
     "Envelope",
     "PumpOptions",
+    "PumpReport",
     "X07Error",
     "__version__",
     "open_driver",
@@ -31,6 +32,7 @@ _LATER = {
     "Delivery": "x07py.drivers",
     "Envelope": "x07py.msg",
     "PumpOptions": "x07py.pumping",
+    "PumpReport": "x07py.pumping",
     "X07Error": "x07py.errors",
     "open_driver": "x07py.drivers",
     "pump": "x07py.pumping",

@@ -20,6 +20,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, int]] = {
+    "init": ("Make a project, or add x07 to one", 20),
     "msg": ("Encode and decode messages, list topics", 20),
     "rr": ("Look into, check, compare and repair cassettes", 20),
     "pkg": ("Add, lock, install and understand packages", 20),

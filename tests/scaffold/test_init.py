@@ -1,0 +1,187 @@
+"""`x07 init`: each project that it writes passes its own tests and CI; what is there is never overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.project import REPOSITORY, x07
+from x07py.brokers.process import RunningBroker
+from x07py.contracts.schemas import load_schema
+from x07py.scaffold import TEMPLATES
+
+EXISTING = """# my shop
+[project]
+name = "shop"   # sells
+version = "1"
+
+[dependency-groups]
+dev = [
+  "pytest>=9",  # tests
+]
+"""
+
+
+def replay(folder: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a generated project with the Python of this repository."""
+    own = {**os.environ, "PYTHONPATH": "src", **env}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
+
+
+def test_new_projects_pass_the_commands_of_their_ci(tmp_path: Path) -> None:
+    """One virtual environment serves all, with the wheel of this repository in the place of an index."""
+    wheels = tmp_path / "wheels"
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, REPOSITORY]
+    subprocess.run(command, check=True, timeout=300)
+    env = {**os.environ, "PIP_FIND_LINKS": str(wheels), "X07_KAFKA_LOCAL_DEV_V1": "127.0.0.1:1"}
+    for template in TEMPLATES:
+        name = f"my-{template}"
+        assert x07("init", name, "--template", template, cwd=tmp_path).returncode == 0
+        workflow = (tmp_path / name / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+        commands = re.findall(r"^ +- run: (.+)$", workflow, re.MULTILINE)
+        assert commands == ["make test"]
+        words = [*commands[0].split(), f"VENV={tmp_path / 'venv'}"]
+        done = subprocess.run(words, cwd=tmp_path / name, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(r"\d passed", done.stdout)
+        assert "skipped" not in done.stdout
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_new_project_is_clean_for_ruff(template: str, tmp_path: Path) -> None:
+    assert x07("init", "my-shop", "--template", template, cwd=tmp_path).returncode == 0
+    for command in (
+        ["check", "--select=E,F,I,B,UP,SIM,RUF", "--line-length=120"],
+        ["format", "--check", "--line-length=120"],
+    ):
+        args = [Path(sys.executable).with_name("ruff"), *command, "--no-cache", "."]
+        done = subprocess.run(args, cwd=tmp_path / "my-shop", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_service_on_kafka_can_be_recorded_anew(tmp_path: Path) -> None:
+    x07("init", "shop", cwd=tmp_path)
+    before = (tmp_path / "shop/.x07_rr/worker.x07rr.bin").read_bytes()
+    done = replay(tmp_path / "shop", "--x07-record=rewrite")
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "shop/.x07_rr/worker.x07rr.bin").read_bytes() != before
+    assert replay(tmp_path / "shop", "--x07-record=none", "--x07-no-network").returncode == 0
+
+
+@pytest.mark.live
+def test_the_service_on_rabbitmq_can_be_recorded_anew(tmp_path: Path, live_amqp: RunningBroker) -> None:
+    x07("init", "shop", "--template", "worker-amqp", cwd=tmp_path)
+    secrets = {"X07_SECRET_RABBIT_USERNAME": "guest", "X07_SECRET_RABBIT_PASSWORD": "guest"}
+    env = {"X07_AMQP_LOCAL_DEV_V1": live_amqp.address, **secrets}
+    applied = x07("msg", "topology", "apply", "app_v1", cwd=tmp_path / "shop", **env)
+    assert applied.returncode == 0, applied.stderr
+    done = replay(tmp_path / "shop", "--x07-record=rewrite", **env)
+    assert done.returncode == 0, done.stdout
+    assert replay(tmp_path / "shop", "--x07-record=none", "--x07-no-network").returncode == 0
+
+
+def test_a_broken_core_fails_the_check_and_the_replay(tmp_path: Path) -> None:
+    x07("init", "shop", cwd=tmp_path)
+    core = tmp_path / "shop/src/shop/core.py"
+    core.write_text(core.read_text().replace("import json", "import json\nimport socket").replace('"order"', '"nr"'))
+    assert "E_ARCH_OS_IMPORT" in x07("arch", "check", cwd=tmp_path / "shop").stdout
+    assert replay(tmp_path / "shop", "--x07-record=none").returncode == 1
+
+
+def test_an_existing_project_gets_what_is_missing_once(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(EXISTING)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/__init__.py").write_text("import csv, requests\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    done = x07("init", "--template", "existing", "--format", "json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, load_schema("x07.init.report"))
+    assert len(report["added"]) == 3
+    text = (tmp_path / "pyproject.toml").read_text()
+    assert text.startswith(EXISTING[: EXISTING.index("  # tests")])
+    added = tomllib.loads(text)
+    assert added["tool"] == {"x07": {"world": "run-os"}}
+    assert added["dependency-groups"]["dev"] == ["pytest>=9", "x07py>=0.1.0"]
+    assert x07("arch", "check", cwd=tmp_path).returncode == 0
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path.relative_to(tmp_path).as_posix() for path in files.keys() - before.keys()} == {
+        "arch/manifest.x07arch.json",
+        "arch/manifest.lock.json",
+    }
+    again = x07("init", "--template", "existing", cwd=tmp_path)
+    assert "nothing to add" in again.stdout
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+
+
+@pytest.mark.parametrize(
+    ("manifest", "where"),
+    [
+        ('[project]\nname = "a"\n', ["dependency-groups", "dev"]),
+        (
+            '[project]\nname = "a"\n[project.optional-dependencies]\ntest = []\n',
+            ["project", "optional-dependencies", "test"],
+        ),
+        ('[project]\nname = "a"\ndependencies = ["X07py[kafka]"]\n', []),
+    ],
+)
+def test_the_plugin_goes_where_the_project_keeps_such_things(manifest: str, where: list[str], tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(manifest)
+    (tmp_path / "a.py").write_text("")
+    assert x07("init", "--template", "existing", cwd=tmp_path).returncode == 0
+    found = tomllib.loads((tmp_path / "pyproject.toml").read_text())
+    assert ("dependency-groups" in found) == (where[:1] == ["dependency-groups"])
+    for name in where:
+        found = found[name]
+    assert where == [] or found == ["x07py>=0.1.0"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["taken"], "X07_INIT_EXISTS"),
+        (["taken/file"], "X07_INIT_EXISTS"),
+        (["json"], "X07_INIT_NAME"),
+        (["1st"], "X07_INIT_NAME"),
+        (["/proc/nowhere"], "X07IO_WRITE"),
+        ([], "X07_USAGE"),
+        (["taken", "--template", "existing"], "X07_INIT_NO_PROJECT"),
+        (["broken", "--template", "existing"], "X07_INIT_NO_PROJECT"),
+        (["odd", "--template", "existing"], "X07_INIT_NO_PROJECT"),
+        (["binary", "--template", "existing"], "X07IO_READ"),
+        (["empty", "--template", "existing"], "E_ARCH_INIT_EMPTY"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(args: list[str], code: str, tmp_path: Path) -> None:
+    contents = {
+        "broken": b"[project",
+        "odd": b"dependency-groups = 3\n",
+        "binary": b"\xff",
+        "empty": b'[project]\nname = "a"\n',
+    }
+    for name, content in contents.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_bytes(content)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/file").write_text("mine")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    done = x07("init", *args, cwd=tmp_path)
+    assert done.returncode == 20
+    assert code in done.stderr
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+def test_the_folder_that_one_is_in_can_be_filled(tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    assert x07("init", ".", "--template", "pure", cwd=folder).returncode == 0
+    assert (folder / "src/here/pricing.py").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
