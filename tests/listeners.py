@@ -59,12 +59,12 @@ class Listeners:
         }
 
 
-def add_scram_user(bootstrap: str) -> None:
+def add_scram_user(bootstrap: str, password: str = PASSWORD) -> None:
     """Give the Kafka at `bootstrap` the user of the SCRAM mechanisms."""
     from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
     client = AdminClient({"bootstrap.servers": bootstrap})
     for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
-        credential = UserScramCredentialUpsertion(USER, ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
+        credential = UserScramCredentialUpsertion(USER, ScramCredentialInfo(mechanism, 4096), password.encode())
         for done in client.alter_user_scram_credentials([credential]).values():
             done.result(timeout=30)

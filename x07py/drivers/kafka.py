@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.base import KAFKA, Ack, Delivery
-from x07py.drivers.kafka_config import Health, settings_of
+from x07py.drivers.kafka_config import Health, Settings, settings_of
 from x07py.drivers.kafka_transaction import Transaction
 from x07py.drivers.offsets import OffsetLedger
 from x07py.errors import DriverError, KafkaError
@@ -54,7 +54,7 @@ class KafkaBackend:
     def __init__(self, profile: KafkaProfile, config: dict[str, Any] | None = None) -> None:
         self.profile = profile.id
         self._settings = profile
-        self._config = {**settings_of(profile), **(config or {})}
+        self._config = Settings(settings_of(profile) | (config or {}))
         self._health = Health(profile)
         self._threads = ThreadPoolExecutor(thread_name_prefix="x07-kafka")
         self._producer: Producer | None = None

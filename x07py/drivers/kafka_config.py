@@ -29,14 +29,21 @@ _CERTIFICATE = "is ca_path the authority of the broker's certificate, and its ho
 _OTHER_LISTENER = "do tls and sasl_mode of the profile fit the broker's listener at this port?"
 
 
-def settings_of(profile: KafkaProfile) -> dict[str, Any]:
+class Settings(dict[str, Any]):
+    """librdkafka settings; they hold a password, so a log or a debugger is shown their names alone."""
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(sorted(self))})"
+
+
+def settings_of(profile: KafkaProfile) -> Settings:
     """Return the settings that producers and consumers of a profile share.
 
     Raises:
         ContractError: 9750 if the file of certificate authorities cannot be used.
         DriverError: 9631 for a secret that is not there.
     """
-    settings: dict[str, Any] = {"bootstrap.servers": ",".join(profile.bootstrap), "logger": log}
+    settings = Settings({"bootstrap.servers": ",".join(profile.bootstrap), "logger": log})
     sasl = profile.sasl_mode != "none_v1"
     settings["security.protocol"] = ("SASL_" if sasl else "") + ("SSL" if profile.tls else "PLAINTEXT")
     if profile.tls and profile.ca_path:

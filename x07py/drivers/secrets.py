@@ -2,6 +2,7 @@
 
 1. the environment: ``X07_SECRET_<ID>``, the id in upper case, other characters than letters and digits as ``_``;
 2. a folder with one file a secret, named by ``X07_SECRETS_DIR``: ``<ID>``, a final line break is not part of the value;
+   a file that everybody may write is refused, one that everybody may read is not: so orchestrators mount secrets;
 3. the system's keyring, service ``x07``, if the distribution ``keyring`` is installed.
 
 Every value that was looked up is registered with the record/replay guard, so that no cassette can hold it.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from x07py.errors import DriverError
@@ -41,6 +43,10 @@ def resolve_secret(secret_id: str) -> str:
             f"the secret {secret_id!r} is nowhere to be found",
             hint=f"set {variable}, or put it in a file {secret_id!r} of the folder that {FOLDER_VARIABLE} names",
         )
+    if not value:
+        raise DriverError(
+            9631, f"the secret {secret_id!r} is empty", hint="give it a value; brokers have no empty ones"
+        )
     register_secret(secret_id, value)
     return value
 
@@ -49,26 +55,36 @@ def _from_folder(secret_id: str) -> str | None:
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:
         return None
+    if not Path(folder).is_dir():
+        raise _unreadable(secret_id, "the folder is not there", folder, f"correct {FOLDER_VARIABLE}")
+    file = Path(folder) / secret_id
     try:
-        text = (Path(folder) / secret_id).read_text(encoding="utf-8")
+        if file.stat().st_mode & stat.S_IWOTH:
+            raise _unreadable(secret_id, "everybody may write it", str(file), f"chmod o-w {file}")
+        text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise DriverError(
-            9631, f"the secret {secret_id!r} cannot be read: {reason}", where=folder, hint="correct the file"
-        ) from None
+        reason = str(error.strerror) if isinstance(error, OSError) else "not UTF-8"
+        raise _unreadable(secret_id, reason, str(file), "correct the file") from None
     return text.removesuffix("\n").removesuffix("\r")
 
 
 def _from_keyring(secret_id: str) -> str | None:
     try:
         import keyring
-        from keyring.errors import KeyringError
+        from keyring.errors import KeyringError, NoKeyringError
     except ImportError:
         return None
     try:
         found: str | None = keyring.get_password(_KEYRING_SERVICE, secret_id)
-    except KeyringError:
+    except NoKeyringError:
         return None
+    except KeyringError as error:
+        reason = f"the keyring does not give it ({type(error).__name__})"
+        raise _unreadable(secret_id, reason, f"service {_KEYRING_SERVICE!r}", "unlock the keyring") from None
     return found
+
+
+def _unreadable(secret_id: str, reason: str, where: str, hint: str) -> DriverError:
+    return DriverError(9631, f"the secret {secret_id!r} cannot be read: {reason}", where=where, hint=hint)

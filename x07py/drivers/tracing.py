@@ -31,16 +31,17 @@ def follow_trace(cause: Envelope, result: Envelope) -> Envelope:
 def batch_span(group: str, batch: Sequence[Delivery]) -> AbstractContextManager[Any]:
     """Return a span for handling a batch, with a link to each message's trace; nothing without OpenTelemetry."""
     try:
-        from opentelemetry import propagate, trace
+        import opentelemetry.trace as trace
+        from opentelemetry.propagate import extract
     except ImportError:
         return nullcontext()
     links = []
     for delivery in batch:
         headers = delivery.envelope.headers
         if _TRACE[0] in headers:
-            context = trace.get_current_span(propagate.extract(headers)).get_span_context()
+            context = trace.get_current_span(extract(headers)).get_span_context()
             links.append(trace.Link(context))
-    facts = {"messaging.operation.type": "process", "messaging.batch.message_count": len(batch)}
+    facts: dict[str, str | int] = {"messaging.operation.type": "process", "messaging.batch.message_count": len(batch)}
     if group:
         facts["messaging.consumer.group.name"] = group
     span: AbstractContextManager[Any] = trace.get_tracer("x07py").start_as_current_span(
