@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: arch codes brokers chromium test demo lint types unit fuzz bench fmt clean
+.PHONY: arch codes docs help-pages brokers chromium test demo lint types unit fuzz bench fmt clean
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -23,6 +23,9 @@ arch: $(STAMP) ## hold this repository to its own layers and worlds
 
 codes: $(STAMP) ## make docs/reference/codes.md from the code table
 	$(BIN)/python .ci/codes_page.py > docs/reference/codes.md
+
+help-pages: $(STAMP) ## make x07py/cli/help.json and docs/reference/commands.md from the commands
+	$(BIN)/python .ci/help_pages.py
 
 unit: $(STAMP) chromium $(if $(X07_SKIP_LIVE),,brokers)
 	$(BIN)/pytest -n 2

@@ -16,7 +16,7 @@ from x07py.errors import ArchError
 if TYPE_CHECKING:
     from x07py.diag import Diagnostic
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
 class ArchFormat(StrEnum):

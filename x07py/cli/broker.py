@@ -29,7 +29,9 @@ from x07py.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start, find and end development brokers.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Start, find and end development brokers."
+)
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 

@@ -21,7 +21,7 @@ from x07py.sandbox.probe import kernel_features
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _DISTRIBUTIONS = ("confluent-kafka", "aio-pika", "jsonschema", "rfc8785", "rich", "tomlkit", "typer")
 _CONNECT_TIMEOUT_S = 1.0

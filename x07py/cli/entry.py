@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from x07py.errors import X07Error
 
 EXIT_USAGE = 2
+HELP_COLUMNS = 80
+"""Width of the help texts that are laid out already; on wider terminals Typer does not use more."""
 EXIT_INTERRUPTED = 130
 
 COMMANDS: dict[str, tuple[str, int]] = {
@@ -29,6 +31,7 @@ COMMANDS: dict[str, tuple[str, int]] = {
     "arch": ("Check imports, worlds and contracts", 3),
     "broker": ("Start, find and end development brokers", 20),
     "doctor": ("Tell what this machine has for x07py", 20),
+    "completion": ("Complete command lines in bash, zsh or fish", 2),
     "explain": ("Tell what a code means and what to do", 2),
 }
 """Each group's help line and its exit code for an `X07Error`."""
@@ -64,11 +67,18 @@ def _dispatch(args: list[str]) -> int:
 
         _out(f"x07 {__version__}")
         return 0
-    if "_X07_COMPLETE" in os.environ or "_X07PY_COMPLETE" in os.environ:
-        return _run(_complete_app(), args, "x07", EXIT_USAGE)
+    for program in ("x07", "x07py"):
+        if f"_{program.upper()}_COMPLETE" in os.environ:
+            from x07py.cli.completion import complete
+
+            line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+            complete(program, {name: about for name, (about, _) in COMMANDS.items()}, line)
     if not args or args[0] in {"-h", "--help"}:
         _out(_overview())
         return 0 if args else EXIT_USAGE
+    if args[-1] == "--help" and (text := _known_help(args[:-1])):
+        sys.stdout.write(text)
+        return 0
     if args in (["pkg", "lock", "--check"], ["pkg", "lock", "--locked"]):
         from x07py.cli.quick import lock_is_current
 
@@ -136,6 +146,18 @@ def _report(error: X07Error, args: list[str], prog: str, exit_code: int) -> int:
     return exit_code
 
 
+def _known_help(words: list[str]) -> str | None:
+    """Return the help of a command as `make help-pages` has laid it out, if that is how it looks on this terminal."""
+    import json
+    from pathlib import Path
+    from shutil import get_terminal_size
+
+    if get_terminal_size().columns < HELP_COLUMNS:
+        return None
+    texts: dict[str, str] = json.loads(Path(__file__).with_name("help.json").read_bytes())
+    return texts.get(" ".join(words))
+
+
 def _out(text: str) -> None:
     sys.stdout.write(text + "\n")
 
@@ -157,13 +179,3 @@ def _unknown(name: str) -> None:
     near = get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `x07 {near[0]}`?" if near else "`x07 --help` lists the commands"
     sys.stderr.write(f"error[X07_USAGE]: no command {name!r}\n  help: {hint}\n")
-
-
-def _complete_app() -> typer.Typer:
-    """Build the app of all groups, which only shell completion needs."""
-    import typer
-
-    app = typer.Typer()
-    for name in COMMANDS:
-        app.add_typer(import_module(f"x07py.cli.{name}").app, name=name)
-    return app

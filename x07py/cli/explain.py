@@ -11,7 +11,7 @@ from x07py.cli.output import Format, console, print_json
 from x07py.codes import Code, all_codes
 from x07py.errors import UsageError
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

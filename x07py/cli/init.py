@@ -12,7 +12,7 @@ from x07py.cli.output import Format, console, print_json
 from x07py.errors import UsageError
 from x07py.scaffold import TEMPLATES, adopt_project, create_project
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 Template = StrEnum("Template", {name: name for name in (*TEMPLATES, "existing")})  # type: ignore[misc]
 

@@ -21,7 +21,9 @@ from x07py.msg import Envelope, check_topic
 from x07py.rr.files import write_atomically
 from x07py.rr.report import describe_message
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Encode and decode messages; list topics.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Encode and decode messages; list topics."
+)
 app.add_typer(topology.app, name="topology")
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]

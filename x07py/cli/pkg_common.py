@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from x07py.contracts.project import Project
     from x07py.pkg.index import SparseIndex
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Add, lock, install and understand packages.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Add, lock, install and understand packages.",
+)
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 IndexOption = Annotated[

@@ -13,7 +13,12 @@ import typer
 from x07py.cli.output import Format, console, print_json
 from x07py.run.policy import TEMPLATES, read_policy, template
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start, check, compare and learn policy files.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Start, check, compare and learn policy files.",
+)
 
 Template = StrEnum("Template", {name: name for name in TEMPLATES})  # type: ignore[misc]
 File = Annotated[Path, typer.Argument(help="A policy file.", show_default=False)]

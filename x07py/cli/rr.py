@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from x07py.cli.completion import cassettes
 from x07py.cli.output import Format, console, print_json
 from x07py.cli.rr_exec import exec_program
 from x07py.cli.rr_view import view
@@ -16,12 +17,20 @@ from x07py.rr.cassette import Cassette, whole_prefix
 from x07py.rr.files import FOLDER, PARTIAL, SideFile, claimed, digest_of, publish_recovered, read_cassette
 from x07py.rr.report import compare, describe_entry, entry_line, show_text, statistics
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into, check, compare and repair cassettes.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Look into, check, compare and repair cassettes.",
+)
 app.command()(view)
 app.command("exec")(exec_program)
 
 NameArgument = Annotated[
-    str, typer.Argument(help="A file, or a name below .x07_rr of the project.", show_default=False)
+    str,
+    typer.Argument(
+        help="A file, or a name below .x07_rr of the project.", show_default=False, autocompletion=cassettes
+    ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 
@@ -178,8 +187,8 @@ def verify(
 
 @app.command()
 def diff(
-    old: Annotated[str, typer.Argument(help="The older cassette.")],
-    new: Annotated[str, typer.Argument(help="The newer cassette.")],
+    old: Annotated[str, typer.Argument(help="The older cassette.", autocompletion=cassettes)],
+    new: Annotated[str, typer.Argument(help="The newer cassette.", autocompletion=cassettes)],
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
     """Compare two cassettes entry by entry; exit 1 if they differ.

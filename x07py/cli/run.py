@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from x07py.cli.completion import cassettes, profiles
 from x07py.cli.output import print_error
 from x07py.errors import RunError, X07Error
 from x07py.rr.files import write_atomically
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from x07py.sandbox.launch import Outcome
     from x07py.sandbox.supervisor import Denial
 
-app = typer.Typer(rich_markup_mode=None, context_settings={"allow_interspersed_args": False})
+app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"allow_interspersed_args": False})
 
 _CANNOT = {"X07RUN_CANNOT_CONFINE", "X07RUN_NOT_EXECUTABLE"}
 Many = list[str] | None
@@ -40,7 +41,9 @@ Many = list[str] | None
 @app.command()
 def run(
     args: Annotated[Many, typer.Argument(help="Arguments of the program, after --.", show_default=False)] = None,
-    profile: Annotated[str | None, typer.Option(help="sandbox, os, replay, or one of the manifest.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="sandbox, os, replay, or one of the manifest.", autocompletion=profiles)
+    ] = None,
     world: Annotated[str | None, typer.Option(help="The world, instead of the profile's.")] = None,
     entry: Annotated[str | None, typer.Option(help="module, module:function or file.py.")] = None,
     policy: Annotated[str | None, typer.Option(help="Policy file of the project.")] = None,
@@ -55,7 +58,7 @@ def run(
     allow_env: Annotated[Many, typer.Option(help="A variable that it may see.")] = None,
     allow_run: Annotated[Many, typer.Option(help="A program that it may start.")] = None,
     rr: Annotated[str | None, typer.Option(help="off, record, replay, record_missing or rewrite.")] = None,
-    cassette: Annotated[str | None, typer.Option(help="Cassette below .x07_rr.")] = None,
+    cassette: Annotated[str | None, typer.Option(help="Cassette below .x07_rr.", autocompletion=cassettes)] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until it is ended.", min=0.001)] = None,
     max_memory: Annotated[int | None, typer.Option(help="Address space a process, bytes.", min=1)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,

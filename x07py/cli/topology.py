@@ -13,7 +13,12 @@ from x07py.contracts.messaging import profile_ids, read_amqp_topology
 from x07py.drivers import open_driver
 from x07py.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Compare a topology with a broker, or declare it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Compare a topology with a broker, or declare it.",
+)
 
 TopologyArgument = Annotated[str, typer.Argument(help="Id in arch/msg/amqp/index.x07amqp.json.", show_default=False)]
 ProfileOption = Annotated[str | None, typer.Option(help="Broker profile.", show_default="the only one")]
