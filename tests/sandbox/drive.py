@@ -1,7 +1,8 @@
 """Runs one program confined, or outside as a control, as another user if told so; prints the outcome as JSON.
 
-Argument: a JSON object with ``argv``, ``uid``, ``namespaces``, ``confined``, ``port``, ``write``, ``read``, ``timeout``
-and ``limits``. In ``argv``, ``@PID`` stands for this process.
+Argument: a JSON object with ``argv``, ``uid``, ``namespaces``, ``confined``, ``port``, ``write``, ``read``,
+``timeout``, ``limits``, ``emulate`` (names of environments), ``require`` and ``accept_weaker``. In ``argv``, ``@PID``
+stands for this process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+from tests.sandbox.emulate import ENVIRONMENTS
 from x07py.errors import X07Error
 from x07py.sandbox import kernel, landlock
 from x07py.sandbox.confine import Confinement, Limits
@@ -30,6 +32,8 @@ def main(order: dict[str, object]) -> dict[str, object]:
         os.setresuid(*[order["uid"]] * 3)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     argv = [str(os.getpid()) if word == "@PID" else word for word in order["argv"]]
+    for name in order.get("emulate", ()):
+        ENVIRONMENTS[name]()
     if not order.get("confined", True):
         return {"status": subprocess.run(argv, check=False, timeout=120).returncode}
     home = Range(mapped(bytes([127, 0, 0, 1])), 128, order["port"], order["port"]) if order.get("port") else None
@@ -46,6 +50,8 @@ def main(order: dict[str, object]) -> dict[str, object]:
         wanted=Wanted(**order.get("wanted", {})),
         limits=Limits(**order.get("limits", {})),
         namespaces=order["namespaces"],
+        require=tuple(order.get("require", ())),
+        accept_weaker=order.get("accept_weaker", False),
     )
     try:
         outcome = run(spec, timeout=order.get("timeout", 100))

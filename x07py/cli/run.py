@@ -23,6 +23,7 @@ from x07py.run.profile import Place, Profile, check_world, choose, find_place
 from x07py.run.program import Plan, confinement, make_plan
 from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, effective_policy, exit_code, run_report
 from x07py.run.watch import Watch, check_watch, run_watched
+from x07py.sandbox.layers import LAYERS, check_layers
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,
     audit: Annotated[Path | None, typer.Option(help="Add each access decision to this file, as JSON lines.")] = None,
     learn: Annotated[Path | None, typer.Option(help="Allow and watch all; write a policy for it here.")] = None,
+    require_layer: Annotated[Many, typer.Option(help=f"Refuse to run without it: {', '.join(LAYERS)}.")] = None,
+    accept_weaker: Annotated[
+        bool, typer.Option("--i-accept-weaker-isolation", help="Run also where a layer is missing; warns.")
+    ] = False,
     verify_determinism: Annotated[int, typer.Option(help="Run so many times and compare, in a solve world.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show what would be in force, and run nothing.")] = False,
 ) -> None:
@@ -99,7 +104,9 @@ def run(
         watch = Watch(audit, learn, chosen.allow_env)
         check_watch(watch, chosen, bool(more or less))
         plan = make_plan(place, chosen, args or [], scratch, more=more, less=less)
-        plan = replace(plan, observe=learn is not None)
+        check_layers(require_layer or [])
+        required = tuple(require_layer or ())
+        plan = replace(plan, observe=learn is not None, require=required, accept_weaker=accept_weaker)
         if verify_determinism and not explain:
             code = _verify(plan, verify_determinism)
         else:
@@ -138,6 +145,9 @@ def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> 
     for denial in outcome.denials:
         if denial.count > 1:
             _say(denial)
+    for layer, state in outcome.layers.items():
+        if state.endswith("(accepted)"):
+            sys.stderr.write(f"x07 run: warning: weaker isolation: {layer} {state}\n")
     if report is not None:
         text = json.dumps(run_report(profile, plan, outcome), indent=2, sort_keys=True) + "\n"
         write_atomically(report, text.encode())

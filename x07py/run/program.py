@@ -65,6 +65,8 @@ class Plan:
         limits: bounds a process.
         timeout: seconds, or None.
         observe: let it do what it wants, and watch.
+        require: layers of the sandbox without which it must not run.
+        accept_weaker: run also where a layer is missing that nothing stands in for.
     """
 
     world: str
@@ -80,6 +82,8 @@ class Plan:
     limits: Limits
     timeout: float | None
     observe: bool = False
+    require: tuple[str, ...] = ()
+    accept_weaker: bool = False
 
 
 def make_plan(
@@ -312,6 +316,8 @@ def confinement(plan: Plan, on_access: Callable[[Access], None] | None = None) -
         limits=plan.limits,
         hosts=hosts_file(list(plan.allow)),
         seed=SEED if solve else None,
+        require=plan.require,
+        accept_weaker=plan.accept_weaker,
         on_access=on_access,
     )
 

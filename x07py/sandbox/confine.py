@@ -18,9 +18,9 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from x07py.sandbox import kernel, landlock, namespaces, reaper, vdso
+from x07py.sandbox import kernel, landlock, namespaces, reaper, relay, vdso
 from x07py.sandbox.filter import Wanted, build
-from x07py.sandbox.network import Rules
+from x07py.sandbox.network import Rules, endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,6 +61,9 @@ class Confinement:
         hosts: contents of ``/etc/hosts`` for it, or None for the machine's own.
         namespaces: whether to try namespaces at all.
         seed: virtual time and randomness from this seed, and a fixed address layout; None for the real ones.
+        relay: connections through relays in the network namespace, instead of the supervisor.
+        require: layers without which it must not run, of ``layers.LAYERS``.
+        accept_weaker: run also where a layer is missing that nothing stands in for.
         on_access: called with each decision about an access, before it takes effect.
     """
 
@@ -75,6 +78,9 @@ class Confinement:
     hosts: str | None = None
     namespaces: bool = True
     seed: bytes | None = None
+    relay: bool = False
+    require: tuple[str, ...] = ()
+    accept_weaker: bool = False
     on_access: Callable[[Access], None] | None = None
 
 
@@ -89,17 +95,31 @@ def enter(spec: Confinement, control: socket.socket, mask: set[signal.Signals], 
     """
     try:
         if alone:
-            control.send(b"P" + namespaces.furnish(spec.hosts).encode())
+            _furnish(spec, control)
         reaper.die_with_launcher(alone=alone)
         program = _spawn(spec, control, mask) if alone and spec.seed is None else _fork(spec, control, mask)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [os.pidfd_open(program)]))]
-        control.sendmsg([b"B"], rights)
+        _hand_over(control, b"B", [os.pidfd_open(program)])
         reaper.serve(program, control, alone=alone)
     except BaseException as error:  # noqa: BLE001 (nothing may escape into the parent's code)
         with contextlib.suppress(OSError):
             control.send(b"E" + f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(EXIT_CANNOT)
+
+
+def _furnish(spec: Confinement, control: socket.socket) -> None:
+    """Make the namespaces what the program shall see, and hand the relays' listeners to the launcher."""
+    proc = namespaces.furnish(spec.hosts)
+    if "proc" in spec.require and proc != "own":
+        raise OSError(f"--require-layer proc: {proc}")
+    control.send(b"P" + proc.encode())
+    if spec.relay:
+        listeners = relay.listen_inside(endpoints(spec.connect) or ())
+        _hand_over(control, b"R", [one.fileno() for one in listeners])
+
+
+def _hand_over(control: socket.socket, kind: bytes, handles: list[int]) -> None:
+    control.sendmsg([kind], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))])
 
 
 def _spawn(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> int:
@@ -152,10 +172,21 @@ def _confine(spec: Confinement, control: socket.socket) -> None:
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     program = ctypes.create_string_buffer(build(platform.machine(), spec.wanted))
-    landlock.restrict(spec.paths, landlock.abi())
+    version = landlock.abi()
+    if version >= landlock.ABI_FLOOR:  # else the user has accepted to do without
+        ports = [one.port for one in endpoints(spec.connect) or ()] if spec.relay else ()
+        landlock.restrict(spec.paths, version, ports)
     kernel.mark_close_on_exec(3)
-    listener = _install(program, only_killable=spec.seed is not None)
-    control.sendmsg([b"L"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])
+    if spec.relay:
+        _install(program, 0)
+        control.send(b"F")
+        return
+    try:
+        listener = _install_with_listener(program, only_killable=spec.seed is not None)
+    except OSError as error:
+        control.send(b"N" + str(error.errno).encode())
+        os._exit(EXIT_CANNOT)
+    _hand_over(control, b"L", [listener])
     os.close(listener)
 
 
@@ -175,18 +206,21 @@ def _bound(limits: Limits) -> None:
             resource.setrlimit(which, (bound, bound))
 
 
-def _install(program: ctypes.Array[ctypes.c_char], *, only_killable: bool) -> int:
-    """Install the filter and return its listener; without killable waits (before Linux 5.19) only if that will do."""
+def _install(program: ctypes.Array[ctypes.c_char], flags: int) -> int:
+    """Install the filter; return its listener if `flags` ask for one."""
 
     class Filter(ctypes.Structure):
         _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_void_p))
 
     filter_ = Filter((len(program) - 1) // 8, ctypes.addressof(program))
+    return kernel.syscall("seccomp", _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(filter_))
+
+
+def _install_with_listener(program: ctypes.Array[ctypes.c_char], *, only_killable: bool) -> int:
+    """Install the filter and return its listener; without killable waits (before Linux 5.19) only if that will do."""
     try:
-        return kernel.syscall(
-            "seccomp", _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER | _WAIT_KILLABLE, ctypes.byref(filter_)
-        )
+        return _install(program, _NEW_LISTENER | _WAIT_KILLABLE)
     except OSError as error:
         if error.errno != errno.EINVAL or only_killable:
             raise
-        return kernel.syscall("seccomp", _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(filter_))
+        return _install(program, _NEW_LISTENER)

@@ -70,6 +70,7 @@ class Wanted:
         listen: `bind` and `listen` through the supervisor.
         processes: fork and exec; else threads alone.
         clock: clocks and randomness through the supervisor, and nothing that tells real time.
+        relay: TCP without the supervisor: the kernel's own, in a namespace that leads to relays alone.
         observe: opening, changing and executing files through the supervisor, which lets them pass.
     """
 
@@ -77,6 +78,7 @@ class Wanted:
     listen: bool = False
     processes: bool = True
     clock: bool = False
+    relay: bool = False
     observe: bool = False
 
 
@@ -177,13 +179,14 @@ def _tree(segments: list[tuple[int, _Program]]) -> list[tuple[int, int, int, int
 
 def _special(wanted: Wanted) -> dict[str, _Program]:
     denied = _always(refuse(errno.EACCES))
+    tcp = ALLOW if wanted.relay else NOTIFY
     network = {
         "sendto": _sendto(),
         "sendmsg": _unless_flag(2, _FASTOPEN, errno.EACCES),
         "sendmmsg": _unless_flag(3, _FASTOPEN, errno.EACCES),
         "setsockopt": _setsockopt(),
-        "socket": _socket() if wanted.network else denied,
-        "connect": _always(NOTIFY) if wanted.network else denied,
+        "socket": _socket(tcp) if wanted.network else denied,
+        "connect": _always(tcp) if wanted.network else denied,
         "bind": _always(NOTIFY) if wanted.listen else denied,
         "listen": _always(NOTIFY) if wanted.listen else denied,
         "socketpair": _socketpair(),
@@ -229,8 +232,8 @@ def _one_of(program: _Program, values: tuple[int, ...], action: int) -> None:
         program.ret(action)
 
 
-def _socket() -> _Program:
-    """TCP goes to the supervisor; every other family, type and protocol is refused."""
+def _socket(tcp: int) -> _Program:
+    """TCP gets the action `tcp`; every other family, type and protocol is refused."""
     no = refuse(errno.EACCES)
     program = _Program()
     _low(program, 0)
@@ -245,7 +248,7 @@ def _socket() -> _Program:
     program.equal(0, 2, 0)
     program.equal(_IPPROTO_TCP, 1, 0)
     program.ret(no)
-    program.ret(NOTIFY)
+    program.ret(tcp)
     return program
 
 

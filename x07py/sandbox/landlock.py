@@ -23,7 +23,8 @@ _TRUNCATE = 1 << 14
 _ALL = {3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NET_BIND_CONNECT = 3
 _SCOPE_ABSTRACT_AND_SIGNAL = 3
-_RULE_PATH_BENEATH = 1
+_RULE_PATH_BENEATH, _RULE_NET_PORT = 1, 2
+_CONNECT_TCP = 2
 _VERSION_FLAG = 1
 
 READ = _READ_FILE | _READ_DIR
@@ -43,6 +44,10 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
+class _NetPort(ctypes.Structure):
+    _fields_ = (("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64))
+
+
 def abi() -> int:
     """Return the kernel's Landlock version, 0 if it has none."""
     try:
@@ -51,12 +56,13 @@ def abi() -> int:
         return 0
 
 
-def restrict(rules: Iterable[tuple[str, int]], version: int) -> None:
+def restrict(rules: Iterable[tuple[str, int]], version: int, ports: Iterable[int] = ()) -> None:
     """Confine this thread and its future children to `rules`, for ever.
 
     Args:
         rules: paths with the rights below them; a path that does not exist grants nothing.
         version: what `abi` returned, at least 3.
+        ports: TCP ports that it may itself connect to, on any host.
 
     Raises:
         OSError: the kernel refused, or a path exists and cannot be opened.
@@ -71,6 +77,8 @@ def restrict(rules: Iterable[tuple[str, int]], version: int) -> None:
     handle = syscall("landlock_create_ruleset", ctypes.byref(ruleset), size, 0)
     for path, rights in rules:
         _add(handle, path, rights & handled)
+    for port in set(ports) if version >= ABI_TCP else ():
+        syscall("landlock_add_rule", handle, _RULE_NET_PORT, ctypes.byref(_NetPort(_CONNECT_TCP, port)), 0)
     syscall("landlock_restrict_self", handle, 0)
     os.close(handle)
 

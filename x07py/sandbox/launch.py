@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
-from x07py.sandbox import confine, kernel, landlock, namespaces, reaper
+from x07py.sandbox import confine, kernel, layers, namespaces, reaper
 from x07py.sandbox.filter import build
+from x07py.sandbox.layers import cannot
+from x07py.sandbox.network import MOST_RELAYS, endpoints
+from x07py.sandbox.relay import Relay
 from x07py.sandbox.supervisor import Denial, Supervisor
 
 if TYPE_CHECKING:
@@ -85,43 +88,38 @@ def run(
         RunError: ``X07RUN_CANNOT_CONFINE`` if the machine cannot enforce this; ``X07RUN_STDIO_SOCKET``;
             ``X07RUN_NOT_EXECUTABLE`` if the program cannot be started.
     """
-    check_machine()
+    found = layers.check_machine(spec)
     _check_streams()
-    build(platform.machine(), spec.wanted)
+    try:
+        return _attempt(_Running(spec, found, timeout, on_denied))
+    except _NotNotified as error:
+        spec = layers.without_supervisor(spec, error.code)
+    return _attempt(_Running(spec, found, timeout, on_denied))
+
+
+class _NotNotified(Exception):  # noqa: N818 (an answer, not a failure)
+    """The kernel gave the filter no listener."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _attempt(running: _Running) -> Outcome:
+    build(platform.machine(), running.spec.wanted)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
-    running = _Running(spec, timeout, on_denied)
     try:
         running.start({signal.Signals(one) for one in mask})
         return running.serve()
     except OSError as error:
-        raise _cannot(f"{error.strerror or error} (is this a sandbox already?)", "run x07 outside of it") from None
+        raise cannot(f"{error.strerror or error} (is this a sandbox already?)", "run x07 outside of it") from None
     finally:
         running.end()
         while signal.sigtimedwait({signal.SIGCHLD}, 0):
             continue
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def check_machine() -> None:
-    """Refuse a machine on which the confinement would be weaker than promised.
-
-    Raises:
-        RunError: ``X07RUN_CANNOT_CONFINE``.
-    """
-    if not kernel.syscall_numbers():
-        raise _cannot("there is no system call table for this machine type", "run on x86_64 or aarch64")
-    version = landlock.abi()
-    if version < landlock.ABI_FLOOR:
-        why = f"Landlock ABI {version} (needs {landlock.ABI_FLOOR}) leaves files and other processes open"
-        raise _cannot(why, "use Linux 6.2 or later with Landlock enabled (lsm=landlock,...)")
-
-
-def _cannot(why: str, hint: str) -> RunError:
-    return RunError(
-        "X07RUN_CANNOT_CONFINE", f"this machine cannot enforce the sandbox: {why}; nothing was run", hint=hint
-    )
 
 
 def _check_streams() -> None:
@@ -140,14 +138,21 @@ def _check_streams() -> None:
 class _Running:
     """One confined program, from its start to its end."""
 
-    def __init__(self, spec: Confinement, timeout: float | None, on_denied: Callable[[Denial], None] | None) -> None:
+    def __init__(
+        self,
+        spec: Confinement,
+        found: dict[str, str],
+        timeout: float | None,
+        on_denied: Callable[[Denial], None] | None,
+    ) -> None:
         self.spec, self.timeout, self.on_denied = spec, timeout, on_denied
         self.init = 0
         self.program: int | None = None
-        self.alone = self.timed_out = False
-        self.layers = {"seccomp": "filter and supervisor", "landlock": f"ABI {landlock.abi()}"}
+        self.alone = self.confined = self.timed_out = False
+        self.layers = found | {"supervisor": "connects"}
         self.before: set[int] = set()
         self.supervisor: Supervisor | None = None
+        self.relay: Relay | None = None
         self.started = time.monotonic()
         self.deadline: float | None = self.started + _HAND_OVER_SECONDS
         self.status, self.cpu_seconds, self.peak = -int(signal.SIGKILL), 0.0, 0
@@ -164,9 +169,9 @@ class _Running:
             try:
                 self.init, self.alone = namespaces.fork(), True
             except OSError as error:
-                self._do_without_namespaces(error)
+                self.layers["namespaces"] = layers.without_namespaces(self.spec, error.strerror or str(error))
         else:
-            self.layers["namespaces"] = "absent: not wanted"
+            self.layers["namespaces"] = layers.without_namespaces(self.spec, "not wanted")
         if not self.alone:
             self.before = reaper.children(os.getpid())
             self.init = kernel.fork()
@@ -174,18 +179,9 @@ class _Running:
             self.control.close()
             confine.enter(self.spec, self.theirs, mask, alone=self.alone)
         self.layers |= {"namespaces": "network, processes, mounts, IPC"} if self.alone else {"processes": "subreaper"}
+        if self.spec.relay:
+            self.layers["supervisor"] = f"absent: {'relays' if self.alone else 'allowed ports on any host (accepted)'}"
         self.theirs.close()
-
-    def _do_without_namespaces(self, error: OSError) -> None:
-        if self.spec.hosts is not None or self.spec.seed is not None:
-            what = "names that /etc/hosts does not hold" if self.spec.seed is None else "a repeatable world"
-            raise OSError(f"{what} need namespaces: {error.strerror}") from None
-        version = landlock.abi()
-        if version < landlock.ABI_SCOPES:
-            raise _cannot(
-                f"without namespaces, Landlock ABI {version} leaves signals open (needs 6)", "use Linux 6.12"
-            ) from None
-        self.layers["namespaces"] = f"absent: {error.strerror}"
 
     def serve(self) -> Outcome:
         """Answer until the program ends; pass signals on; end it at its time limit.
@@ -209,8 +205,8 @@ class _Running:
         return self._outcome()
 
     def _overdue(self) -> None:
-        if self.supervisor is None:
-            raise _cannot(f"the child did not answer within {_HAND_OVER_SECONDS:.0f} s", "try again")
+        if not self.confined:
+            raise cannot(f"the child did not answer within {_HAND_OVER_SECONDS:.0f} s", "try again")
         if self.timed_out:
             _kill(self.init)
             self.deadline = None
@@ -228,6 +224,13 @@ class _Running:
             kind, content = data[:1], data[1:]
             if kind == b"L":
                 self._supervise(handles[0])
+            elif kind == b"R":
+                self.relay = Relay(handles, endpoints(self.spec.connect) or ())
+                self.relay.start()
+            elif kind == b"F":
+                self._confined()
+            elif kind == b"N":
+                raise _NotNotified(int(content))
             elif kind == b"B":
                 (self.program,) = handles
             elif kind == b"S":
@@ -238,7 +241,7 @@ class _Running:
             elif kind == b"X":
                 raise _not_started(int(content))
             elif kind == b"E":
-                raise _cannot(content.decode(errors="replace"), "`x07 doctor` tells what is there")
+                raise cannot(content.decode(errors="replace"), "`x07 doctor` tells what is there")
             else:
                 return False
 
@@ -254,6 +257,10 @@ class _Running:
             observe=spec.wanted.observe,
         )
         self.poll.register(listener, select.POLLIN)
+        self._confined()
+
+    def _confined(self) -> None:
+        self.confined = True
         self.started = time.monotonic()
         self.deadline = None if self.timeout is None else self.started + self.timeout
 
@@ -276,13 +283,20 @@ class _Running:
                 signal.pidfd_send_signal(self.program, number)
 
     def _outcome(self) -> Outcome:
-        if self.supervisor is None:
-            raise _cannot("the child ended early", "`x07 doctor` tells what is there")
-        found = self.supervisor
-        denials = sorted(found.denials.values(), key=lambda one: (one.kind, one.target, one.process))
+        if not self.confined:
+            raise cannot("the child ended early", "`x07 doctor` tells what is there")
+        found = self.supervisor or self.relay
+        denials = sorted(found.denials.values() if found else (), key=lambda one: (one.kind, one.target, one.process))
         seconds = time.monotonic() - self.started
         return Outcome(
-            self.status, self.timed_out, denials, found.connects, self.layers, self.cpu_seconds, self.peak, seconds
+            self.status,
+            self.timed_out,
+            denials,
+            found.connects if found else 0,
+            self.layers,
+            self.cpu_seconds,
+            self.peak,
+            seconds,
         )
 
     def end(self) -> None:
@@ -302,7 +316,7 @@ class _Running:
 
 def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
     """Return one message of the sandbox, and descriptors that came with it."""
-    data, extra, _, _ = control.recvmsg(4096, socket.CMSG_SPACE(4))
+    data, extra, _, _ = control.recvmsg(4096, socket.CMSG_SPACE(4 * MOST_RELAYS))
     handles = array.array("i")
     for _, kind, content in extra:
         if kind == socket.SCM_RIGHTS:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
+LOOPBACK_IPV4 = _MAPPED + b"\x7f"
+MOST_RELAYS = 64
 _NOWHERE = {b"\0" * 16, _MAPPED + b"\0" * 4}
 
 
@@ -69,6 +71,17 @@ class Rules:
         if address.port == 0 or address.host in _NOWHERE:
             return False
         return any(row.covers(address) for row in self.allow) and not any(row.covers(address) for row in self.deny)
+
+
+def endpoints(rules: Rules, most: int = MOST_RELAYS) -> tuple[Address, ...] | None:
+    """Return every address that `rules` allow, or None if they are more than `most`."""
+    found: dict[Address, None] = {}
+    for row in rules.allow:
+        if row.bits < 128 or row.last - row.first >= 65536 // 2:
+            return None
+        places = (Address(row.host, port) for port in range(row.first, row.last + 1))
+        found |= dict.fromkeys(one for one in places if rules.permits(one))
+    return tuple(found) if len(found) <= most else None
 
 
 def mapped(packed: bytes) -> bytes:

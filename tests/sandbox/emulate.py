@@ -1,0 +1,68 @@
+"""Makes this process live as in a container or below another supervisor: by filters installed before x07 confines."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import platform
+import struct
+
+from x07py.sandbox import kernel
+from x07py.sandbox.filter import refusing
+
+_NEW_NAMESPACE = 0x7E020000
+_listeners: list[int] = []
+
+DOCKER_REFUSES = (
+    "unshare setns mount umount2 pivot_root pidfd_getfd process_madvise keyctl add_key request_key bpf"
+    " perf_event_open userfaultfd open_by_handle_at kcmp move_pages mbind set_mempolicy reboot swapon acct"
+    " init_module finit_module delete_module clock_settime settimeofday personality"
+)
+"""What Docker's default profile refuses to a container without added capabilities, of what concerns a sandbox."""
+
+
+def _install(code: bytes, flags: int = 0) -> int:
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_char_p))
+
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    return kernel.syscall("seccomp", 1, flags, ctypes.byref(Program(len(code) // 8, code)))
+
+
+def _refuse_new_namespaces() -> None:
+    clone = kernel.syscall_numbers()["clone"]
+    rows = (
+        (0x20, 0, 0, 0),
+        (0x15, 0, 3, clone),
+        (0x20, 0, 0, 16),
+        (0x45, 0, 1, _NEW_NAMESPACE),
+        (0x06, 0, 0, 0x00050000 | errno.EPERM),
+        (0x06, 0, 0, 0x7FFF0000),
+    )
+    _install(b"".join(struct.pack("=HBBI", *row) for row in rows))
+    _install(refusing(platform.machine(), ("clone3",), errno.ENOSYS))
+
+
+def docker() -> None:
+    """No namespaces, and no system call that a container has no right to; user notification and Landlock are there."""
+    _refuse_new_namespaces()
+    _install(refusing(platform.machine(), tuple(DOCKER_REFUSES.split()), errno.EPERM))
+
+
+def no_namespaces() -> None:
+    """As with ``user.max_user_namespaces=0`` or AppArmor's restriction, for root too."""
+    _refuse_new_namespaces()
+    _install(refusing(platform.machine(), ("unshare", "setns"), errno.EPERM))
+
+
+def no_landlock() -> None:
+    """As a kernel that was built or started without Landlock."""
+    _install(refusing(platform.machine(), ("landlock_create_ruleset",), errno.ENOSYS))
+
+
+def busy() -> None:
+    """As below another supervisor: WSL2 with mirrored networking, LXC with notifications, another sandbox."""
+    _listeners.append(_install(struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000), 8))
+
+
+ENVIRONMENTS = {one.__name__: one for one in (docker, no_namespaces, no_landlock, busy)}

@@ -1,0 +1,163 @@
+"""Where a layer is missing, another one holds or nothing runs: never less than was asked for."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.conftest import USERS, Listeners, drive
+
+PYTHON = "/usr/bin/python3"
+ANYBODY = pytest.mark.parametrize("uid", USERS, ids=lambda uid: "unprivileged" if uid else "self")
+CONNECT = """
+import socket, sys
+for port in sys.argv[1:]:
+    try:
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=5) as one:
+            print("reached", one.recv(1))
+    except OSError:
+        print("refused")
+"""
+
+
+def connect(listeners: Listeners, uid: int | None, emulate: list[str], **more: object) -> tuple[dict[str, object], str]:
+    ports = [str(listeners.allowed), str(listeners.denied)]
+    argv = [PYTHON, "-c", CONNECT, *ports]
+    return drive(argv=argv, uid=uid, port=listeners.allowed, namespaces=True, emulate=emulate, **more)
+
+
+@ANYBODY
+@pytest.mark.parametrize(
+    ("emulate", "supervisor", "namespaces"),
+    [(["docker"], "connects", False), (["no_namespaces"], "connects", False), (["busy"], "absent: relays", True)],
+    ids=["docker", "no namespaces", "busy"],
+)
+def test_another_layer_holds(
+    listeners: Listeners, uid: int | None, emulate: list[str], supervisor: str, namespaces: bool
+) -> None:
+    outcome, text = connect(listeners, uid, emulate)
+    assert text.split("\n")[:2] == ["reached b''", "refused"], outcome
+    assert outcome["layers"]["supervisor"] == supervisor
+    assert outcome["layers"]["namespaces"].startswith("absent") is not namespaces
+    assert listeners.unexpected() == set()
+    assert ("127.0.0.1", listeners.allowed) in listeners.seen
+
+
+@ANYBODY
+@pytest.mark.parametrize(
+    ("emulate", "missing"),
+    [
+        (["no_landlock"], "Landlock ABI 0"),
+        (["busy", "no_namespaces"], "no seccomp user notification"),
+        (["busy", "docker"], "no seccomp user notification"),
+    ],
+    ids=["no Landlock", "busy without namespaces", "busy in Docker"],
+)
+def test_nothing_runs_where_nothing_holds_unless_accepted(
+    listeners: Listeners, uid: int | None, emulate: list[str], missing: str
+) -> None:
+    refused, text = connect(listeners, uid, emulate)
+    assert refused["code"] == "X07RUN_CANNOT_CONFINE"
+    assert missing in refused["message"]
+    assert (text, listeners.seen) == ("", [])
+    accepted, text = connect(listeners, uid, emulate, accept_weaker=True)
+    assert text.startswith("reached")
+    assert any("(accepted)" in layer for layer in accepted["layers"].values())
+    assert listeners.unexpected() == set()
+
+
+@pytest.mark.parametrize(
+    ("emulate", "layer"),
+    [(["docker"], "namespaces"), (["docker"], "proc"), (["busy"], "supervisor"), (["no_landlock"], "landlock")],
+)
+def test_a_required_layer_is_never_replaced(listeners: Listeners, emulate: list[str], layer: str) -> None:
+    for accept in (False, True):
+        refused, _ = connect(listeners, None, emulate, require=[layer], accept_weaker=accept)
+        assert refused["code"] == "X07RUN_CANNOT_CONFINE"
+    assert listeners.seen == []
+    outcome, _ = connect(listeners, None, [], require=[layer])
+    assert outcome["status"] == 0
+
+
+def test_relays_refuse_what_they_cannot_do(listeners: Listeners) -> None:
+    refused, _ = connect(listeners, None, ["busy"], wanted={"listen": True})
+    assert "--allow-listen needs seccomp user notification" in refused["message"]
+
+
+EXCHANGE = """
+import socket, sys
+sent = bytes(range(256)) * 8192
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as one:
+    one.settimeout(30)
+    import threading
+    def send():
+        one.sendall(sent)
+        one.shutdown(socket.SHUT_WR)
+    threading.Thread(target=send).start()
+    got = b""
+    while data := one.recv(65536):
+        got += data
+print(got == sent)
+"""
+
+
+def test_relays_carry_both_directions_and_their_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def echo() -> None:
+            client, _ = server.accept()
+            with client:
+                whole = b""
+                while data := client.recv(65536):
+                    whole += data
+                client.sendall(whole)
+
+        thread = threading.Thread(target=echo)
+        thread.start()
+        port = server.getsockname()[1]
+        outcome, text = drive(
+            argv=[PYTHON, "-c", EXCHANGE, str(port)], port=port, namespaces=True, emulate=["busy"], uid=None
+        )
+        thread.join(30)
+    assert (text, outcome["connects"]) == ("True\n", 1), outcome
+
+
+def x07_run(tmp_path: Path, environment: str, *options: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "x07.toml").write_text('entry = "main.py"\n')
+    (tmp_path / "main.py").write_text("print('ran')\n")
+    repository = str(Path(__file__).parents[2])
+    code = "import sys; from x07py.cli.entry import main; from tests.sandbox.emulate import ENVIRONMENTS\n"
+    code += "ENVIRONMENTS[sys.argv.pop(1)]()\nmain()"
+    return subprocess.run(
+        [sys.executable, "-c", code, environment, "run", "--profile", "sandbox", *options],
+        cwd=tmp_path,
+        env={"PYTHONPATH": repository, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_weaker_isolation_shows_in_a_warning_and_in_the_report(tmp_path: Path) -> None:
+    refused = x07_run(tmp_path, "no_landlock")
+    assert (refused.returncode, refused.stdout) == (125, "")
+    assert "--i-accept-weaker-isolation" in refused.stderr
+    accepted = x07_run(tmp_path, "no_landlock", "--i-accept-weaker-isolation", "--report", "report.json")
+    assert (accepted.returncode, accepted.stdout) == (0, "ran\n")
+    assert "warning: weaker isolation: landlock absent: Landlock ABI 0" in accepted.stderr
+    assert "(accepted)" in (tmp_path / "report.json").read_text()
+
+
+def test_a_required_layer_by_flag(tmp_path: Path) -> None:
+    refused = x07_run(tmp_path, "docker", "--require-layer", "namespaces")
+    assert refused.returncode == 125
+    assert "--require-layer namespaces" in refused.stderr
+    unknown = x07_run(tmp_path, "docker", "--require-layer", "hope")
+    assert unknown.returncode == 126
+    assert "landlock" in unknown.stderr
