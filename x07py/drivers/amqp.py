@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiormq import exceptions as amqp
 
-from x07py.drivers.amqp_link import LOST, Link
+from x07py.drivers.amqp_link import LOST, RIDE_OUT_S, Link, pause_s, reason_of, telling_loss
 from x07py.drivers.amqp_native import from_amqp, to_amqp
 from x07py.drivers.amqp_topology import apply_topology, plan_topology
 from x07py.drivers.base import AMQP, Ack, Delivery
 from x07py.errors import AmqpError, DriverError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from aiormq.abc import DeliveredMessage
     from aiormq.channel import Channel
@@ -91,15 +91,19 @@ class _Intake:
             await self.channel.close()
 
     async def settle(self, first: int, last: int, *, ack: bool, requeue: bool = False) -> None:
-        """Ack or nack tags, as one frame if nothing before them is open, and return when that is sent."""
-        lowest = next(iter(self.unsettled), None)
-        tags = range(first, last + 1)
-        multiple = lowest == first
-        for tag in [last] if multiple else tags:
+        """Ack or nack the tags that are still open, as one frame if nothing before them is, and return when it is sent.
+
+        A tag that is settled already is left alone: the broker would close the channel, and with it lose all others.
+        """
+        tags = [tag for tag in range(first, last + 1) if tag in self.unsettled]
+        if not tags:
+            return
+        multiple = next(iter(self.unsettled)) == tags[0]
+        for tag in tags[-1:] if multiple else tags:
             if ack:
-                await self.channel.basic_ack(tag, multiple=multiple, wait=tag == last)
+                await self.channel.basic_ack(tag, multiple=multiple, wait=tag == tags[-1])
             else:
-                await self.channel.basic_nack(tag, multiple=multiple, requeue=requeue, wait=tag == last)
+                await self.channel.basic_nack(tag, multiple=multiple, requeue=requeue, wait=tag == tags[-1])
         for tag in tags:
             self.unsettled.pop(tag, None)
 
@@ -117,6 +121,9 @@ class AmqpBackend:
         self.profile = profile.id
         self._settings = profile
         self._link = Link(profile)
+        self._outward = Link(profile)
+        """Publishing has a connection of its own: a broker that is full stops reading from those that publish, and acks
+        would wait with them."""
         self._publishing: Channel | None = None
         self._intakes: dict[int, _Intake] = {}
         self._numbers = count(1)
@@ -170,8 +177,8 @@ class AmqpBackend:
             if isinstance(result, amqp.DeliveryError):
                 raise self._refused(9856, "the broker did not take the message", envelope, exchange)
             if isinstance(result, amqp.AMQPChannelError):
-                raise self._link.channel_error(result, f"exchange {exchange!r}")
-            if isinstance(result, LOST):
+                raise self._outward.channel_error(result, f"exchange {exchange!r}")
+            if isinstance(result, (*LOST, asyncio.CancelledError)):
                 return acks
             if isinstance(result, BaseException):
                 raise result
@@ -188,7 +195,7 @@ class AmqpBackend:
 
     async def _publisher(self) -> Channel:
         if self._publishing is None or self._publishing.is_closed:
-            self._publishing = await self._link.channel(confirms=True)
+            self._publishing = await self._outward.channel(confirms=True)
         return self._publishing
 
     async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
@@ -197,7 +204,7 @@ class AmqpBackend:
         Raises:
             AmqpError: 9851, 9853, 9854, 9857, 9860.
         """
-        while True:
+        while not self._closing:
             intake = await self._open(subscription)
             try:
                 while not intake.channel.is_closed and not intake.cancelled:
@@ -211,11 +218,15 @@ class AmqpBackend:
                     raise self._link.error(9857, f"the broker ended the consumer of queue {intake.cancelled!r}")
                 self._refuse_closed_for_cause(intake, subscription)
             finally:
-                if not self._closing:
-                    leaving = asyncio.create_task(self._leave(intake))
-                    self._leaving.add(leaving)
-                    leaving.add_done_callback(self._leaving.discard)
-                    await asyncio.shield(leaving)
+                await self._left(intake)
+
+    async def _left(self, intake: _Intake) -> None:
+        """Leave a consumer, also when the task that consumed is being cancelled."""
+        if not self._closing:
+            leaving = asyncio.create_task(self._leave(intake))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            await asyncio.shield(leaving)
 
     async def _leave(self, intake: _Intake) -> None:
         with suppress(*LOST, amqp.AMQPError, TimeoutError):
@@ -227,20 +238,38 @@ class AmqpBackend:
     def _refuse_closed_for_cause(self, intake: _Intake, subscription: Subscription) -> None:
         closing = intake.channel.closing
         cause = closing.exception() if closing.done() and not closing.cancelled() else None
+        if isinstance(cause, amqp.InvalidFrameError | ValueError):
+            raise AmqpError(
+                9863,
+                f"a message cannot be read: {cause}",
+                where=f"{self._link.where}, queue {', '.join(subscription.sources)}",
+                hint="take it out of the queue, or let a quorum queue with x-delivery-limit dead-letter it",
+            )
         if isinstance(cause, amqp.ChannelClosed):
             raise self._link.channel_error(cause, f"queue {', '.join(subscription.sources)}")
 
     async def _open(self, subscription: Subscription) -> _Intake:
-        while True:
+        """Start a consumer, for as long as the broker may be away."""
+        queues = f"queue {', '.join(subscription.sources)}"
+        deadline = time.monotonic() + RIDE_OUT_S
+        for attempt in count(1):
             intake = _Intake(next(self._numbers), await self._link.channel())
             try:
-                await intake.start(subscription.sources, self._settings.prefetch_count)
+                with telling_loss():
+                    await intake.start(subscription.sources, self._settings.prefetch_count)
             except amqp.AMQPChannelError as error:
-                raise self._link.channel_error(error, f"queue {', '.join(subscription.sources)}") from None
+                raise self._link.channel_error(error, queues) from None
             except LOST:
+                if time.monotonic() > deadline:
+                    raise self._link.error(9851, f"the broker ends the connection again and again: {queues}") from None
+                await asyncio.sleep(pause_s(attempt))
                 continue
+            except BaseException:
+                await self._left(intake)
+                raise
             self._intakes[intake.number] = intake
             return intake
+        raise AssertionError
 
     def _take(self, intake: _Intake, most: int) -> list[Delivery]:
         batch: list[Delivery] = []
@@ -267,15 +296,22 @@ class AmqpBackend:
             return {}
         if op == "commit":
             return {}
-        if op == "plan_topology":
-            return {"plan": await plan_topology(self._link, request["topology"])}
-        if op == "apply_topology":
-            return {"plan": await apply_topology(self._link, request["topology"])}
+        if op in {"plan_topology", "apply_topology"}:
+            return {"plan": await self._topology(plan_topology if op == "plan_topology" else apply_topology, request)}
         raise DriverError(
             9622,
             f"AMQP has no operation {op!r}",
             hint="operations: ack, nack, commit, plan_topology, apply_topology",
         )
+
+    async def _topology(self, carry_out: Callable[[Link, Json], Awaitable[Json]], request: Json) -> Json:
+        try:
+            async with asyncio.timeout(CONFIRM_S):
+                with telling_loss():
+                    return await carry_out(self._link, request["topology"])
+        except (*LOST, TimeoutError) as error:
+            message = f"the connection was lost over the topology: {reason_of(error)}; plan it again"
+            raise self._link.error(9851, message) from None
 
     async def _settle(self, ranges: dict[str, dict[str, list[list[int]]]], *, ack: bool, requeue: bool) -> None:
         """Settle tags; those of a channel that is gone cannot be, and the broker delivers their messages again."""
@@ -296,7 +332,7 @@ class AmqpBackend:
         """Close the connection; what was not acknowledged goes back to its queue."""
         self._closing = True
         await asyncio.gather(*self._leaving)
-        await self._link.close()
+        await asyncio.gather(self._link.close(), self._outward.close())
 
 
 def _json(text: str) -> bytes:

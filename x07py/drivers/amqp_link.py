@@ -12,6 +12,7 @@ import logging
 import random
 import ssl
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import aiormq
@@ -20,9 +21,11 @@ from yarl import URL
 
 from x07py.drivers.secrets import resolve_secret
 from x07py.drivers.trust import trust
-from x07py.errors import AmqpError
+from x07py.errors import AmqpError, DriverError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aiormq.abc import AbstractConnection
     from aiormq.channel import Channel
 
@@ -36,7 +39,8 @@ RIDE_OUT_S = 60.0
 """How long a broker that has answered before may be away."""
 _ATTEMPT_S = 10.0
 _CLOSE_S = 5.0
-_HEARTBEAT_S = 30
+_HEARTBEAT_S = 10
+"""A connection on which nothing comes for three of these and a bit, 38 s at most, is given up and made anew."""
 _OPENED = "Connection.OpenOk"
 """What the client library says it has missed, where the broker has closed instead of opening the virtual host."""
 LOST = (amqp.AMQPConnectionError, amqp.ChannelInvalidStateError, ConnectionError, RuntimeError)
@@ -55,6 +59,7 @@ class Link:
         self._connection: AbstractConnection | None = None
         self._making = asyncio.Lock()
         self._answered = False
+        self._closed = False
         self.where = f"profile {profile.id!r}, {profile.host}:{profile.port}, virtual host {profile.vhost!r}"
 
     async def channel(self, *, confirms: bool = False) -> Channel:
@@ -72,13 +77,12 @@ class Link:
         while True:
             try:
                 async with asyncio.timeout(_ATTEMPT_S):
-                    connection = await self._connected()
-                    channel = await connection.channel(publisher_confirms=confirms)
-                    return cast("Channel", channel)
+                    with telling_loss():
+                        return cast("Channel", await (await self._connected()).channel(publisher_confirms=confirms))
             except (*LOST, amqp.InvalidFrameError, OSError, TimeoutError) as error:
                 self._refuse_for_good(error)
                 attempt += 1
-                pause = min(0.1 * 2**attempt, 2.0) * (0.5 + random.random())  # noqa: S311
+                pause = pause_s(attempt)
                 if time.monotonic() + pause > deadline:
                     message = f"the broker does not answer within {patience:.0f} s: {reason_of(error)}"
                     hint = "is it up, and are host, port and tls of the profile right? x07 doctor tells which answer"
@@ -113,6 +117,8 @@ class Link:
 
     async def _connected(self) -> AbstractConnection:
         async with self._making:
+            if self._closed:
+                raise DriverError(9621, "the driver is closed", hint="open another one with open_driver")
             if self._connection is None or self._connection.is_closed:
                 context = trust(self._profile.ca_path, 9850) if self._profile.tls else None
                 self._connection = await aiormq.connect(self._url(), context=context)
@@ -151,13 +157,31 @@ class Link:
         return AmqpError(9860, f"{what}: {reason_of(error)}", where=self.where, hint="x07 explain 9860")
 
     async def close(self) -> None:
-        """Close the connection, within five seconds."""
+        """Close the connection, within five seconds, for good."""
+        self._closed = True
         if self._connection is not None and not self._connection.is_closed:
             try:
                 async with asyncio.timeout(_CLOSE_S):
                     await self._connection.close()
             except (*LOST, OSError, TimeoutError):
                 log.info("%s did not answer the close", self.where)
+
+
+@contextmanager
+def telling_loss() -> Iterator[None]:
+    """Raise ConnectionError where the client library cancels what waits on a connection that it gives up as stalled."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("nothing came over the connection any more") from None
+
+
+def pause_s(attempt: int) -> float:
+    """Return how many seconds to wait before trying again, longer each time, up to 3."""
+    return min(0.1 * 2.0**attempt, 2.0) * random.uniform(0.5, 1.5)  # noqa: S311
 
 
 def reason_of(error: BaseException) -> str:
