@@ -36,6 +36,12 @@ settings.register_profile("x07py", deadline=None)
 settings.load_profile("x07py")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave live tests out only where that was asked for."""
+    if live.SKIP and item.get_closest_marker("live"):
+        pytest.skip(live.SKIPPED)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what a run has left out."""
     if live.SKIP:

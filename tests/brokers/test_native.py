@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 from threading import Thread
 
@@ -12,6 +16,7 @@ import pytest
 
 from tests.cli.test_bad_input import refused
 from tests.cli.test_reports import report
+from tests.project import x07
 from x07py.brokers.answers import answers
 from x07py.brokers.docker import compose_file
 from x07py.brokers.process import RunningBroker, find_broker
@@ -22,8 +27,6 @@ KINDS = ("kafka", "amqp")
 @pytest.mark.live
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_native_broker_starts_once_keeps_its_port_and_ends(project: Path, kind: str) -> None:
-    if os.environ.get("X07_SKIP_LIVE") == "1":
-        pytest.skip("X07_SKIP_LIVE=1")
     first = report("broker", "up", kind, "--native", "--port", "0", cwd=project)["broker"]
     try:
         assert first["flavour"] == "native"
@@ -64,12 +67,68 @@ def test_another_service_is_not_taken_for_a_broker(reply: bytes) -> None:
         thread.join()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_port_that_something_else_has(project: Path, kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        assert port in refused("broker", "up", kind, "--native", "--port", port, cwd=project, code="9628")
+    assert find_broker(project, kind) is None
+    assert report("broker", "status", kind, cwd=project, exit_code=1)["broker"] is None
+
+
+def processes_of(root: Path) -> list[str]:
+    """Return the command lines of living processes that know of a folder."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if str(root).encode() in file.read_bytes() + file.with_name("cmdline").read_bytes():
+                found.append(file.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
 @pytest.mark.live
-def test_a_taken_port_is_an_error_that_names_the_log(project: Path, live_amqp: RunningBroker) -> None:
-    port = live_amqp.address.rpartition(":")[2]
-    error = refused("broker", "up", "kafka", "--native", "--port", port, cwd=project, code="9628")
-    assert "kafka.log" in error
-    assert find_broker(project, "kafka") is None
+def test_a_rabbitmq_that_does_not_start_leaves_nothing_behind(project: Path) -> None:
+    """Its data folder is a file; the name server, which outlives the node, is ended too."""
+    folder = project / ".x07" / "broker" / "amqp"
+    folder.mkdir(parents=True)
+    (folder / "data").write_text("")
+    error = refused("broker", "up", "amqp", "--native", "--port", "0", cwd=project, code="9628")
+    assert "amqp.log" in error
+    assert not (project / ".x07/broker/amqp.json").exists()
+    assert processes_of(folder) == []
+
+
+@pytest.mark.live
+def test_a_start_that_is_killed_can_be_taken_up_and_ended(project: Path) -> None:
+    """The command is killed while the broker starts: `up` waits for that very broker, `down` ends it."""
+    command = [str(Path(sys.executable).with_name("x07")), "broker", "up", "kafka", "--native", "--port", "0"]
+    state = project / ".x07" / "broker" / "kafka.json"
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
+        while not state.exists():
+            assert starting.poll() is None
+            time.sleep(0.02)
+        starting.kill()
+    try:
+        first = find_broker(project, "kafka")
+        assert first is not None
+        again = report("broker", "up", "kafka", cwd=project)["broker"]
+        assert (again["pid"], again["address"]) == (first.pid, first.address)
+    finally:
+        assert report("broker", "down", "kafka", cwd=project)["ended"] is True
+    assert processes_of(project / ".x07" / "broker" / "kafka") == []
+
+
+@pytest.mark.live
+def test_a_broker_that_died_is_told_and_cleaned_up(project: Path) -> None:
+    broker = report("broker", "up", "amqp", "--native", "--port", "0", cwd=project)["broker"]
+    os.kill(broker["pid"], signal.SIGKILL)
+    while find_broker(project, "amqp") is not None:
+        time.sleep(0.02)
+    done = x07("broker", "status", "amqp", cwd=project)
+    assert (done.returncode, "has ended by itself: see" in done.stdout) == (1, True)
+    assert report("broker", "down", "amqp", cwd=project)["ended"] is False
+    assert processes_of(project / ".x07" / "broker" / "amqp") == []
+    assert x07("broker", "status", "amqp", cwd=project).stdout == "no amqp broker was started here\n"
 
 
 def test_missing_programs_and_contradictions(project: Path) -> None:

@@ -1,7 +1,7 @@
 """Development brokers as background processes: start, find and end them; their state stands in ``.x07/broker``.
 
 The state file names the broker's process: its id and when it started, so that an id which the system has given to
-another process is never taken for it. It is written once the broker answers.
+another process is never taken for it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -118,16 +119,51 @@ def start_native(
     """
     running = find_broker(root, kind)
     if running is not None:
-        return running
+        return _answering(root, running)
     number = PORTS[kind] if port is None else port or free_port()
+    _refuse_taken(number)
     file = state_file(root, kind)
     folder = file.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     more = settings or {}
     launch = kafka_launch(folder, number, more, say) if kind == "kafka" else rabbitmq_launch(folder, number, more)
-    process = _spawn(file, launch, lambda: answers(kind, "127.0.0.1", number))
-    announce(file, kind, "native", f"127.0.0.1:{number}", process.pid)
+    try:
+        _spawn(file, launch, lambda: answers(kind, "127.0.0.1", number), f"127.0.0.1:{number}")
+    except BaseException:
+        if kind == "amqp":
+            end_name_server(folder)
+        raise
     return RunningBroker(**json.loads(file.read_bytes()))
+
+
+def _answering(root: Path, broker: RunningBroker) -> RunningBroker:
+    """Return a broker when it answers, which may take a while if the command that started it was killed."""
+    host, _, port = broker.address.rpartition(":")
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not answers(broker.kind, host, int(port)):
+        if time.monotonic() > deadline or not broker.alive():
+            raise DriverError(
+                9628,
+                f"process {broker.pid}, the {broker.kind} broker at {broker.address}, does not answer",
+                where=str(state_file(root, broker.kind).with_suffix(".log")),
+                hint=f"x07 broker down {broker.kind}, then up again",
+            )
+        time.sleep(_STEP_S)
+    return broker
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DriverError(
+                9628,
+                f"the broker cannot listen at 127.0.0.1:{port}: {error.strerror}",
+                where="--port",
+                hint="end what listens there, or take --port 0 for a free one",
+            ) from None
 
 
 def start_docker(root: Path, kind: str, *, port: int | None = None) -> RunningBroker:
@@ -157,8 +193,12 @@ def start_docker(root: Path, kind: str, *, port: int | None = None) -> RunningBr
     return RunningBroker(**json.loads(file.read_bytes()))
 
 
-def _spawn(file: Path, launch: Launch, ready: Callable[[], bool]) -> subprocess.Popen[bytes]:
-    """Start a background process and return it when `ready` says so; end it if that takes too long."""
+def _spawn(file: Path, launch: Launch, ready: Callable[[], bool], address: str = "") -> None:
+    """Start a background process and return when `ready` says so; end it if that takes too long.
+
+    With an address the state file is there from the start, so that `down` ends the broker also if this process is
+    killed while it waits.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     log = file.with_suffix(".log")
@@ -172,22 +212,26 @@ def _spawn(file: Path, launch: Launch, ready: Callable[[], bool]) -> subprocess.
             start_new_session=True,
         )
     try:
+        if address:
+            announce(file, file.stem, "native", address, process.pid)
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline and process.poll() is None:
             if ready():
                 _children[process.pid] = process
-                return process
+                return
             time.sleep(_STEP_S)
     except BaseException:
         _end_group(process)
+        file.unlink(missing_ok=True)
         raise
     _end_group(process)
+    file.unlink(missing_ok=True)
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
     raise DriverError(
         9628,
         f"the {file.stem} broker did not start: {' / '.join(lines) or 'no answer'}",
         where=str(log),
-        hint="see the log; is the port taken?",
+        hint="see the log",
     )
 
 
@@ -224,7 +268,7 @@ def stop_broker(root: Path, kind: str) -> bool:
 
 
 def announce(file: Path, kind: str, flavour: str, address: str, pid: int) -> None:
-    """Write the state file of a broker that answers."""
+    """Write the state file of a broker."""
     broker = RunningBroker(kind, flavour, address, pid, _started(pid) or "")
     write_atomically(file, json.dumps(asdict(broker), sort_keys=True).encode())
 

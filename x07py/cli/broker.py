@@ -18,6 +18,7 @@ from x07py.brokers.process import (
     start_embedded,
     start_native,
     starting,
+    state_file,
     stop_broker,
 )
 from x07py.cli.output import Format, console, print_json
@@ -84,8 +85,10 @@ def up(
 
 def _start(root: Path, kind: str, flavour: str, port: int | None) -> RunningBroker:
     running = find_broker(root, kind)
-    if running is not None:
+    if running is not None and running.flavour != "native":
         return running
+    if running is not None:
+        flavour = "native"
     if flavour == "embedded":
         return start_embedded(root, read_topics(root) if (root / TOPIC_INDEX).is_file() else ())
     number = PORTS[kind] if port is None else port
@@ -104,11 +107,14 @@ def status(kind: KindArgument, format: FormatOption = Format.text) -> None:  # n
 
     Example: x07 broker status kafka
     """
-    broker = find_broker(find_root(), kind.value)
+    root = find_root()
+    broker = find_broker(root, kind.value)
     if format is Format.json:
         print_json(_report("status", broker))
     elif broker is None:
-        console().print(f"no {kind.value} broker was started here")
+        file = state_file(root, kind.value)
+        died = f"the {kind.value} broker that was started here has ended by itself: see {file.with_suffix('.log')}"
+        console().print(died if file.is_file() else f"no {kind.value} broker was started here", soft_wrap=True)
     else:
         process = f" (process {broker.pid})" if broker.pid else ""
         console().print(f"{broker.flavour} {broker.kind} answers at {broker.address}{process}")
