@@ -193,7 +193,8 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
 
     def unused(self) -> list[int]:
         """Return the numbers of the recorded entries that were not used, without questions (metadata and the like)."""
-        return sorted({number for tape in self._tapes.values() for number in tape.unused()})
+        tapes = self._tapes.values()
+        return [n for n in self.session.ledger.unused() if not any(tape.is_optional(n) for tape in tapes)]
 
     def _refuse_unused(self) -> None:
         left = self.unused()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from x07py.testing.kafka_callbacks import Callbacks
 from x07py.testing.kafka_producer import unsupported
 from x07py.testing.kafka_tape import kafka_tape
 from x07py.testing.kafka_values import CODEC, dump
@@ -37,7 +38,7 @@ FUTURES = (
     "list_offsets",
 )
 """Calls that return a future, or a map of futures."""
-QUIET = ("poll", "set_sasl_credentials")
+QUIET = ("set_sasl_credentials",)
 """Calls that change nothing on the broker."""
 UNSUPPORTED = (
     "alter_consumer_group_offsets",
@@ -59,8 +60,22 @@ def _tape_of(admin: Any) -> KafkaTape | None:
 
 def _init(self: Any, *args: Any, **conf: Any) -> None:
     tape = self._x07_tape = kafka_tape()
-    if tape is None or tape.live:
+    if tape is None:
         _OWN["__init__"](self, *args, **conf)
+        return
+    settings = {**(args[0] if args else {}), **conf}
+    self._x07_callbacks = Callbacks(tape, "admin", settings)
+    if tape.live:
+        _OWN["__init__"](self, self._x07_callbacks.recorded(settings))
+
+
+def _poll(self: Any, *timeout: Any) -> Any:
+    """See `confluent_kafka.admin.AdminClient.poll`."""
+    tape = _tape_of(self)
+    if tape is None or tape.live:
+        return _OWN["poll"](self, *timeout)
+    self._x07_callbacks.serve()
+    return 0
 
 
 def _outcome(future: Future[Any]) -> Any:
@@ -151,7 +166,7 @@ def _named(method: Any, name: str) -> Any:
     return method
 
 
-METHODS: dict[str, Any] = {"__init__": _init}
+METHODS: dict[str, Any] = {"__init__": _init, "poll": _poll}
 """What stands in place of the methods of `AdminClient` while a cassette is in use."""
 for _names, _make in ((PLAIN, _plain), (FUTURES, _futures), (QUIET, _quiet), (UNSUPPORTED, _refused)):
     METHODS |= {_name: _make(_name) for _name in _names if hasattr(AdminClient, _name)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from confluent_kafka import KafkaException, Message, TopicPartition, cimpl
 
 from x07py.drivers.base import Subscription
+from x07py.testing.kafka_callbacks import Callbacks
 from x07py.testing.kafka_tape import kafka_tape
 from x07py.testing.kafka_values import CODEC, dump, envelope_of, load, message_of, meta_of
 from x07py.testing.tape import LIBRARY_ERROR
@@ -29,8 +30,9 @@ _REBALANCE = "rebalance"
 class _Feed:
     """What one consumer gets from the tape and writes to it."""
 
-    def __init__(self, tape: KafkaTape, group: str) -> None:
-        self.tape, self.group = tape, group
+    def __init__(self, tape: KafkaTape, settings: dict[str, Any]) -> None:
+        self.tape, self.group = tape, str(settings.get("group.id", ""))
+        self.settings = Callbacks(tape, "consumer", settings)
         self.scope = ""
         self.sources: tuple[str, ...] = ()
         self.callbacks: dict[str, Any] = {}
@@ -71,10 +73,12 @@ class _Feed:
         """Return the next recorded messages, at most `most` and as many as came at once; nothing if none came."""
         if not self.scope:
             return []
+        self.settings.serve(self.tape.peek(self.tape.dialect.poll_op, self.scope))
         self.fire(consumer)
         number = self.tape.wait(self.scope, timeout_s)
         if number is None:
             return []
+        self.settings.serve(number)
         self.fire(consumer, before=number)
         messages: list[Message] = []
         left = most
@@ -141,9 +145,11 @@ class TapeConsumerBase(cimpl.Consumer):
     def __init__(self, *args: Any, **conf: Any) -> None:
         settings = {**(args[0] if args else {}), **conf}
         tape = kafka_tape()
-        self._feed = None if tape is None else _Feed(tape, str(settings.get("group.id", "")))
-        if tape is None or tape.live:
+        self._feed = None if tape is None else _Feed(tape, settings)
+        if self._feed is None:
             super().__init__(*args, **conf)
+        elif self._feed.tape.live:
+            super().__init__(self._feed.settings.recorded(settings))
 
     def _is_live(self) -> bool:
         return self._feed is None or self._feed.tape.live
@@ -286,6 +292,7 @@ class TapeConsumerBase(cimpl.Consumer):
         elif feed is not None:
             feed.closed = True
             feed.fire(self)
+            feed.settings.serve(every=True)
         if feed is not None:
             feed.closed = True
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from confluent_kafka import KafkaException, cimpl
 
 from x07py.errors import DriverError
+from x07py.testing.kafka_callbacks import Callbacks
 from x07py.testing.kafka_tape import kafka_tape
 from x07py.testing.kafka_values import CODEC, envelope_of, load, message_of, meta_of
 from x07py.testing.tape import LIBRARY_ERROR
@@ -89,8 +90,11 @@ class TapeProducerBase(cimpl.Producer):
         self._served, self._fresh = 0, False
         self._unconfirmed = 0
         self._recorder = _Recorder(self._tape) if self._tape is not None and self._tape.live else None
-        if self._tape is None or self._tape.live:
+        self._callbacks = None if self._tape is None else Callbacks(self._tape, "producer", settings)
+        if self._callbacks is None:
             super().__init__(*args, **conf)
+        elif self._recorder is not None:
+            super().__init__(self._callbacks.recorded(settings))
 
     def produce(
         self,
@@ -211,6 +215,8 @@ class TapeProducerBase(cimpl.Producer):
         All of them, or those that no other can come before; the first also when nothing was produced since the last
         call, so that several producers of one topic never wait for each other's.
         """
+        if self._callbacks is not None:
+            self._callbacks.serve()
         count, idle = 0, not self._fresh
         self._fresh = False
         while self._reports and (every or (idle and not count) or self._reports[0][0] == self._served):
@@ -239,6 +245,8 @@ class TapeProducerBase(cimpl.Producer):
     def close(self, *args: Any, **options: Any) -> Any:
         """See `confluent_kafka.Producer.close`."""
         self._serve()
+        if self._callbacks is not None:
+            self._callbacks.serve(every=True)
         return super().close(*args, **options) if self._is_live() else True
 
     def purge(self, *args: Any, **options: Any) -> None:

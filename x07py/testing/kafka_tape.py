@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from x07py.drivers.base import Json
     from x07py.msg import Envelope
-    from x07py.rr import Answer
+    from x07py.rr import Answer, Session
+    from x07py.testing.matching import Rules
 
 LIBRARY = "confluent-kafka"
 _Result = TypeVar("_Result")
@@ -65,6 +66,16 @@ class KafkaTape(Tape):
         """
         with self.lock:
             return self.take(self.match_publish(envelope))
+
+    def __init__(self, session: Session, rules: Rules) -> None:
+        super().__init__(session, rules)
+        self._clients: dict[str, int] = {}
+
+    def name_client(self, kind: str) -> str:
+        """Return the name of one more client of a kind."""
+        with self.lock:
+            number = self._clients[kind] = self._clients.get(kind, 0) + 1
+        return f"{kind} {number}"
 
     def take(self, number: int) -> Answer:
         """Return an entry, mark it used, and wait as long as the recording did if the rules ask for real time."""

@@ -72,11 +72,17 @@ def _confluent_kafka() -> Library:
     from x07py.testing.kafka_admin import METHODS
     from x07py.testing.kafka_consumer import TapeConsumer, TapeConsumerBase
     from x07py.testing.kafka_producer import TapeProducer, TapeProducerBase
+    from x07py.testing.kafka_share import share_consumers
     from x07py.testing.kafka_tape import KafkaTape
 
+    classes = (
+        (cimpl.Producer, TapeProducerBase, TapeProducer),
+        (cimpl.Consumer, TapeConsumerBase, TapeConsumer),
+        *share_consumers(),
+    )
     return Library(
         KafkaTape,
-        ((cimpl.Producer, TapeProducer), (cimpl.Consumer, TapeConsumer)),
-        ((cimpl.Producer, TapeProducerBase, TapeProducer), (cimpl.Consumer, TapeConsumerBase, TapeConsumer)),
+        tuple((own, drop_in) for own, _, drop_in in classes),
+        classes,
         ((admin.AdminClient, METHODS),),
     )

@@ -59,6 +59,19 @@ class Rules(NamedTuple):
         ignored = self.ignore_headers
         return frozenset(item for item in envelope.headers.items() if item[0].lower() not in ignored)
 
+    def as_compared(self, recorded: Envelope, asked: Envelope) -> Envelope:
+        """Return `asked` with the recorded message's parts and headers where they are not compared, to show the rest.
+
+        If nothing is left that differs, a function of the user refused the message, and `asked` is returned as it is.
+        """
+        parts = {part: getattr(asked if part in self.match_on else recorded, part) for part in PARTS}
+        if "headers" in self.match_on:
+            compared = {name: text for name, text in asked.headers.items() if name.lower() not in self.ignore_headers}
+            kept = {name: text for name, text in recorded.headers.items() if name.lower() in self.ignore_headers}
+            parts["headers"] = compared | kept
+        shown = Envelope(**parts)
+        return asked if shown == recorded else shown
+
     def ignored_changes(self, recorded: Envelope, asked: Envelope) -> dict[str, str]:
         """Return recorded values of ignored headers that are others now, and what they are now."""
         if not self.ignore_headers:

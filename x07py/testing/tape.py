@@ -152,7 +152,15 @@ class Tape:
             if self.in_key_order:
                 likeliest = number
                 break
-        raise ledger.differs(likeliest, bucket, asked)
+        raise self._differs(likeliest, bucket, envelope)
+
+    def _differs(self, number: int, bucket: Bucket, asked: Envelope) -> ReplayMismatchError:
+        recorded = Envelope.decode(self.session.ledger.request(number))
+        shown = self.rules.as_compared(recorded, asked)
+        error = self.session.ledger.differs(number, bucket, shown.encode())
+        if (recorded.topic, recorded.key, recorded.value) == (shown.topic, shown.key, shown.value):
+            error.hint = f"a header that is another in every run belongs into ignore_headers; {error.hint}"
+        return error
 
     def _lane(self, envelope: Envelope) -> Hashable:
         return envelope.key if self.in_key_order else self.rules.named_parts(envelope)
@@ -325,11 +333,10 @@ class Tape:
                 self._answers[op + place] = self.take(number)
             return self._answers.get(op + place)
 
-    def unused(self) -> list[int]:
-        """Return the numbers of the entries that were not used, questions and what only the broker did left out."""
+    def is_optional(self, number: int) -> bool:
+        """Tell whether an entry need not be used: it is a question, or something that only the broker did."""
         optional = tuple(self.operation(part).removesuffix("_v1").encode() for part in (_QUERY, _EVENT))
-        ledger = self.session.ledger
-        return [number for number in ledger.unused() if not ledger.bucket(number).op.startswith(optional)]
+        return self.session.ledger.bucket(number).op.startswith(optional)
 
     def _write(self, op: str, scope: str, rows: list[Row]) -> None:
         with self.lock:
