@@ -1,4 +1,4 @@
-"""Programs that were not written here, taken from the installed packages, recorded and replayed with the broker gone.
+"""Programs on Kafka that were not written here, from the installed packages, replayed with the broker gone.
 
 The distributions of confluent-kafka and FastStream ship no examples folder; what they ship are the programs in their
 READMEs, in the package metadata, and Kafka's verifiable clients in ``confluent_kafka.kafkatest``.
@@ -6,26 +6,16 @@ READMEs, in the package metadata, and Kafka's verifiable clients in ``confluent_
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from importlib.metadata import metadata
 from pathlib import Path
 
 import confluent_kafka
 import pytest
 
-from tests.project import x07
+from tests.testing.programs import NOWHERE, prove, readme, write
 from x07py.brokers.embedded import EmbeddedKafka
 from x07py.brokers.process import RunningBroker
-
-NOWHERE = "127.0.0.1:1"
-
-
-def readme(package: str, needle: str) -> str:
-    """Return the first Python program in a package's README that contains `needle`."""
-    text = metadata(package)["Description"] or str(metadata(package).get_payload())  # type: ignore[attr-defined]
-    return next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if needle in block)
 
 
 def produced(bootstrap: str, topic: str, *values: bytes) -> None:
@@ -34,33 +24,6 @@ def produced(bootstrap: str, topic: str, *values: bytes) -> None:
     for value in values:
         producer.produce(topic, value)
     assert producer.flush(10) == 0
-
-
-def prove(folder: Path, program: Path, bootstrap: str, *options: str, idle: str = "5") -> str:
-    """Record a program, replay it twice without a broker, and return what it printed each time.
-
-    Lines that start with a date are logs and left out.
-
-    The word BROKER in the program's text stands for the broker's address.
-    """
-    text = program.read_text()
-    outputs = []
-    for mode, address in (("once", bootstrap), ("once", NOWHERE), ("none", NOWHERE)):
-        program.write_text(text.replace("BROKER", address))
-        taped = ("--cassette", f"{program.stem}.x07rr.bin", "--mode", mode, "--until-idle", idle, *options)
-        done = x07("rr", "exec", *taped, "--", "python", str(program), cwd=folder)
-        assert "error[" not in done.stderr, done.stderr
-        assert "sitecustomize" not in done.stderr
-        outputs.append(re.sub(r"^\d{4}-\d\d-\d\d .*\n", "", done.stdout, flags=re.MULTILINE))
-        idle = "1.5"
-    assert outputs[0] == outputs[1] == outputs[2]
-    return outputs[0]
-
-
-def write(folder: Path, name: str, text: str) -> Path:
-    path = folder / f"{name}.py"
-    path.write_text(text)
-    return path
 
 
 def test_confluent_readme_asyncio_producer(project: Path, embedded: EmbeddedKafka) -> None:
@@ -96,9 +59,10 @@ import asyncio
 
 @app.after_startup
 async def feed() -> None:
-    for _ in range(6):
+    while not handled:
         await broker.publish({"user": "John", "user_id": 1}, "NAME-in")
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.3)
+    app.exit()
 
 asyncio.run(app.run())
 """
@@ -112,7 +76,8 @@ def test_faststream_readme_on_confluent(project: Path, live_kafka: RunningBroker
     """
     text = readme("faststream", needle).replace("faststream.kafka", "faststream.confluent", 1)
     text = text.replace("localhost:9092", "BROKER").replace('"in"', f'"{name}-in"').replace('"out"', f'"{name}-out"')
-    text = text.replace("    return f", '    print("handled", flush=True)\n    return f')
+    text = text.replace("    return f", '    print("handled", flush=True)\n    handled.append(1)\n    return f')
+    text = text.replace("app = FastStream", "handled = []\napp = FastStream")
     program = write(project, name, text + FEED.replace("NAME", name))
     printed = prove(project, program, live_kafka.address, "--ignore-header", "correlation_id", idle="5")
     assert printed.count("handled") >= 1

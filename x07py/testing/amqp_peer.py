@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from x07py.testing.amqp_wire import Unit
 
 _CONNECT = "connect"
+_TURNS = 10
 _LOST: dict[str, Json] = {"lost": True}
 
 
@@ -136,8 +137,19 @@ class Peer:
         if self.live:
             self.send(unit.raw)
             return
-        if isinstance(unit.method, Connection.Close):
-            self.tell(0, Connection.CloseOk())
+        answer = Connection.CloseOk() if isinstance(unit.method, Connection.Close) else None
+        self._say_goodbye(answer, _TURNS)
+
+    def _say_goodbye(self, answer: Connection.CloseOk | None, turns: int) -> None:
+        """End the connection after a few turns of the loop, as if a network lay between.
+
+        aiormq drops the reason that a program closes with if the answer is there before it waits for it.
+        """
+        if turns:
+            self.wire.loop.call_soon(self._say_goodbye, answer, turns - 1)
+            return
+        if answer is not None:
+            self.tell(0, answer)
         self.wire.end()
 
     def say(self, unit: Unit) -> None:
