@@ -97,8 +97,11 @@ def assemble(needles: list[str]) -> CodeType:
     return compile(text, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-async def run(code: CodeType, address: str) -> str:
-    """Run a program of the README and return what it printed; lines with random names are left out."""
+async def run(code: CodeType, address: str) -> list[str]:
+    """Run a program of the README and return the lines that it printed, without those that have random names.
+
+    They are sorted: two tasks of one process that are woken at the same instant print in either order.
+    """
     out = io.StringIO()
 
     async def wait_for_output(text: str) -> None:
@@ -113,7 +116,7 @@ async def run(code: CodeType, address: str) -> str:
         result = eval(code, names)
         if inspect.isawaitable(result):
             await result
-    return "\n".join(line for line in out.getvalue().splitlines() if "ctag" not in line)
+    return sorted(line for line in out.getvalue().splitlines() if "ctag" not in line)
 
 
 @pytest.mark.parametrize(("name", "needles"), AIORMQ)

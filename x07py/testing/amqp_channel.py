@@ -328,6 +328,7 @@ class Lane:
         tape, method = self.tape, unit.method
         envelope, meta = values.delivered(method, unit.properties, unit.body)
         clean = tape.clean(envelope)
+        tape.arrived += 1
         live = method.delivery_tag
         own = self.number_delivery(queue, self.name, self._delivered + 1, no_ack=no_ack, live=live)
         meta |= {"queue": queue, "channel": self.name, "delivery_tag": own, **extra}

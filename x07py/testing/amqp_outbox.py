@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from x07py.testing.amqp_wire import Unit
 
 
+_LATE = "confirmed_late"
+
+
 class _Sent:
-    """A message that the broker has not confirmed; its number is the program's."""
+    """A message that the broker has not confirmed; its number is the program's.
 
-    __slots__ = ("envelope", "message_id", "meta", "number", "place")
+    ``arrived`` counts the deliveries before it: a program that answers itself may see its answer before the confirm,
+    and a replay keeps that.
+    """
 
-    def __init__(self, number: int, envelope: Envelope, message_id: str, meta: dict[str, Json]) -> None:
-        self.number, self.envelope, self.message_id, self.meta = number, envelope, message_id, meta
+    __slots__ = ("arrived", "envelope", "message_id", "meta", "number", "place")
+
+    def __init__(self, number: int, envelope: Envelope, message_id: str, meta: dict[str, Json], arrived: int) -> None:
+        self.number, self.envelope, self.message_id = number, envelope, message_id
+        self.meta, self.arrived = meta, arrived
         self.place: Place
 
 
@@ -54,12 +62,14 @@ class Outbox:
         if tape.replays:
             with tape.missing_allowed() as found:
                 answer = tape.take(tape.match_publish(tape.as_recorded(envelope)))
+                if tape.meta(answer).get(_LATE):
+                    tape.advance()
                 self._confirm(unit, answer)
             if found.hit:
                 tape.advance()
                 return
         meta = {"exchange": method.exchange or "", "routing_key": method.routing_key or ""}
-        sent = _Sent(self._published, envelope, unit.properties.message_id or "", meta)
+        sent = _Sent(self._published, envelope, unit.properties.message_id or "", meta, tape.arrived)
         unconfirmed = partial(tape.write_publish, envelope, b"OK", {**meta, "confirmed": False})
         sent.place = tape.place(unconfirmed)
         self._sent += 1
@@ -93,6 +103,8 @@ class Outbox:
             if sent is None:
                 continue
             refusal = isinstance(method, Basic.Nack)
+            if self._tape.arrived > sent.arrived:
+                sent.meta[_LATE] = True
             ack, err = (b'{"nack":true}', LIBRARY_ERROR) if refusal else (b"OK", 0)
             ticks = sent.place.ticks
             write = partial(self._tape.write_publish, sent.envelope, ack, sent.meta, err=err, ticks=ticks)

@@ -92,6 +92,7 @@ class AmqpTape(Tape):
     def __init__(self, session: Session, rules: Rules) -> None:
         super().__init__(session, rules)
         self.connections = 0
+        self.arrived = 0
         self._places: deque[Place] = deque()
         self._sources: list[Source] = []
         self._names: dict[str, str] = {}
