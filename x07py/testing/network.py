@@ -1,8 +1,10 @@
-"""Keeping tests off the network: by the kernel for a whole run, by a hook for one test.
+"""Keeping tests off the network: by the kernel, for a whole run or for one test, and by a hook for the words.
 
-The kernel's way is a network namespace without interfaces: nothing in the process, C code included, reaches any
-address. It cannot be left again, so it holds for the run. The hook sees Python's own sockets only and is no protection;
-the drop-ins make no connection in a replay anyway, so it catches other clients that a test forgot.
+The kernel's way is a network namespace without interfaces: nothing in it, C code included, reaches any address. A
+process without privileges cannot leave one again, so there it holds for the whole run, if asked for. A privileged one
+(root) can: the thread of a replaying test then stands in an empty namespace while the test runs, with every thread and
+process that it starts. Threads from before keep their network. The hook sees Python's own sockets only and is no
+protection; it says what was refused and why.
 """
 
 from __future__ import annotations
@@ -41,6 +43,37 @@ def leave_network() -> str:
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     return ""
+
+
+def can_step_out() -> str:
+    """Tell whether the kernel lets this process leave its network and come back.
+
+    Returns:
+        An empty string, or why not.
+    """
+    try:
+        with no_network():
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+@contextmanager
+def no_network() -> Iterator[None]:
+    """Put this thread, and what it starts, into a network namespace without interfaces while the block runs.
+
+    Raises:
+        OSError: the kernel refuses, as it does without the privilege; nothing has changed then.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open("rb") as home:
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        try:
+            yield
+        finally:
+            if libc.setns(home.fileno(), _CLONE_NEWNET) != 0:
+                os.abort()
 
 
 @contextmanager

@@ -6,25 +6,30 @@ It is loaded by its entry point. Nothing here imports a client library before a 
 from __future__ import annotations
 
 import re
+import sys
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from x07py.contracts.loader import find_root
+from x07py.errors import UsageError, X07Error
 from x07py.testing.assertions import explain_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from x07py.testing.cassette import use_cassette
 
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 _used = pytest.StashKey[set[str]]()
 _network = pytest.StashKey[str]()
-_broker = pytest.StashKey[Any]()
-_NOWHERE = "127.0.0.1:1"
+_by_kernel = pytest.StashKey[bool]()
+_brokers = pytest.StashKey[ExitStack]()
+_addresses = pytest.StashKey[dict[str, str]]()
+_NOWHERE = {"kafka": "127.0.0.1:1", "amqp": "amqp://guest:guest@127.0.0.1:1/"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
 
@@ -48,17 +53,44 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and give the network up if that was asked for."""
     config.addinivalue_line(
         "markers",
-        "x07(cassette=None, world=None, **options): run the test on a cassette; options are those of use_cassette",
+        "x07(cassette=None, world=None, broker='kafka', **options): run the test on a cassette; "
+        "options are those of use_cassette",
     )
     config.stash[_used] = set()
-    config.stash[_network] = "replaying tests: refused by hooks in Python's sockets"
-    if config.getoption("--x07-no-network"):
-        from x07py.testing.network import leave_network
+    config.stash[_brokers], config.stash[_addresses] = ExitStack(), {}
+    config.stash[_by_kernel], config.stash[_network] = _guard_network(config)
+    _add_packages(config)
 
+
+def _guard_network(config: pytest.Config) -> tuple[bool, str]:
+    """Return whether the kernel takes the network from each replaying test, and what to say of it."""
+    from x07py.testing.network import can_step_out, leave_network
+
+    if config.getoption("--x07-no-network"):
         refusal = leave_network()
         if refusal:
             raise pytest.UsageError(f"--x07-no-network: the kernel refuses a network namespace: {refusal}")
-        config.stash[_network] = "none in this run (kernel namespace)"
+        return False, "none in this run (kernel namespace)"
+    refusal = can_step_out()
+    if refusal:
+        return False, f"replaying tests: refused by hooks in Python's sockets (kernel: {refusal})"
+    return True, "replaying tests: none (kernel namespace)"
+
+
+def _add_packages(config: pytest.Config) -> None:
+    from x07py.testing.packages import add_packages
+
+    try:
+        folders = add_packages(find_root(config.rootpath), verify=not hasattr(config, "workerinput"))
+    except X07Error as error:
+        raise pytest.UsageError(f"x07: {error}" + (f"\n  help: {error.hint}" if error.hint else "")) from None
+    config.add_cleanup(lambda: _remove_all(folders))
+
+
+def _remove_all(folders: list[str]) -> None:
+    for folder in folders:
+        if folder in sys.path:
+            sys.path.remove(folder)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -77,19 +109,23 @@ def _x07_marked(request: pytest.FixtureRequest) -> None:
 def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
     """The test's cassette, in use for as long as the test runs."""
     from x07py.testing.cassette import use_cassette
+    from x07py.testing.packages import world_packages
 
     marker = request.node.get_closest_marker("x07")
     options: dict[str, Any] = dict(marker.kwargs) if marker else {}
     name = options.pop("cassette", None) or (marker.args[0] if marker and marker.args else _name_of(request.node))
     world = options.pop("world", None)
+    options.pop("broker", None)
     chosen = request.config.getoption("--x07-record") or options.pop("mode", "once")
     options.pop("mode", None)
     options.setdefault("root", find_root(request.config.rootpath))
     request.config.stash[_used].add(name)
     cassette = use_cassette(name, mode="all" if chosen == "rewrite" else chosen, **options)
     with ExitStack() as stack:
+        if world:
+            stack.enter_context(world_packages(options["root"], world, getattr(request.node, "module", None)))
         if _replays(cassette):
-            stack.enter_context(_closed_world(name, world))
+            stack.enter_context(_closed_world(name, world, by_kernel=request.config.stash[_by_kernel]))
         failed = request.session.testsfailed
         with cassette:
             yield cassette
@@ -101,12 +137,14 @@ def _replays(cassette: use_cassette) -> bool:
     return cassette.mode == "none" or (cassette.mode == "once" and cassette.path.exists())
 
 
-def _closed_world(name: str, world: str | None) -> ExitStack:
-    from x07py.testing.network import refuse_connections
+def _closed_world(name: str, world: str | None, *, by_kernel: bool) -> ExitStack:
+    from x07py.testing.network import no_network, refuse_connections
     from x07py.worlds import ENV_WORLD, current_world
 
     stack = ExitStack()
     stack.enter_context(refuse_connections(f"{name} is replayed"))
+    if by_kernel:
+        stack.enter_context(no_network())
     if world:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv(ENV_WORLD, world)
@@ -127,25 +165,44 @@ def _name_of(item: pytest.Item) -> str:
 
 @pytest.fixture
 def x07_broker(request: pytest.FixtureRequest) -> str:
-    """Address of an embedded Kafka, started once a run; in a replay nothing is started or listens there."""
-    taped = request.node.get_closest_marker("x07") or "x07_cassette" in request.fixturenames
+    """Address of a broker, started once a run; in a replay nothing is started or listens there.
+
+    An embedded Kafka, or with ``@pytest.mark.x07(broker="amqp")`` the machine's RabbitMQ as a private process.
+    """
+    marker = request.node.get_closest_marker("x07")
+    kind = marker.kwargs.get("broker", "kafka") if marker else "kafka"
+    if kind not in _NOWHERE:
+        raise UsageError("X07_CASSETTE_BROKER", f"no broker is called {kind!r}", hint="brokers: kafka, amqp")
+    taped = marker or "x07_cassette" in request.fixturenames
     if taped and _replays(request.getfixturevalue("x07_cassette")):
-        return _NOWHERE
+        return _NOWHERE[kind]
+    addresses = request.config.stash[_addresses]
+    if kind not in addresses:
+        brokers = request.config.stash[_brokers]
+        addresses[kind] = _start_kafka(brokers) if kind == "kafka" else _start_rabbitmq(brokers)
+    return addresses[kind]
+
+
+def _start_kafka(brokers: ExitStack) -> str:
     from x07py.brokers.embedded import EmbeddedKafka
 
-    stash = request.config.stash
-    if _broker not in stash:
-        stash[_broker] = EmbeddedKafka()
-        stash[_broker].__enter__()
-    address: str = stash[_broker].bootstrap
-    return address
+    return brokers.enter_context(EmbeddedKafka()).bootstrap
+
+
+def _start_rabbitmq(brokers: ExitStack) -> str:
+    from x07py.brokers.process import start_native, stop_broker
+
+    root = Path(brokers.enter_context(tempfile.TemporaryDirectory(prefix="x07-rabbitmq-")))
+    running = start_native(root, "amqp", port=0)
+    brokers.callback(stop_broker, root, "amqp")
+    return f"amqp://guest:guest@{running.address}/"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the broker."""
-    broker = config.stash.get(_broker, None)
-    if broker is not None:
-        broker.__exit__(None, None, None)
+    """End the brokers."""
+    brokers = config.stash.get(_brokers, None)
+    if brokers is not None:
+        brokers.close()
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
