@@ -39,6 +39,24 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_OPENING = re.compile(
+    r"""
+    (?: [ \t]* (?:\#[^\n]*)? \n )*
+    (?: [rR]? (?: \"\"\" [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* \"\"\"
+                | ''' [^'\\]* (?: (?: \\. | '(?!'') ) [^'\\]* )* ''' ) [ \t]* \n )?
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""Comments and the docstring that a module starts with."""
+_PLAIN_LINE = re.compile(
+    rf"""
+    (?: [ \t]* (?:\#[^\n]*)? \n )*
+    () (?: import [ ] ({_DOTTED}) | from [ ] (\.*) ({_DOTTED})? [ ] import [ ] ({_NAME}) ((?:,[ ]{_NAME})*) )
+    (?:[ ]as[ ]{_NAME})? [ \t]* (?:\#[^\n]*)? \n
+    """,
+    re.VERBOSE,
+)
+"""A line that is one import statement as formatters write it, and the comments and empty lines above it."""
 _IN_BLOCK = re.compile(rf"(?:[ \t]*(?:\#[^\n]*)?\n)* (?P<indent>[ \t]+) {_STATEMENT} (?:\#[^\n]*)?", re.VERBOSE)
 _NEXT_LINE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*([ \t]*)(?=[^ \t]|\Z)")
 _COMMENT = re.compile(r"#[^\n]*")
@@ -58,26 +76,60 @@ def lexical_imports(text: str, package: str) -> list[Import] | None:
         return []
     found: list[Import] = []
     guards: list[str] = []
+    position = _plain_lines(text, package, found)
+    if position < last and not _further(text, position, last, package, found, guards):
+        return None
+    return found if _guards_are_clear(text, guards, found) else None
+
+
+def _plain_lines(text: str, package: str, found: list[Import]) -> int:
+    """Add the imports of the lines that most modules start with; return where the first other line starts."""
+    opening = _OPENING.match(text)
+    position = opening.end() if opening else 0
+    while line := _PLAIN_LINE.match(text, position):
+        position = line.end()
+        _, plain, dots, base, name, more = line.groups()
+        if plain:
+            found.append((plain, (), "run", line.start(1)))
+            continue
+        if dots:
+            base = absolute(package, len(dots), base or "")
+        if base:
+            found.append((base, (name, *more[2:].split(", ")) if more else (name,), "run", line.start(1)))
+    return position
+
+
+def _further(text: str, position: int, last: int, package: str, found: list[Import], guards: list[str]) -> bool:
+    """Add the imports that stand after `position`, the start of a line; tell whether they are sure.
+
+    Args:
+        text: the whole module.
+        position: where reading goes on.
+        last: where it may end.
+        package: where relative imports start from.
+        found: the imports before, to be added to.
+        guards: conditions that name ``TYPE_CHECKING``, to be added to.
+    """
     type_only_until = -1
-    for token in _TOKEN.finditer("\n" + text):
+    for token in _TOKEN.finditer("\n" + text, position):
         kind = token.lastgroup
         if kind == "text":
             if _cuts_a_replacement_field(token):
-                return None
+                return False
         elif kind is not None:
             if kind == "unsure" or _continues_a_line(token):
-                return None
+                return False
             if kind == "guard":
                 until = _end_of_imports(token)
                 if until is None:
-                    return None
+                    return False
                 type_only_until = until
                 guards.append(token["guard"])
             elif not _add(found, token, package, "type" if token.start() < type_only_until else "run"):
-                return None
+                return False
         if token.end() > last:
             break
-    return found if _guards_are_clear(text, guards, found) else None
+    return True
 
 
 def absolute(package: str, level: int, name: str) -> str:

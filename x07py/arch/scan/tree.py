@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from io import FileIO
+import os
 from typing import TYPE_CHECKING
 
 from x07py.arch.model import finding
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from x07py.arch.model import Depth, Module
     from x07py.arch.scan.files import ModuleNames, SourceFile
     from x07py.diag import Diagnostic
+
+_BLOCK = 1 << 20
 
 
 def read_modules(
@@ -90,12 +92,12 @@ class _Reader:
         """
         path = file.path
         if path.endswith(".x07.json"):
-            return scan_x07ast(_content(self._folder + path), path)
+            return scan_x07ast(_content(self._folder + path, file.stat[0]), path)
         name = self._name(path)
         depth = self._depth(name, path)
         module = self.cache.find(file, name, depth)
         if module is None:
-            data = _content(self._folder + path)
+            data = _content(self._folder + path, file.stat[0])
             module = self.cache.find_content(file, data, name, depth)
             if module is None:
                 module = scan_python(source_text(data), name, path, depth)
@@ -103,9 +105,15 @@ class _Reader:
         return module
 
 
-def _content(path: str) -> bytes:
-    with FileIO(path) as file:
-        return file.readall()
+def _content(path: str, size: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, size + 1)
+        while more := len(data) > size and os.read(descriptor, _BLOCK):  # it has grown since the walk
+            data += more
+        return data
+    finally:
+        os.close(descriptor)
 
 
 def _not_a_module(path: str, error: Exception) -> Diagnostic:
