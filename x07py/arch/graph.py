@@ -10,7 +10,7 @@ from x07py.arch.scan.text import Sources
 from x07py.osbound import os_bound_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from x07py.arch.manifest import Manifest, Node
@@ -108,6 +108,16 @@ class Graph:
 
 def build_graph(root: Path, manifest: Manifest, modules: Mapping[str, Module], findings: list[Diagnostic]) -> Graph:
     """Assign nodes and resolve imports; add a finding for each module without a node of its own."""
+    node_of = _assign(manifest, modules, findings)
+    packages = _packages(modules)
+    inside: dict[str, Imported] = {}
+    outside: dict[str, Imported] = {}
+    for module_id, module in modules.items():
+        inside[module_id], outside[module_id] = _resolve(module, modules, packages)
+    return Graph(Sources(root), modules, node_of, inside, outside)
+
+
+def _assign(manifest: Manifest, modules: Mapping[str, Module], findings: list[Diagnostic]) -> dict[str, Node]:
     node_of: dict[str, Node] = {}
     orphans_count = manifest.checks("deny_orphans")
     for module in modules.values():
@@ -118,27 +128,44 @@ def build_graph(root: Path, manifest: Manifest, modules: Mapping[str, Module], f
             findings.append(_overlap(module, [node.id for node in nodes]))
         elif orphans_count:
             findings.append(_orphan(module, manifest.path))
-    inside: dict[str, Imported] = {}
-    outside: dict[str, Imported] = {}
+    return node_of
+
+
+def _resolve(module: Module, modules: Mapping[str, Module], packages: set[str]) -> tuple[Imported, Imported]:
+    """Return what a module imports of the project, and what from elsewhere."""
+    ours: Imported = {}
+    others: Imported = {}
     listed = os_bound_table().modules
-    for module_id, module in modules.items():
-        ours: Imported = {}
-        others: Imported = {}
-        for origin in module.imports:
-            base, names, kind, _ = origin
-            if kind == "type":
-                continue
-            for name in names or ("",):
-                full = f"{base}.{name}" if name else base
+    for origin in module.imports:
+        base, names, kind, _ = origin
+        if kind == "type":
+            continue
+        if base in packages:
+            for full in [f"{base}.{name}" for name in names] or [base]:
                 if full in modules:
                     ours.setdefault(full, origin)
                 elif base in modules:
                     ours.setdefault(base, origin)
                 else:
-                    others.setdefault(full if full in listed else base, origin)
-        ours.pop(module_id, None)
-        inside[module_id], outside[module_id] = ours, others
-    return Graph(Sources(root), modules, node_of, inside, outside)
+                    others.setdefault(base, origin)
+        elif base in modules:
+            ours.setdefault(base, origin)
+        else:
+            for full in [f"{base}.{name}" for name in names] or [base]:
+                others.setdefault(full if full in listed else base, origin)
+    ours.pop(module.id, None)
+    return ours, others
+
+
+def _packages(modules: Iterable[str]) -> set[str]:
+    """Return the names that modules lie below."""
+    found: set[str] = set()
+    for name in modules:
+        above = name.rpartition(".")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition(".")[0]
+    return found
 
 
 def _overlap(module: Module, names: list[str]) -> Diagnostic:

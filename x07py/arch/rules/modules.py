@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield imports that the manifest's externals or the prefixes of the importer's node do not admit."""
-    admitted: dict[tuple[bool, str], bool] = {}
+    admitted: dict[bool, dict[str, bool]] = {True: {}, False: {}}
     for module_id, imported in graph.outside.items():
         python = graph.modules[module_id].path.endswith(".py")
+        known = admitted[python]
         for target in imported:
-            key = python, target
-            if key not in admitted:
-                admitted[key] = is_admitted(manifest, target, python=python)
-            if not admitted[key]:
+            if target not in known:
+                known[target] = is_admitted(manifest, target, python=python)
+            if not known[target]:
                 edge = graph.edge(module_id, target)
                 yield finding(
                     "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED",
@@ -42,10 +42,10 @@ def _check_prefixes(graph: Graph) -> Iterator[Diagnostic]:
     for module_id, node in graph.node_of.items():
         if not node.deny_prefixes and not node.allow_prefixes:
             continue
-        for target in graph.inside[module_id] | graph.outside[module_id]:
-            edge = graph.edge(module_id, target)
+        for target in (*graph.inside[module_id], *graph.outside[module_id]):
             denied = next((prefix for prefix in node.deny_prefixes if is_below(target, prefix)), None)
             if denied is not None:
+                edge = graph.edge(module_id, target)
                 yield finding(
                     "E_ARCH_IMPORT_PREFIX_DENIED",
                     f"node {node.id} denies imports below {denied}: {module_id} imports {target}",
@@ -54,6 +54,7 @@ def _check_prefixes(graph: Graph) -> Iterator[Diagnostic]:
                     data={"node": node.id, "denied_prefix": denied, **_facts(edge)},
                 )
             elif node.allow_prefixes and not any(is_below(target, prefix) for prefix in node.allow_prefixes):
+                edge = graph.edge(module_id, target)
                 yield finding(
                     "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED",
                     f"node {node.id} does not list {target}, which {module_id} imports",
