@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import manifest, node, run, write
+from x07py.arch import store
 from x07py.arch.model import Depth
-from x07py.arch.scan import cache, tree
-from x07py.arch.scan.cache import Store
+from x07py.arch.scan import tree
 from x07py.arch.scan.python import scan_python
+from x07py.arch.store import Store
 
 MODULES = {
     "a.py": "import b, time\nfrom b import f as g\ntime.time()\ndef h(x: bytes): ...\n",
@@ -34,7 +35,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as settled at once, so that tests need not wait two seconds."""
-    monkeypatch.setattr(cache, "_TICK_NS", -60_000_000_000)
+    monkeypatch.setattr(store, "_TICK_NS", -60_000_000_000)
 
 
 @pytest.mark.usefixtures("settled")

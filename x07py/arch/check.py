@@ -24,7 +24,7 @@ from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
 from x07py.arch.rules.modules import check_exports, check_imports
 from x07py.arch.rules.worlds import check_worlds
-from x07py.arch.scan.files import ModuleNames, Scan, module_files
+from x07py.arch.scan.files import ModuleNames, Scan, SourceFile, module_files
 from x07py.arch.scan.tree import read_modules
 from x07py.errors import ArchError, FileError
 
@@ -40,7 +40,7 @@ _SEVERITIES = ("error", "warning", "info")
 
 @dataclass(slots=True)
 class Report:
-    """The outcome of one check: findings in a fixed order, counts, and the exit code."""
+    """The outcome of one check: findings in a fixed order, counts, the exit code, and what was read."""
 
     manifest_path: str
     manifest_digest: str | None = None
@@ -50,6 +50,9 @@ class Report:
     module_edges: int = 0
     node_edges: int = 0
     exit_code: int = EXIT_CLEAN
+    scan: Scan = field(default_factory=Scan)
+    files: list[SourceFile] = field(default_factory=list)
+    contract_files: list[str] = field(default_factory=list)
 
     def stats(self) -> dict[str, int]:
         """Return the counts as the report states them."""
@@ -59,6 +62,12 @@ class Report:
             "module_edges": self.module_edges,
             "node_edges": self.node_edges,
         }
+
+    def summary(self) -> str:
+        """Return the counts as one line of text."""
+        errors = sum(row.severity == "error" for row in self.findings)
+        counts = f"{self.modules} modules, {self.nodes} nodes, {self.module_edges} imports"
+        return f"{counts}: {errors} errors, {len(self.findings) - errors} warnings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ def check(request: Request) -> Report:
         return _ended(report, EXIT_CANNOT_CHECK)
     limits = {**manifest.document["tool_budgets"], **request.budgets}
     files = module_files(request.root, scan)
-    report.modules = len(files)
+    report.scan, report.files, report.modules = scan, files, len(files)
     if len(files) > limits["max_modules"]:
         return _over(report, "max_modules", limits["max_modules"], f"the project has {len(files)} modules")
     try:
@@ -115,6 +124,7 @@ def check(request: Request) -> Report:
     _apply_rules(request.root, manifest, graph, report.findings)
     before = len(report.findings)
     locked = check_contracts(request.root, manifest, report.findings)
+    report.contract_files = _named_files(manifest, locked)
     if request.write_lock and not any(row.severity == "error" for row in report.findings[before:]):
         _write_locks(request, manifest, scan, locked)
     elif request.write_lock:
@@ -160,6 +170,11 @@ def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Di
     findings += check_exports(manifest, graph)
     findings += check_worlds(manifest, graph, packages)
     findings += check_locked(graph, packages)
+
+
+def _named_files(manifest: Manifest, locked: dict[str, Any] | None) -> list[str]:
+    folders = [domain["gen_dir"] for domain in manifest.contracts.values() if "gen_dir" in domain]
+    return [*folders, *(locked["indexes"] if locked else ()), *(locked["files"] if locked else ())]
 
 
 def _not_locked(request: Request) -> Diagnostic:

@@ -66,7 +66,7 @@ def check_command(
             for row in report.findings:
                 typer.echo(github_line(row))
         case ArchFormat.text:
-            _print_text(report)
+            print_text(report)
     raise typer.Exit(report.exit_code)
 
 
@@ -112,7 +112,8 @@ def _diagnostic(row: Diagnostic) -> dict[str, Any]:
     return {**document, **{name: value for name, value in optional.items() if value}}
 
 
-def _print_text(report: Report) -> None:
+def print_text(report: Report) -> None:
+    """Print a report for people."""
     out = console()
     for row in report.findings:
         out.print(f"{row.severity}[{row.code}]", style="bold red" if row.severity == "error" else "yellow", end="")
@@ -126,8 +127,4 @@ def _print_text(report: Report) -> None:
         if row.hint:
             out.print(f"   help: {row.hint}")
         out.print()
-    stats = report.stats()
-    errors = sum(row.severity == "error" for row in report.findings)
-    warnings = len(report.findings) - errors
-    counts = f"{stats['modules']} modules, {stats['nodes']} nodes, {stats['module_edges']} imports"
-    out.print(f"{counts}: {errors} errors, {warnings} warnings", style="red" if errors else "green")
+    out.print(report.summary(), style="red" if report.exit_code else "green")

@@ -85,6 +85,16 @@ def _dispatch(args: list[str]) -> int:
         if lock_is_current():
             _out("x07.lock is up to date")
             return 0
+    if args == ["arch", "check"]:
+        from x07py.cli.quick import check_architecture
+
+        try:
+            return check_architecture()
+        except Exception as error:
+            code = _failed(error, args[1:], "x07 arch", COMMANDS["arch"][1])
+            if code is None:
+                raise
+            return code
     name = args[0]
     if name not in COMMANDS:
         _unknown(name)
@@ -99,12 +109,10 @@ def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
     from typer.main import get_command
 
     from x07py.cli.output import wants_json
-    from x07py.errors import FileError, UsageError, X07Error
+    from x07py.errors import UsageError
 
     try:
         result = get_command(app).main(args=args, prog_name=prog, standalone_mode=False)
-    except X07Error as error:
-        return _report(error, args, prog, error_exit)
     except Exit as stop:
         return stop.exit_code
     except Abort:
@@ -116,9 +124,23 @@ def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
             return _report(UsageError("X07_USAGE", message, hint=f"{prog} --help"), args, prog, EXIT_USAGE)
         usage.show()
         return EXIT_USAGE
-    except OSError as error:
-        if error.filename is None:
+    except Exception as error:
+        code = _failed(error, args, prog, error_exit)
+        if code is None:
             raise
+        return code
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception, args: list[str], prog: str, error_exit: int) -> int | None:
+    """Report what a command raised and return the exit code, or None for what is not about the command."""
+    from x07py.errors import FileError, X07Error
+
+    if isinstance(error, X07Error):
+        return _report(error, args, prog, error_exit)
+    if isinstance(error, OSError):
+        if error.filename is None:  # standard output is full or gone
+            return None
         refused = FileError(
             "X07IO_SYSTEM",
             f"the operating system refused: {error.strerror}",
@@ -126,16 +148,14 @@ def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
             hint="check that the path exists and may be used",
         )
         return _report(refused, args, prog, error_exit)
-    except Exception as error:
-        if os.environ.get("X07_DEBUG"):
-            raise
-        internal = X07Error(
-            "X07_INTERNAL",
-            f"{type(error).__name__}: {error}",
-            hint="run again with X07_DEBUG=1 to see where, and report it",
-        )
-        return _report(internal, args, prog, error_exit)
-    return result if isinstance(result, int) else 0
+    if os.environ.get("X07_DEBUG"):
+        return None
+    internal = X07Error(
+        "X07_INTERNAL",
+        f"{type(error).__name__}: {error}",
+        hint="run again with X07_DEBUG=1 to see where, and report it",
+    )
+    return _report(internal, args, prog, error_exit)
 
 
 def _report(error: X07Error, args: list[str], prog: str, exit_code: int) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
+
+from x07py.arch.store import FileFacts, facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,18 +34,18 @@ _ENVIRONMENT = "pyvenv.cfg"
 
 
 class SourceFile(NamedTuple):
-    """A file that may be a module: its path below the root, and its size, mtime, ctime (both ns) and inode."""
+    """A file that may be a module: its path below the root, and what tells whether it changed."""
 
     path: str
-    stat: tuple[int, int, int, int]
+    stat: FileFacts
 
 
-@dataclass(frozen=True)
 class Scan:
     """Which files are modules: glob patterns of paths below the root; `*` also matches ``/``."""
 
-    include: tuple[str, ...] = INCLUDE
-    exclude: tuple[str, ...] = EXCLUDE
+    def __init__(self, include: Sequence[str] = INCLUDE, exclude: Sequence[str] = EXCLUDE) -> None:
+        self.include = tuple(include)
+        self.exclude = tuple(exclude)
 
     @cached_property
     def pruned(self) -> frozenset[str]:
@@ -128,9 +129,7 @@ def module_files(root: Path, scan: Scan) -> list[SourceFile]:
                 if name == _ENVIRONMENT:
                     break
                 if name.endswith(_SUFFIXES) and not name.startswith("._") and scan.admits(prefix + name):
-                    facts = entry.stat(follow_symlinks=False)
-                    stat = facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
-                    found.append(SourceFile(prefix + name, stat))
+                    found.append(SourceFile(prefix + name, facts(entry.stat(follow_symlinks=False))))
             elif entry.is_dir(follow_symlinks=False) and name not in scan.pruned and scan.enters(prefix + name):
                 folders.append(f"{prefix}{name}/")
         else:
