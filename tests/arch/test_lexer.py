@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from x07py.arch.scan.lexer import lexical_imports
-from x07py.arch.scan.python import tree_imports
+from x07py.arch.scan.syntax import tree_imports
 from x07py.arch.scan.text import source_text
 
 PACKAGE = "one.two"

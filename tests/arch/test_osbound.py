@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
+from x07py.osbound import TABLE as FILE
 from x07py.osbound import os_bound_table
 from x07py.worlds import WORLDS
 
@@ -52,3 +55,18 @@ def test_every_solve_world_has_a_row_and_every_row_a_reason() -> None:
     assert [row.name for row in rows if not row.reason or row.reason.endswith(".")] == []
     capabilities = {row.capability for row in rows}
     assert {admitted for world in TABLE.admits.values() for admitted in world} <= capabilities
+
+
+def test_it_is_read_as_a_parser_reads_it() -> None:
+    document = tomllib.loads(FILE.read_text())
+    assert {world: frozenset(names) for world, names in document["admits"].items()} == TABLE.admits
+    groups = {"modules": "standard library", "distributions": "distribution", "calls": "call"}
+    expected = {
+        (name, capability, reason, origin)
+        for group, origin in groups.items()
+        for capability, names in document[group].items()
+        for name, reason in names.items()
+    }
+    rows = [*TABLE.modules.values(), *TABLE.calls.values()]
+    assert {(row.name, row.capability, row.reason, row.origin) for row in rows} == expected
+    assert len(rows) == len(expected)

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.contracts_checks.run import check_contracts
 from x07py.arch.documents import pretty
 from x07py.arch.graph import Graph, build_graph
 from x07py.arch.lock import (
@@ -123,7 +122,7 @@ def check(request: Request) -> Report:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
     _apply_rules(request.root, manifest, graph, report.findings)
     before = len(report.findings)
-    locked = check_contracts(request.root, manifest, report.findings)
+    locked = _check_contracts(request.root, manifest, report.findings)
     report.contract_files = _named_files(manifest, locked)
     if request.write_lock and not any(row.severity == "error" for row in report.findings[before:]):
         _write_locks(request, manifest, scan, locked)
@@ -170,6 +169,14 @@ def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Di
     findings += check_exports(manifest, graph)
     findings += check_worlds(manifest, graph, packages)
     findings += check_locked(graph, packages)
+
+
+def _check_contracts(root: Path, manifest: Manifest, findings: list[Diagnostic]) -> dict[str, Any] | None:
+    if not manifest.contracts:
+        return None
+    from x07py.arch.contracts_checks.run import check_contracts
+
+    return check_contracts(root, manifest, findings)
 
 
 def _named_files(manifest: Manifest, locked: dict[str, Any] | None) -> list[str]:

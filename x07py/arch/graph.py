@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.arch.model import finding
@@ -63,6 +64,8 @@ class Graph:
 
     def count_within_nodes(self) -> int:
         """Return how many imports have a node at both ends."""
+        if len(self.node_of) == len(self.modules):
+            return sum(map(len, self.inside.values()))
         return sum(
             sum(target in self.node_of for target in imported)
             for module_id, imported in self.inside.items()
@@ -135,7 +138,6 @@ def _resolve(module: Module, modules: Mapping[str, Module], packages: set[str]) 
     """Return what a module imports of the project, and what from elsewhere."""
     ours: Imported = {}
     others: Imported = {}
-    listed = os_bound_table().modules
     for origin in module.imports:
         base, names, kind, _ = origin
         if kind == "type":
@@ -150,11 +152,20 @@ def _resolve(module: Module, modules: Mapping[str, Module], packages: set[str]) 
                     others.setdefault(base, origin)
         elif base in modules:
             ours.setdefault(base, origin)
+        elif names:
+            for name in names:
+                others.setdefault(_external(base, name), origin)
         else:
-            for full in [f"{base}.{name}" for name in names] or [base]:
-                others.setdefault(full if full in listed else base, origin)
+            others.setdefault(base, origin)
     ours.pop(module.id, None)
     return ours, others
+
+
+@cache
+def _external(base: str, name: str) -> str:
+    """Return what ``from base import name`` imports for sure: the table knows some names as modules of their own."""
+    full = f"{base}.{name}"
+    return full if full in os_bound_table().modules else base
 
 
 def _packages(modules: Iterable[str]) -> set[str]:

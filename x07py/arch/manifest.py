@@ -67,7 +67,10 @@ class Manifest:
 
     def depth(self, module_id: str, path: str) -> Depth:
         """Return how much of a module the rules of its node need."""
-        return max((self._depths[node.id] for node in self.nodes_of(module_id, path)), default=0)
+        nodes = self.nodes_of(module_id, path)
+        if len(nodes) == 1:
+            return self._depths[nodes[0].id]
+        return max((self._depths[node.id] for node in nodes), default=0)
 
     @cached_property
     def _by_prefix(self) -> dict[str, tuple[Node, ...]]:

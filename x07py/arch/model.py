@@ -21,10 +21,16 @@ Import: TypeAlias = tuple[str, tuple[str, ...], ImportKind, int]
 ``dynamic`` goes through importlib), and its offset in the text."""
 
 Use: TypeAlias = tuple[str, int]
-"""A use of something that a solve world may refuse: full dotted name, or ``import ?`` and ``set order``; and offset."""
+"""A use of something that a solve world may refuse: full dotted name or one of the two below; and offset."""
 
 BareBytes: TypeAlias = tuple[str, str, str, int]
 """Bare bytes at a border: exported function, parameter (empty for the result), type, offset."""
+
+
+DYNAMIC_IMPORT = "import ?"
+"""The name of the use of an import whose target is known at run time only."""
+SET_ORDER = "set order"
+"""The name of the use of a set's order."""
 
 
 class Module(NamedTuple):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import x07py
 from x07py.arch.model import finding
-from x07py.contracts.lockfile import MANIFEST_NAME, read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from x07py.arch.graph import Graph
     from x07py.contracts.lockfile import LockedPackage
     from x07py.diag import Diagnostic
+
+LOCK_NAME = "x07.lock"
+MANIFEST_NAME = "x07-package.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,21 @@ class PackageModules:
 
 
 def read_package_modules(root: Path) -> PackageModules:
-    """Return the packages of the project at `root`.
+    """Return the packages of the project at `root`, every file of them compared with the lock.
+
+    A project that has never had a lock has none; time is linear in the bytes of the packages.
 
     Raises:
-        PackageError: ``X07PKG_LOCK_PARSE``.
-        FileError: ``X07IO_READ``.
+        PackageError, FileError: as `x07py.contracts.packages.verified_packages`.
     """
-    lock = read_lock(root)
-    locked = {name: row for row in lock.packages.values() for name in row.modules} if lock else {}
+    locked: dict[str, LockedPackage] = {}
+    if (root / LOCK_NAME).exists() or (root / ".x07").exists():
+        from x07py.contracts.packages import verified_packages
+
+        locked = {name: package for package in verified_packages(root) for name in package.modules}
     shipped: dict[str, str] = {}
-    for folder in resources.files("x07py.catalog").joinpath("packages").iterdir():
-        document = json.loads(folder.joinpath(MANIFEST_NAME).read_text(encoding="utf-8"))
+    for folder in (Path(x07py.__file__).parent / "catalog" / "packages").iterdir():
+        document = json.loads((folder / MANIFEST_NAME).read_bytes())
         shipped.update((name, document["name"]) for name in document["modules"])
     return PackageModules(locked, shipped)
 

@@ -69,12 +69,25 @@ def installed_packages(root: Path, world: str) -> Installed:
             distribution that an allowed package needs is missing or has another version.
         FileError: ``X07IO_READ``.
     """
+    packages = verified_packages(root)
+    allowed = tuple(package for package in packages if world in package.worlds)
+    check_dists(allowed)
+    roots = tuple(p.folder(root) / p.module_root for p in allowed if p.source != "toolchain")
+    return Installed(world, roots, allowed, tuple(package for package in packages if world not in package.worlds))
+
+
+def verified_packages(root: Path) -> list[LockedPackage]:
+    """Verify the project's packages and return what the lock says of them, by name; as `installed_packages`.
+
+    Raises:
+        PackageError: as `installed_packages`, save ``X07PKG_DIST_MISSING``.
+        FileError: ``X07IO_READ``.
+    """
     lock = read_lock(root)
     if lock is None:
         _require_no_dependencies(root)
-        return Installed(world, (), (), ())
+        return []
     packages = [lock.packages[name] for name in sorted(lock.packages)]
-    allowed = tuple(package for package in packages if world in package.worlds)
     for package in packages:
         if not package.compatible:
             raise _incompatible(package)
@@ -82,9 +95,7 @@ def installed_packages(root: Path, world: str) -> Installed:
             verify_toolchain(package)
         else:
             verify_package(root, package)
-    check_dists(allowed)
-    roots = tuple(p.folder(root) / p.module_root for p in allowed if p.source != "toolchain")
-    return Installed(world, roots, allowed, tuple(package for package in packages if world not in package.worlds))
+    return packages
 
 
 def _require_no_dependencies(root: Path) -> None:

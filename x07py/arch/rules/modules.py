@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from x07py.arch.graph import Edge, Graph
-    from x07py.arch.manifest import Manifest
+    from x07py.arch.manifest import Manifest, Node
     from x07py.diag import Diagnostic
 
 
@@ -39,29 +39,39 @@ def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _check_prefixes(graph: Graph) -> Iterator[Diagnostic]:
+    fine: dict[str, set[str]] = {}
     for module_id, node in graph.node_of.items():
         if not node.deny_prefixes and not node.allow_prefixes:
             continue
+        known = fine.setdefault(node.id, set())
         for target in (*graph.inside[module_id], *graph.outside[module_id]):
-            denied = next((prefix for prefix in node.deny_prefixes if is_below(target, prefix)), None)
-            if denied is not None:
-                edge = graph.edge(module_id, target)
-                yield finding(
-                    "E_ARCH_IMPORT_PREFIX_DENIED",
-                    f"node {node.id} denies imports below {denied}: {module_id} imports {target}",
-                    **graph.at(edge),
-                    hint=f"drop the import, or take {denied!r} out of deny_prefixes of {node.id!r}",
-                    data={"node": node.id, "denied_prefix": denied, **_facts(edge)},
-                )
-            elif node.allow_prefixes and not any(is_below(target, prefix) for prefix in node.allow_prefixes):
-                edge = graph.edge(module_id, target)
-                yield finding(
-                    "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED",
-                    f"node {node.id} does not list {target}, which {module_id} imports",
-                    **graph.at(edge),
-                    hint=f"drop the import, or add a prefix to allow_prefixes of {node.id!r}",
-                    data={"node": node.id, **_facts(edge)},
-                )
+            if target not in known and (row := _prefix_finding(graph, node, module_id, target)) is not None:
+                yield row
+            else:
+                known.add(target)
+
+
+def _prefix_finding(graph: Graph, node: Node, module_id: str, target: str) -> Diagnostic | None:
+    denied = next((prefix for prefix in node.deny_prefixes if is_below(target, prefix)), None)
+    if denied is None and (not node.allow_prefixes or any(is_below(target, one) for one in node.allow_prefixes)):
+        return None
+    edge = graph.edge(module_id, target)
+    facts = {"node": node.id, **_facts(edge)}
+    if denied is not None:
+        return finding(
+            "E_ARCH_IMPORT_PREFIX_DENIED",
+            f"node {node.id} denies imports below {denied}: {module_id} imports {target}",
+            **graph.at(edge),
+            hint=f"drop the import, or take {denied!r} out of deny_prefixes of {node.id!r}",
+            data={"denied_prefix": denied, **facts},
+        )
+    return finding(
+        "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED",
+        f"node {node.id} does not list {target}, which {module_id} imports",
+        **graph.at(edge),
+        hint=f"drop the import, or add a prefix to allow_prefixes of {node.id!r}",
+        data=facts,
+    )
 
 
 def _facts(edge: Edge) -> dict[str, str]:

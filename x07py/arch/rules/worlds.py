@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from x07py.arch.model import finding
-from x07py.arch.scan.python import DYNAMIC_IMPORT, SET_ORDER
+from x07py.arch.model import DYNAMIC_IMPORT, SET_ORDER, finding
 from x07py.osbound import os_bound_table
 from x07py.worlds import WORLDS
 

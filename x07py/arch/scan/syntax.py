@@ -1,0 +1,263 @@
+"""Reading a Python module with its syntax tree: nothing is imported, nothing runs."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from x07py.arch.model import DYNAMIC_IMPORT, SET_ORDER, Module
+from x07py.arch.scan.lexer import absolute
+from x07py.osbound import os_bound_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from x07py.arch.model import BareBytes, Depth, Import, ImportKind, Use
+
+_IMPORTERS = {"importlib.import_module", "builtins.__import__", "importlib.__import__", "pkgutil.resolve_name"}
+_SAFE_WITH_ARGUMENTS = {"time.gmtime": 1, "time.asctime": 1, "time.strftime": 2, "random.Random": 1}
+_ORDERED = {"builtins.list", "builtins.tuple", "builtins.enumerate", "builtins.iter"}
+_BYTES = {"bytes", "bytearray", "memoryview"}
+_GUARDS = {"typing.TYPE_CHECKING", "typing_extensions.TYPE_CHECKING"}
+
+
+def scan_tree(text: str, module_id: str, path: str, package: str, depth: Depth, *, by_name: bool) -> Module:
+    """Return what a Python file says.
+
+    Args:
+        text: the file's text with ``\\n`` line ends.
+        module_id: dotted name of the module.
+        path: path of the file below the project root.
+        package: dotted name of the package that relative imports start from.
+        depth: how much is needed.
+        by_name: whether the module may import by name.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError: the file is not Python.
+    """
+    reader = _Reader(text, package, deep=by_name or depth == 2)
+    reader.imports.sort(key=_position)
+    uses = tuple(reader.uses) if depth == 2 else ()
+    exports = tuple(_exports(reader.tree)) if depth else ()
+    return Module(module_id, path, tuple(reader.imports), uses, exports, tuple(_bare_bytes(reader)) if depth else ())
+
+
+def tree_imports(text: str, package: str) -> list[Import]:
+    """Return the import statements of a Python file as its syntax tree has them, in their order.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError: the file is not Python.
+    """
+    return sorted(_Reader(text, package, deep=False).imports, key=_position)
+
+
+def _position(row: Import) -> int:
+    return row[3]
+
+
+class _Reader:
+    """Walks the tree once, with the names that imports bind."""
+
+    def __init__(self, text: str, package: str, *, deep: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.tree = ast.parse(text)
+        self._lines = text.split("\n")
+        self._starts = [0, *accumulate(len(line) + 1 for line in self._lines)]
+        self.package = package
+        self.imports: list[Import] = []
+        self.uses: list[Use] = []
+        self.calls = os_bound_table().calls
+        nodes = list(ast.walk(self.tree)) if deep else _statements(self.tree)
+        self.aliases = self._aliases(nodes)
+        self.bound = _bound(nodes)
+        self.type_only = _type_only(nodes, self)
+        if not deep:
+            for node in nodes:
+                self._import(node)
+            return
+        self.called: dict[int, ast.Call] = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
+        exempt = _inside_hash(nodes)
+        for node in nodes:
+            if id(node) in exempt:
+                continue
+            self._import(node)
+            if isinstance(node, ast.Attribute | ast.Name | ast.Call):
+                self._use(node)
+            self._set_order(node)
+
+    def offset(self, node: ast.stmt | ast.expr | ast.arg) -> int:
+        """Return where a node starts in the text."""
+        line, column = node.lineno - 1, node.col_offset
+        source = self._lines[line]
+        if not source.isascii():
+            column = len(source.encode()[:column].decode())
+        return self._starts[line] + column
+
+    def _aliases(self, nodes: list[ast.AST]) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                for item in node.names:
+                    names[item.asname or item.name.partition(".")[0]] = (
+                        item.name if item.asname else item.name.partition(".")[0]
+                    )
+            elif isinstance(node, ast.ImportFrom):
+                base = self._base(node)
+                names.update((item.asname or item.name, f"{base}.{item.name}") for item in node.names)
+        return names
+
+    def _base(self, node: ast.ImportFrom) -> str:
+        return absolute(self.package, node.level, node.module or "")
+
+    def dotted(self, node: ast.AST) -> str | None:
+        """Return the full name that an expression means, if imports alone tell it."""
+        if isinstance(node, ast.Name):
+            if node.id in self.aliases:
+                return self.aliases[node.id]
+            return None if node.id in self.bound else f"builtins.{node.id}"
+        if isinstance(node, ast.Attribute):
+            base = self.dotted(node.value)
+            return f"{base}.{node.attr}" if base and not base.startswith("builtins.") else None
+        if isinstance(node, ast.Call) and len(node.args) >= 2 and self.dotted(node.func) == "builtins.getattr":
+            base, name = self.dotted(node.args[0]), constant_text(node.args[1])
+            return f"{base}.{name}" if base and name and not base.startswith("builtins.") else None
+        return None
+
+    def _import(self, node: ast.AST) -> None:
+        kind: ImportKind = "type" if id(node) in self.type_only else "run"
+        if isinstance(node, ast.Import):
+            self.imports += [(item.name, (), kind, self.offset(node)) for item in node.names]
+        elif isinstance(node, ast.ImportFrom) and (base := self._base(node)):
+            names = tuple(item.name for item in node.names if item.name != "*")
+            self.imports.append((base, names, kind, self.offset(node)))
+
+    def _use(self, node: ast.Attribute | ast.Name | ast.Call) -> None:
+        name = self.dotted(node)
+        if name is None:
+            return
+        call = self.called.get(id(node))
+        if name in _IMPORTERS and call is not None:
+            target = constant_text(call.args[0]) if call.args else None
+            if target and not target.startswith("."):
+                base = target.partition(":")[0]
+                self.imports.append((base, (), "dynamic", self.offset(call)))
+            else:
+                self.uses.append((DYNAMIC_IMPORT, self.offset(call)))
+        elif name == "random.Random" and call is not None and not call.args:
+            self.uses.append(("random.random", self.offset(node)))
+        elif name in self.calls and not self._harmless(name, call):
+            self.uses.append((name, self.offset(node)))
+
+    def _harmless(self, name: str, call: ast.Call | None) -> bool:
+        if name.startswith("builtins.") and not name.endswith("__"):
+            return call is None
+        enough = _SAFE_WITH_ARGUMENTS.get(name)
+        return enough is not None and call is not None and len(call.args) >= enough
+
+    def _set_order(self, node: ast.AST) -> None:
+        found: list[ast.expr] = []
+        if isinstance(node, ast.For | ast.AsyncFor):
+            found = [node.iter]
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp):
+            found = [part.iter for part in node.generators] if not isinstance(node, ast.GeneratorExp) else []
+        elif isinstance(node, ast.Call) and node.args:
+            joins = isinstance(node.func, ast.Attribute) and node.func.attr == "join"
+            if joins or self.dotted(node.func) in _ORDERED:
+                found = [node.args[0]]
+        self.uses += [(SET_ORDER, self.offset(part)) for part in found if self._is_set(part)]
+
+    def _is_set(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Set | ast.SetComp):
+            return True
+        return isinstance(node, ast.Call) and self.dotted(node.func) in {"builtins.set", "builtins.frozenset"}
+
+
+def _statements(tree: ast.Module) -> list[ast.AST]:
+    """Return all statements, also nested ones; expressions hold none."""
+    found: list[ast.AST] = []
+    rest: list[ast.AST] = list(reversed(tree.body))
+    while rest:
+        node = rest.pop()
+        found.append(node)
+        for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+            inner = getattr(node, name, None)
+            if isinstance(inner, list):
+                rest += inner
+    return found
+
+
+def constant_text(node: ast.AST) -> str | None:
+    """Return the text of a string constant or of a sum of string constants, else None."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = constant_text(node.left), constant_text(node.right)
+        return None if left is None or right is None else left + right
+    return None
+
+
+def _bound(nodes: list[ast.AST]) -> set[str]:
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+    return names
+
+
+def _type_only(nodes: list[ast.AST], reader: _Reader) -> set[int]:
+    """Return the nodes that run for type checkers only."""
+    marked: set[int] = set()
+    for node in nodes:
+        if not isinstance(node, ast.If):
+            continue
+        negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+        test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
+        if reader.dotted(test) in _GUARDS:
+            marked.update(id(inner) for child in (node.orelse if negated else node.body) for inner in ast.walk(child))
+    return marked
+
+
+def _inside_hash(nodes: list[ast.AST]) -> set[int]:
+    """Return the nodes of ``__hash__`` methods, where ``hash()`` is what Python asks for."""
+    return {
+        id(inner)
+        for node in nodes
+        if isinstance(node, ast.FunctionDef) and node.name == "__hash__"
+        for inner in ast.walk(node)
+    }
+
+
+def _exports(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+
+
+def _bare_bytes(reader: _Reader) -> Iterator[BareBytes]:
+    for node in reader.tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        for argument in arguments:
+            kind = _bytes_type(argument.annotation)
+            if kind:
+                yield node.name, argument.arg, kind, reader.offset(argument)
+        kind = _bytes_type(node.returns)
+        if kind:
+            yield node.name, "", kind, reader.offset(node)
+
+
+def _bytes_type(annotation: ast.expr | None) -> str | None:
+    """Return the annotation's text if it is bare bytes, also in a union with others."""
+    if isinstance(annotation, ast.BinOp):
+        return _bytes_type(annotation.left) or _bytes_type(annotation.right)
+    text = constant_text(annotation) if annotation else None
+    name = annotation.id if isinstance(annotation, ast.Name) else text
+    return name if name in _BYTES else None
