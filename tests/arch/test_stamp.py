@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ from x07py.arch.stamp import unchanged_summary
 from x07py.cli.quick import check_architecture
 
 MODULES = {"a/__init__.py": "", "a/x.py": "import b\n", "b.py": "", "notes.txt": ""}
+
+
+@pytest.fixture(autouse=True)
+def _collect_again() -> Iterator[None]:
+    """The quick way switches the collector off for the short life of its process."""
+    yield
+    gc.enable()
 
 
 @pytest.fixture
