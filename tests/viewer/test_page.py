@@ -82,6 +82,32 @@ def test_entries_are_listed_decoded_and_found(page: Path) -> None:
     assert seen["colour"] == "var(--error)"
 
 
+def test_a_click_in_the_time_line_opens_the_entry_there(page: Path) -> None:
+    seen = browse(
+        page,
+        """
+        const pen = document.querySelector("canvas"), box = pen.getBoundingClientRect(), hit = [];
+        const click = (x, lane) => {
+          const at = {clientX: x, clientY: box.top + lane * 20 + 12, bubbles: true};
+          hit.push(document.elementFromPoint(at.clientX, at.clientY) === pen);
+          pen.dispatchEvent(new MouseEvent("click", at));
+          const row = document.querySelector(".row.picked");
+          return [document.querySelector("aside").textContent.slice(0, 9), row && row.textContent.slice(0, 2)];
+        };
+        result = {end: click(box.right - 8, 3), start: click(box.left + 228, 0), hit};
+        search.value = "topic1"; search.dispatchEvent(new Event("input"));
+        result.hidden = click(box.right - 8, 3);
+        const edge = pen.getContext("2d").getImageData((box.width - 8) * devicePixelRatio, 3 * 20 + 10, 1, 1).data[3];
+        result.faint = edge > 0 && edge < 255;
+        """,
+    )
+    assert seen["end"] == ["entry 30:", "30"]
+    assert seen["start"] == ["entry 0: ", "0p"]
+    assert seen["hit"] == [True, True, True]
+    assert seen["hidden"] == ["entry 0: ", None]
+    assert seen["faint"]
+
+
 def test_light_and_dark(page: Path) -> None:
     colours = "const s = getComputedStyle(document.body); result = [s.backgroundColor, s.color]"
     light = browse(page, colours, "--blink-settings=preferredColorScheme=1")
@@ -145,3 +171,32 @@ def test_what_cannot_be_written_is_said(page: Path) -> None:
     assert "X07IO_WRITE" in folder.stderr
     missing = x07("rr", "view", "nothing.x07rr.bin", cwd=page.parent)
     assert "X07IO_MISSING" in missing.stderr
+
+
+def test_the_terminal_shows_the_same(tmp_path: Path) -> None:
+    cassette(tmp_path / "a.x07rr.bin", 30)
+    drawn = x07("rr", "show", "a.x07rr.bin", "--timeline", "--search", "topic1", cwd=tmp_path).stdout.splitlines()
+    assert drawn[0].split()[0] == "topic1"
+    assert drawn[0].count("p") == 11
+    assert "E error" in drawn[1]
+    assert len(drawn) == 12
+    refused = x07("rr", "show", "a.x07rr.bin", "--search", "REFUSED", "--format", "json", cwd=tmp_path)
+    report = json.loads(refused.stdout)
+    jsonschema.validate(report, load_schema("x07.rr.show.report"))
+    assert [entry["number"] for entry in report["entries"]] == [30]
+    assert x07("rr", "show", "a.x07rr.bin", "--search", "nothing like this", cwd=tmp_path).stdout == ""
+
+
+def test_the_terminal_compares_too(tmp_path: Path) -> None:
+    cassette(tmp_path / "old.x07rr.bin", 5)
+    cassette(tmp_path / "new.x07rr.bin", 6, changed=2)
+    shown = x07("rr", "show", "old.x07rr.bin", "--with", "new.x07rr.bin", cwd=tmp_path).stdout.splitlines()
+    assert shown[-1] == "2 rows differ"
+    assert [line for line in shown if " | " in line] == [shown[2], shown[5]]
+    assert '{"id":2}' in shown[2]
+    assert '{"id":-2}' in shown[2]
+    found = x07("rr", "show", "old.x07rr.bin", "--with", "new.x07rr.bin", "--search", "k2", cwd=tmp_path).stdout
+    assert found.splitlines()[-1] == "1 rows differ"
+    done = x07("rr", "show", "old.x07rr.bin", "--with", "new.x07rr.bin", "--format", "json", cwd=tmp_path)
+    jsonschema.validate(json.loads(done.stdout), load_schema("x07.rr.diff.report"))
+    assert done.returncode == 1

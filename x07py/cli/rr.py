@@ -10,6 +10,7 @@ import typer
 from x07py.cli.completion import cassettes
 from x07py.cli.output import Format, console, print_json
 from x07py.cli.rr_exec import exec_program
+from x07py.cli.rr_show import found_numbers, print_side_by_side, print_timeline
 from x07py.cli.rr_view import view
 from x07py.contracts.loader import find_root
 from x07py.errors import CassetteError, FileError
@@ -103,24 +104,37 @@ def _state(path: Path, folder: Path) -> dict[str, Any]:
 def show(
     cassette: NameArgument,
     entry: Annotated[int | None, typer.Option("--entry", "-n", min=0, help="Show this entry whole.")] = None,
+    search: Annotated[str, typer.Option("--search", help="Show only entries that hold all of these words.")] = "",
+    timeline: Annotated[bool, typer.Option("--timeline", help="Draw a line for each topic or queue.")] = False,
+    beside: Annotated[
+        str | None, typer.Option("--with", help="Another cassette, to show beside this one; its JSON is rr diff's.")
+    ] = None,
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
-    """Show the entries, decoded: envelope, record and metadata.
+    """Show the entries, decoded: envelope, record and metadata; what x07 rr view shows, in the terminal.
 
-    Example: x07 rr show orders.x07rr.bin --entry 3
+    Example: x07 rr show orders.x07rr.bin --search "refused k7" --timeline
     """
     path = locate(cassette)
     loaded = Cassette.load(path)
+    if beside is not None:
+        if format is Format.json:
+            diff(cassette, beside, format)
+        differ = print_side_by_side(console(), loaded, Cassette.load(locate(beside)), search)
+        console().print(f"{differ} rows differ" if differ else "no row differs")
+        return
     if entry is not None and entry >= len(loaded):
         raise CassetteError(
             2060, f"the cassette has {len(loaded)} entries, the first is 0", where=str(path), hint="choose another"
         )
-    numbers = range(len(loaded)) if entry is None else [entry]
+    numbers = found_numbers(loaded, search) if entry is None else [entry]
     if format is Format.json:
         rows = [describe_entry(number, loaded.entries[number]) for number in numbers]
         print_json({"schema_version": "x07.rr.show.report@0.1.0", "cassette": path.name, "entries": rows})
         return
     out = console()
+    if timeline:
+        print_timeline(out, loaded, numbers)
     for number in numbers:
         if entry is None:
             out.print(entry_line(number, loaded.entries[number]))

@@ -34,9 +34,9 @@ def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | 
     data = {
         "name": name,
         "otherName": other_name,
-        "entries": _rows(cassette),
-        "other": _rows(other) if other else [],
-        "pairs": _pairs(cassette, other) if other else None,
+        "entries": rows_of(cassette),
+        "other": rows_of(other) if other else [],
+        "pairs": pairs_of(cassette, other) if other else None,
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     template = resources.files(__package__).joinpath("view.html").read_text(encoding="utf-8")
@@ -45,7 +45,8 @@ def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | 
     return head.replace("@TITLE@", title) + text + tail
 
 
-def _rows(cassette: Cassette) -> list[dict[str, Any]]:
+def rows_of(cassette: Cassette) -> list[dict[str, Any]]:
+    """Return what page and terminal show of each entry: number, op, name, type, lane, text, facts, parts."""
     return [_row(describe_entry(number, entry)) for number, entry in enumerate(cassette.entries)]
 
 
@@ -111,8 +112,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def _pairs(old: Cassette, new: Cassette) -> list[tuple[int | None, int | None, bool]]:
-    """Return which entries stand beside each other and whether they are alike."""
+def pairs_of(old: Cassette, new: Cassette) -> list[tuple[int | None, int | None, bool]]:
+    """Return the numbers of entries that stand beside each other, and whether they are alike."""
     before, after = ([_identity(entry) for entry in one.entries] for one in (old, new))
     pairs: list[tuple[int | None, int | None, bool]] = []
     for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():

@@ -1,0 +1,89 @@
+"""The page of ``x07 rr view`` in a terminal: time line by topic or queue, search, two cassettes side by side."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from x07py.rr.report import show_text
+from x07py.rr.view import pairs_of, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from x07py.rr.cassette import Cassette
+
+COLOURS = {"publish": "blue", "deliver": "green", "ack": "yellow", "error": "red", "other": "magenta"}
+_MARKS = {"publish": "p", "deliver": "d", "ack": "a", "error": "E", "other": "o"}
+_LABEL = 28
+
+
+def found_numbers(cassette: Cassette, words: str) -> list[int]:
+    """Return the numbers of the entries that hold all of these words, in any case; all entries if there are none."""
+    wanted = words.lower().split()
+    if not wanted:
+        return list(range(len(cassette)))
+    texts = (json.dumps(row, ensure_ascii=False).lower() for row in rows_of(cassette))
+    return [number for number, text in enumerate(texts) if all(word in text for word in wanted)]
+
+
+def print_timeline(out: Console, cassette: Cassette, numbers: list[int]) -> None:
+    """Print one line for each topic or queue, time from left to right; a mark stands for what happened there last.
+
+    Errors are never hidden by what else falls on the same mark.
+    """
+    from rich.text import Text
+
+    rows = rows_of(cassette)
+    width = max(out.width - _LABEL - 2, 10)
+    lanes: dict[str, list[str]] = {}
+    for number in numbers:
+        row = rows[number]
+        lane = lanes.setdefault(row["lane"], [""] * width)
+        at = number * (width - 1) // max(len(rows) - 1, 1)
+        if lane[at] != "error":
+            lane[at] = row["type"]
+    for name, types in lanes.items():
+        label = (name or "(connection)")[:_LABEL].ljust(_LABEL)
+        out.print(Text.assemble(show_text(label), "  ", *map(_marked, types)), no_wrap=True)
+    legend = [part for kind in COLOURS for part in (_marked(kind), f" {kind}  ")]
+    out.print(Text.assemble(" " * (_LABEL + 2), *legend), no_wrap=True)
+
+
+def _marked(kind: str) -> str | tuple[str, str]:
+    return (_MARKS[kind], COLOURS[kind]) if kind else "·"
+
+
+def side_by_side(old: Cassette, new: Cassette, words: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the lines of two cassettes that stand beside each other, and whether they are alike.
+
+    Args:
+        old: the left one.
+        new: the right one.
+        words: show rows only where either side holds all of them.
+    """
+    left, right = rows_of(old), rows_of(new)
+    kept_left, kept_right = set(found_numbers(old, words)), set(found_numbers(new, words))
+    for one, other, same in pairs_of(old, new):
+        if one in kept_left or other in kept_right:
+            yield _line(left, one), _line(right, other), same
+
+
+def _line(rows: list[dict[str, Any]], number: int | None) -> str:
+    if number is None:
+        return ""
+    row = rows[number]
+    return f"{row['number']:>6}  {row['name']}  {row['lane']}  {row['text']}"
+
+
+def print_side_by_side(out: Console, old: Cassette, new: Cassette, words: str) -> int:
+    """Print two cassettes side by side and return how many rows differ; ``|`` marks those."""
+    half = max((out.width - 3) // 2, 20)
+    differ = 0
+    for one, other, same in side_by_side(old, new, words):
+        differ += not same
+        style = None if same else "red"
+        out.print(f"{one[:half]:<{half}} {' ' if same else '|'} {other[:half]}", style=style, no_wrap=True)
+    return differ
