@@ -14,9 +14,10 @@ from pamqp.commands import Basic
 
 from x07py.brokers.process import RunningBroker
 from x07py.drivers.base import AMQP
-from x07py.errors import DriverError, ReplayMismatchError
+from x07py.errors import CassetteError, DriverError, ReplayMismatchError
 from x07py.msg import Envelope
 from x07py.rr import Cassette
+from x07py.rr.sanitize import register_secret
 from x07py.testing import use_cassette
 
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -241,3 +242,15 @@ async def test_connections_outside_of_the_block_are_not_touched(project: Path, u
     assert not (project / ".x07_rr" / "outside.x07rr.bin").exists()
     with pytest.raises(aiormq.exceptions.AMQPConnectionError):
         await aiormq.connect(NOWHERE)
+
+
+async def test_a_secret_ends_the_recording(project: Path, url: str) -> None:
+    register_secret("drop-in", "correct horse battery")
+    with pytest.raises(CassetteError) as caught, use_cassette("secret.x07rr.bin"):
+        await publish(url, "secret", "correct horse battery")
+    assert caught.value.code == 2056
+    left = project / ".x07_rr" / "secret.x07rr.bin.partial"
+    assert b"queue_declare" in left.read_bytes()
+    assert b"horse" not in left.read_bytes()
+    with use_cassette("another.x07rr.bin"):
+        await publish(url, "secret", "nothing to hide")

@@ -14,8 +14,9 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
 from x07py.brokers.embedded import EmbeddedKafka
-from x07py.errors import DriverError, ReplayMismatchError
+from x07py.errors import CassetteError, DriverError, ReplayMismatchError
 from x07py.rr import ledger
+from x07py.rr.sanitize import register_secret
 from x07py.testing import use_cassette
 
 NOWHERE = "127.0.0.1:1"
@@ -142,3 +143,19 @@ def test_a_difference_shows_what_is_compared(project: Path, embedded: EmbeddedKa
     assert "word" in caught.value.message
     assert "trace" not in caught.value.message
     assert "ignore_headers" in (caught.value.hint or "")
+
+
+def test_a_secret_that_was_never_confirmed_is_refused_at_the_end(project: Path, embedded: EmbeddedKafka) -> None:
+    register_secret("drop-in", "correct horse battery")
+
+    def publish(word: str) -> None:
+        producer = Producer({"bootstrap.servers": NOWHERE, "error_cb": lambda _: None})
+        producer.produce("secret", value=word)
+        producer.purge()
+
+    with pytest.raises(CassetteError) as caught, use_cassette("secret.x07rr.bin"):
+        publish("correct horse battery")
+    assert caught.value.code == 2056
+    with use_cassette("secret.x07rr.bin"):
+        publish("nothing to hide")
+    assert (project / ".x07_rr" / "secret.x07rr.bin").is_file()

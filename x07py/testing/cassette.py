@@ -8,7 +8,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from x07py.contracts.loader import find_root
-from x07py.errors import ReplayMismatchError, UsageError
+from x07py.errors import ReplayMismatchError, UsageError, X07Error
 from x07py.msg import Envelope
 from x07py.rr import Config, Match, Mode, Session
 from x07py.rr.files import FOLDER
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from x07py.errors import X07Error
     from x07py.testing.libraries import Library
     from x07py.testing.matching import Filter, Matcher
 
@@ -152,9 +151,13 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if not registry.in_use():
             for library in self._libraries:
                 library.remove()
-        for tape in self._tapes.values():
-            for finish in tape.on_close:
-                finish()
+        try:
+            for tape in self._tapes.values():
+                for finish in tape.on_close:
+                    finish()
+        except X07Error as failure:
+            self.session.__exit__(type(failure), failure, failure.__traceback__)
+            raise
         broken = self._broken()
         if broken is not None and error is not broken:
             self.session.__exit__(type(broken), broken, None)
