@@ -15,7 +15,7 @@ import x07py
 from x07py.codes import all_codes
 
 SOURCE = Path(x07py.__file__).parent
-NUMBERS = (range(2000, 2100), range(9500, 10_000), range(0x80000001, 0x80000006))
+NUMBERS = (range(2000, 2100), range(9500, 10_000), range(0x80000001, 0x80000007))
 WORD = re.compile(r"(E_ARCH|W_ARCH|X07[A-Z]+)_[A-Z0-9_]*[A-Z0-9]")
 OF_TOOL = re.compile(r"X07_[A-Z0-9_]*[A-Z0-9]")
 """Codes of the tool itself look like the names of environment variables, so they count only where they are raised."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from x07py._version import __version__
 
 if TYPE_CHECKING:
+    from x07py.budgets import budget
     from x07py.drivers import Delivery, open_driver
     from x07py.errors import X07Error
     from x07py.msg import Envelope
@@ -23,6 +24,7 @@ __all__ = [
     "PumpReport",
     "X07Error",
     "__version__",
+    "budget",
     "open_driver",
     "pump",
     "use_cassette",
@@ -34,6 +36,7 @@ _LATER = {
     "PumpOptions": "x07py.pumping",
     "PumpReport": "x07py.pumping",
     "X07Error": "x07py.errors",
+    "budget": "x07py.budgets",
     "open_driver": "x07py.drivers",
     "pump": "x07py.pumping",
     "use_cassette": "x07py.testing",

@@ -12,7 +12,7 @@
     ├── CassetteError         record and replay (2000 to 2099)
     │   └── ReplayMismatchError    the program asked for something that was not recorded
     ├── ContractError         a file under arch/ that a program needs and cannot use
-    ├── BudgetError           a budget scope that was exceeded (0x80000001 to 0x80000005)
+    ├── BudgetError           a budget scope that was exceeded (0x80000001 to 0x80000006)
     ├── DriverError           brokers and their drivers (9610 to 9699)
     │   ├── KafkaError        97xx
     │   └── AmqpError         98xx

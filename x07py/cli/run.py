@@ -16,12 +16,13 @@ import typer
 from x07py.cli.completion import cassettes, profiles
 from x07py.cli.output import print_error
 from x07py.errors import RunError, X07Error
+from x07py.facts import open_channel, read_channel
 from x07py.rr.files import write_atomically
 from x07py.run.hosts import read_host_file
 from x07py.run.learn import WEAKER
 from x07py.run.profile import Place, Profile, check_world, choose, find_place
 from x07py.run.program import Plan, confinement, make_plan
-from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, effective_policy, exit_code, run_report
+from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, effective_policy, exit_code, run_report, summary
 from x07py.run.watch import Watch, check_watch, run_watched
 from x07py.sandbox.layers import LAYERS, check_layers
 from x07py.worlds import WORLDS
@@ -141,7 +142,9 @@ def _with_flags(place: Place, name: str | None, flags: dict[str, Any]) -> Profil
 def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> int:
     if plan.observe:
         sys.stderr.write(f"x07 run: learning: {WEAKER}\n")
-    outcome = run_watched(plan, partial(_outcome, plan), watch)
+    told = open_channel()
+    outcome = run_watched(plan, partial(_outcome, plan, told), watch)
+    finished = run_report(profile, plan, outcome, read_channel(told))
     for denial in outcome.denials:
         if denial.count > 1:
             _say(denial)
@@ -149,10 +152,12 @@ def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> 
         if state.endswith("(accepted)"):
             sys.stderr.write(f"x07 run: warning: weaker isolation: {layer} {state}\n")
     if report is not None:
-        text = json.dumps(run_report(profile, plan, outcome), indent=2, sort_keys=True) + "\n"
+        text = json.dumps(finished, indent=2, sort_keys=True) + "\n"
         write_atomically(report, text.encode())
     if outcome.timed_out:
         sys.stderr.write(f"x07 run: the time limit of {plan.timeout:g} s ended the program\n")
+    if sys.stderr.isatty():
+        sys.stderr.write("".join(f"x07 run: {line}\n" for line in summary(finished)))
     return exit_code(outcome)
 
 
@@ -177,14 +182,14 @@ def _verify(plan: Plan, times: int) -> int:
     return seen.code
 
 
-def _outcome(plan: Plan, on_access: Callable[[Access], None] | None) -> Outcome:
+def _outcome(plan: Plan, told: int, on_access: Callable[[Access], None] | None) -> Outcome:
     if plan.world == "run-os":
         from x07py.run.unconfined import run_unconfined
 
-        return run_unconfined(plan)
+        return run_unconfined(plan, told)
     from x07py.sandbox.launch import run as run_confined
 
-    return run_confined(confinement(plan, on_access), timeout=plan.timeout, on_denied=_say)
+    return run_confined(confinement(plan, on_access, told), timeout=plan.timeout, on_denied=_say)
 
 
 def _say(denial: Denial) -> None:

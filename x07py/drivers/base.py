@@ -54,6 +54,7 @@ AMQP = Dialect(
     9811,
 )
 DIALECTS = {dialect.name: dialect for dialect in (KAFKA, AMQP)}
+_decode = Envelope.decode  # taken here, so that what a driver decodes is not counted as the program's own
 
 
 def canonical_json(value: Json) -> bytes:
@@ -102,13 +103,18 @@ class Delivery:
             EnvelopeError: 9504 to 9509 if a recording holds bytes that are no envelope.
         """
         if self._envelope is None:
-            self._envelope = Envelope.decode(self._envelope_bytes)
+            self._envelope = _decode(self._envelope_bytes)
         return self._envelope
 
     @property
     def envelope_bytes(self) -> bytes:
         """The encoded message."""
         return self._envelope_bytes or self.envelope.encode()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded message."""
+        return len(self._envelope_bytes) if self._envelope is None else self._envelope.size
 
     @property
     def meta(self) -> Mapping[str, Json]:

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Literal, Self
 
+from x07py.counting import Scope
 from x07py.drivers.base import Ack, Backend, Delivery, Json, Subscription
 from x07py.errors import DriverError
 from x07py.msg.native import check_reserved
+from x07py.rr import current_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from types import TracebackType
 
+    from x07py.counting import Budget
     from x07py.msg import Envelope
+
+
+class _Call(Scope):
+    """The scope of one driver call; without a session, virtual time is the time that the call took."""
+
+    def __init__(self, budget: Budget | None) -> None:
+        super().__init__(budget, codec=False)
+        self._started = 0.0
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic() if current_session() is None else 0.0
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._started and error is None:
+                self.add(ticks=int((time.monotonic() - self._started) * 1000))
+        finally:
+            super().__exit__(kind, error, trace)
+
+    async def let_others_run(self) -> None:
+        """Give way to other tasks where a budget in mode ``yield_v1`` is exceeded."""
+        if self.must_yield():
+            await asyncio.sleep(0)
 
 
 def _check_name(topic: str) -> None:
@@ -29,13 +61,17 @@ class Driver:
         backend: the live, recording or replaying connection.
         max_message_bytes: largest encoded envelope that may be published.
         max_items: most messages in one batch.
+        budget: what each call may use, or None.
     """
 
-    def __init__(self, backend: Backend, *, max_message_bytes: int, max_items: int) -> None:
+    def __init__(
+        self, backend: Backend, *, max_message_bytes: int, max_items: int, budget: Budget | None = None
+    ) -> None:
         self._backend = backend
         self.max_message_bytes = max_message_bytes
         self._max_items = max_items
         self._closed = False
+        self._budget = budget
 
     @property
     def kind(self) -> str:
@@ -89,12 +125,19 @@ class Driver:
                 reached; 9621 after `close`.
             EnvelopeError: 9592 before anything is sent, if a reserved header is malformed.
             ReplayMismatchError: in replay, if this is not what was recorded.
+            BudgetError: the profile's budget, or one that the call stands in, is exceeded.
         """
         batch = list(envelopes)
         for envelope in batch:
             self.check(envelope)
         self._refuse_closed()
-        return await self._backend.publish_many(batch) if batch else []
+        if not batch:
+            return []
+        with _Call(self._budget) as call:
+            call.add(buffers=len(batch), size=sum([e.size for e in batch]), messages=len(batch), calls=1)
+            acks = await self._backend.publish_many(batch)
+            await call.let_others_run()
+        return acks
 
     def consume(
         self,
@@ -123,7 +166,22 @@ class Driver:
         if max_items is not None and max_items < 1:
             raise DriverError(9633, f"a batch cannot have {max_items} messages", hint="give max_items of 1 or more")
         most = min(max_items or self._max_items, self._max_items)
-        return self._backend.consume(Subscription(tuple(sources), group, most, start))
+        return self._batches(self._backend.consume(Subscription(tuple(sources), group, most, start)))
+
+    async def _batches(self, batches: AsyncIterator[list[Delivery]]) -> AsyncIterator[list[Delivery]]:
+        """Yield batches, each counted as one call."""
+        try:
+            while True:
+                with _Call(self._budget) as call:
+                    batch = await anext(batches, None)
+                    if batch is None:
+                        return
+                    sizes = [delivery.size for delivery in batch]
+                    call.add(buffers=len(sizes), size=sum(sizes), messages=len(sizes), calls=1)
+                    await call.let_others_run()
+                yield batch
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
 
     async def ack(self, deliveries: Iterable[Delivery]) -> None:
         """Say that messages are done with. On Kafka this takes effect with the next `commit`."""
@@ -180,7 +238,11 @@ class Driver:
             DriverError: 9622 if the broker does not know the operation; 9621 after `close`.
         """
         self._refuse_closed()
-        return await self._backend.control(op, request)
+        with _Call(self._budget) as call:
+            call.add(calls=1)
+            answer = await self._backend.control(op, request)
+            await call.let_others_run()
+        return answer
 
     async def close(self) -> None:
         """Close the connection; closing twice does nothing."""

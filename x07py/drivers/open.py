@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from x07py.contracts.budgets import read_budget
 from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import AmqpProfile, KafkaProfile, read_amqp_profile, read_kafka_profile
 from x07py.drivers.base import DIALECTS, Backend
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from x07py.counting import Budget
     from x07py.rr import Session
 
 
@@ -50,13 +52,13 @@ async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
         DriverError: 9610 if the world has no network and no session replays; 9624 for another kind; 9625 if the
             distribution that the driver needs is not installed; 9627 for a malformed address in the environment; 9634
             for a second driver on the environment's cassette, after the first was closed.
-        ContractError: 9701 to 9705, 9750, 9801 to 9805, 9850 for the file at fault.
+        ContractError: 9701 to 9705, 9750, 9801 to 9805, 9850, ``X07_BUDGET_PROFILE`` for the file at fault.
     """
     if kind not in DIALECTS:
         raise DriverError(9624, f"no driver is called {kind!r}", hint="drivers: kafka, amqp")
     settings = read_kafka_profile(find_root(), profile) if kind == "kafka" else read_amqp_profile(find_root(), profile)
     with _session() as session:
-        driver = Driver(_backend(kind, settings, session), **_limits(settings))
+        driver = Driver(_backend(kind, settings, session), **_limits(settings), budget=_budget(settings))
         async with driver:
             yield driver
 
@@ -153,6 +155,11 @@ def _live(kind: str, settings: KafkaProfile | AmqpProfile) -> Backend:
             f"the {kind} driver needs the distribution {error.name!r}",
             hint=f"pip install 'x07py[{kind}]'",
         ) from None
+
+
+def _budget(settings: KafkaProfile | AmqpProfile) -> Budget | None:
+    profile = settings.budget_profile_id
+    return read_budget(find_root(), profile, current_world().name) if profile else None
 
 
 def _limits(settings: KafkaProfile | AmqpProfile) -> dict[str, int]:

@@ -8,11 +8,14 @@ keys, and a mismatch consumes nothing.
 from __future__ import annotations
 
 import struct
+import time
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Self
 
+from x07py.counting import pass_time
 from x07py.errors import CassetteError, ReplayMismatchError
+from x07py.facts import note
 from x07py.rr.config import Match, Mode
 from x07py.rr.entry import Limits, scan_entry
 from x07py.rr.files import FOLDER, PartialFile, SideFile, read_cassette
@@ -20,6 +23,7 @@ from x07py.rr.index import Bucket
 from x07py.rr.ledger import Answer, Ledger
 from x07py.rr.mismatch import out_of_order
 from x07py.rr.sanitize import refuse_secrets, sanitize
+from x07py.worlds import current_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +72,7 @@ class Session:
         self.allow_unused = allow_unused
         self.virtual_ticks = 0
         self.appended = 0
+        self._moves_clock = config.mode is Mode.REPLAY and current_world().solve
         self._limits = Limits(config.max_req_bytes, config.max_resp_bytes, config.max_key_bytes)
         self._partial: PartialFile | None = None
         self._token: Token[Session | None] | None = None
@@ -118,6 +123,7 @@ class Session:
         if token is not None:
             with suppress(ValueError):  # left in another context than it was entered in: nothing to set back there
                 _current.reset(token)
+        note("cassettes", self._facts())
         partial, self._partial = self._partial, None
         if partial is not None:
             self._finish_recording(partial, failed=error is not None)
@@ -226,7 +232,7 @@ class Session:
     def use(self, number: int) -> Answer:
         """Return entry `number` as answer, mark it used, and let its recorded latency pass in virtual time."""
         answer = self.ledger.use(number)
-        self.virtual_ticks += self.ledger.ticks(number)
+        self._pass_time(self.ledger.ticks(number))
         return answer
 
     def follow(self, answer: Answer, req: bytes, count: int) -> list[Answer]:
@@ -238,7 +244,7 @@ class Session:
         asked = req if self.match_requests else None
         answers = self.ledger.follow(answer, asked, count, in_order=in_order)
         if self.ledger.index.ticks:
-            self.virtual_ticks += sum(self.ledger.ticks(found.number) for found in answers)
+            self._pass_time(sum(self.ledger.ticks(found.number) for found in answers))
         return answers
 
     def append(self, entry: Entry | bytes) -> None:
@@ -271,6 +277,15 @@ class Session:
         """
         self._check_allowed(template.kind, template.op)
         self._write(b"".join([template.frame(row, self._limits) for row in rows]), len(rows))
+        self._pass_time(sum([row.ticks for row in rows]))
+
+    def _pass_time(self, ticks: int) -> None:
+        """Let virtual time pass: for the budgets of the program, and in a solve world for its clocks."""
+        if ticks:
+            self.virtual_ticks += ticks
+            pass_time(ticks)
+            if self._moves_clock:
+                time.sleep(ticks / 1000)
 
     def _check_allowed(self, kind: str, op: str) -> None:
         policy = self.policy
@@ -302,6 +317,17 @@ class Session:
             where=self.config.cassette,
             hint=f"raise {limit} in the policy under arch/rr, or record less",
         )
+
+    def _facts(self) -> dict[str, str | int]:
+        return {
+            "cassette": self.config.cassette,
+            "mode": self.mode.contract_name,
+            "match": self.config.match.name.lower(),
+            "entries": len(self.ledger),
+            "used": self.ledger.used,
+            "appended": self.appended,
+            "ticks": self.virtual_ticks,
+        }
 
     def stats(self) -> dict[str, int]:
         """Return counts: version, mode, match mode, cassettes, entries, used entries, bytes read at open."""

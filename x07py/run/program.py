@@ -14,11 +14,12 @@ from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
 from x07py.contracts.packages import installed_packages
 from x07py.drivers.open import addressed
 from x07py.errors import RunError
+from x07py.facts import ENV_FACTS
 from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
 from x07py.run.files import landlock_rules
 from x07py.run.hosts import HostRule, hosts_file, parse_host
 from x07py.run.policy import apply, read_policy
-from x07py.sandbox.confine import Confinement, Limits
+from x07py.sandbox.confine import TOLD, Confinement, Limits
 from x07py.sandbox.filter import Wanted
 from x07py.sandbox.network import Range, Rules
 from x07py.worlds import ENV_WORLD, WORLDS
@@ -290,18 +291,19 @@ def _program(text: str) -> Path:
     return Path(found).resolve()
 
 
-def confinement(plan: Plan, on_access: Callable[[Access], None] | None = None) -> Confinement:
+def confinement(plan: Plan, on_access: Callable[[Access], None] | None = None, told: int | None = None) -> Confinement:
     """Return what the kernel shall enforce for a plan.
 
     Args:
         plan: the plan.
         on_access: called with each decision about an access, before it takes effect.
+        told: a descriptor for the program to tell about itself.
     """
     solve = WORLDS[plan.world].solve
     everywhere = Rules((Range(bytes(16), 0, 0, 65535),))
     return Confinement(
         argv=plan.argv,
-        env=plan.env,
+        env=plan.env if told is None else plan.env | {ENV_FACTS: str(TOLD)},
         cwd=str(plan.root),
         paths=landlock_rules(plan),
         connect=everywhere if plan.observe else _rules(plan.allow, plan.deny),
@@ -319,6 +321,7 @@ def confinement(plan: Plan, on_access: Callable[[Access], None] | None = None) -
         require=plan.require,
         accept_weaker=plan.accept_weaker,
         on_access=on_access,
+        told=told,
     )
 
 

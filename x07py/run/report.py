@@ -48,8 +48,15 @@ def _rule(rule: HostRule) -> dict[str, Any]:
     return row | ({"addresses": list(rule.addresses)} if rule.addresses else {})
 
 
-def run_report(profile: str | None, plan: Plan, outcome: Outcome) -> dict[str, Any]:
-    """Return the report of a run that has ended; in a solve world, equal runs have equal reports."""
+def run_report(profile: str | None, plan: Plan, outcome: Outcome, told: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the report of a run that has ended; in a solve world, equal runs have equal reports.
+
+    Args:
+        profile: name of the profile, or None.
+        plan: what was run.
+        outcome: how it ended.
+        told: what the program told about itself; rows of another form are left out.
+    """
     effective = effective_policy(plan)
     digest = hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
     return {
@@ -62,6 +69,8 @@ def run_report(profile: str | None, plan: Plan, outcome: Outcome) -> dict[str, A
         "layers": outcome.layers,
         "connections": outcome.connects,
         "denials": [asdict(one) | {"allow": advice(one)} for one in outcome.denials],
+        "cassettes": _rows(told, "cassettes", _CASSETTE),
+        "budgets": _rows(told, "budgets", _BUDGET),
         "use": None if WORLDS[plan.world].solve else _use(outcome),
         "exit": {
             "code": exit_code(outcome),
@@ -69,6 +78,41 @@ def run_report(profile: str | None, plan: Plan, outcome: Outcome) -> dict[str, A
             "timed_out": outcome.timed_out,
         },
     }
+
+
+_CASSETTE = {"cassette": str, "mode": str, "match": str, "entries": int, "used": int, "appended": int, "ticks": int}
+_BUDGET = {
+    **dict.fromkeys(("id", "label", "mode"), str),
+    **dict.fromkeys(("scopes", "exceeded", "yields"), int),
+    **dict.fromkeys(("limits", "most", "total"), dict),
+}
+
+
+def _rows(told: dict[str, Any] | None, kind: str, form: dict[str, type]) -> list[dict[str, Any]]:
+    rows = (told or {}).get(kind, [])
+    fitting = isinstance(rows, list) and all(isinstance(row, dict) and row.keys() == form.keys() for row in rows)
+    sound = fitting and all(isinstance(row[name], form[name]) for row in rows for name in form)
+    return rows if sound else []
+
+
+def summary(report: dict[str, Any]) -> list[str]:
+    """Return the lines that a person at a terminal gets after a run."""
+    ended = report["exit"]
+    how = f"signal {ended['signal']}" if ended["signal"] else f"exit code {ended['code']}"
+    profile = f" ({report['profile']})" if report["profile"] else ""
+    use = report["use"]
+    spent = f", {use['seconds']:.1f} s, {use['memory_bytes'] >> 20} MiB" if use else ""
+    lines = [f"{report['world']}{profile}: {how}{spent}"]
+    refused = sum(one["count"] for one in report["denials"])
+    if report["connections"] or refused:
+        lines.append(f"connections: {report['connections']} made, {refused} refused")
+    for row in report["cassettes"]:
+        added = f", {row['appended']} added" if row["appended"] else ""
+        lines.append(f"cassette {row['cassette']}: {row['used']} of {row['entries']} entries replayed{added}")
+    for row in report["budgets"]:
+        over = f"exceeded {row['exceeded']} times" if row["exceeded"] else "kept"
+        lines.append(f"budget {row['id']}: {over} in {row['scopes']} scopes")
+    return [line.encode("unicode_escape").decode() for line in lines]
 
 
 def _use(outcome: Outcome) -> dict[str, float]:

@@ -9,14 +9,19 @@ import time
 from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
+from x07py.facts import ENV_FACTS
 from x07py.sandbox.launch import FORWARDED, FROM_TERMINAL, GRACE_SECONDS, Outcome
 
 if TYPE_CHECKING:
     from x07py.run.program import Plan
 
 
-def run_unconfined(plan: Plan) -> Outcome:
+def run_unconfined(plan: Plan, told: int) -> Outcome:
     """Run the program of a plan with this process's rights and wait for its end.
+
+    Args:
+        plan: the plan.
+        told: a descriptor that the program gets as well, to tell about itself.
 
     Raises:
         RunError: ``X07RUN_NOT_EXECUTABLE``.
@@ -27,8 +32,9 @@ def run_unconfined(plan: Plan) -> Outcome:
         before = os.times()
         process = subprocess.Popen(
             plan.argv,
-            env=plan.env,
+            env=plan.env | {ENV_FACTS: str(told)},
             cwd=plan.root,
+            pass_fds=(told,),
             preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),  # noqa: PLW1509 (the mask is inherited; one thread)
         )
         timed_out = _wait(process, None if plan.timeout is None else started + plan.timeout)

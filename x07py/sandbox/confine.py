@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from x07py.sandbox.answers import Access
 
 EXIT_CANNOT = 125
+TOLD = 100
+"""Number of the descriptor that a program tells about itself through; the same in every run."""
+
 _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
 _FIXED_LAYOUT = 0x0040000
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -65,6 +68,7 @@ class Confinement:
         require: layers without which it must not run, of ``layers.LAYERS``.
         accept_weaker: run also where a layer is missing that nothing stands in for.
         on_access: called with each decision about an access, before it takes effect.
+        told: a descriptor that the program gets as number `TOLD`, to tell about itself; None for none.
     """
 
     argv: tuple[str, ...]
@@ -82,6 +86,7 @@ class Confinement:
     require: tuple[str, ...] = ()
     accept_weaker: bool = False
     on_access: Callable[[Access], None] | None = None
+    told: int | None = None
 
 
 def enter(spec: Confinement, control: socket.socket, mask: set[signal.Signals], *, alone: bool) -> NoReturn:
@@ -168,6 +173,8 @@ def _become(spec: Confinement, control: socket.socket, mask: set[signal.Signals]
 def _confine(spec: Confinement, control: socket.socket) -> None:
     """Give up everything but what the program may have, and hand the filter's listener to the launcher."""
     os.chdir(spec.cwd)
+    if spec.told is not None:
+        os.dup2(spec.told, TOLD)
     _bound(spec.limits)
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
@@ -177,6 +184,8 @@ def _confine(spec: Confinement, control: socket.socket) -> None:
         ports = [one.port for one in endpoints(spec.connect) or ()] if spec.relay else ()
         landlock.restrict(spec.paths, version, ports)
     kernel.mark_close_on_exec(3)
+    if spec.told is not None:
+        os.set_inheritable(TOLD, True)
     if spec.relay:
         _install(program, 0)
         control.send(b"F")
