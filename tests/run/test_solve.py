@@ -109,6 +109,7 @@ def app(project: Path) -> Path:
     (project / "x07.toml").write_text("")
     (project / "repeatable.py").write_text(REPEATABLE)
     (project / "escapes.py").write_text(ESCAPES)
+    (project / "fixtures" / "fs").mkdir(parents=True)
     return project
 
 
@@ -197,3 +198,61 @@ def test_a_cassette_that_is_missing_is_the_programs_error() -> None:
     )
     assert done.returncode == 1
     assert "[2002]" in done.stderr
+
+
+READS = """
+import os
+for path in ("data.txt", "fixtures/fs/in.txt", ".x07_rr/some.bin", "arch/rr/index.x07rr.json", "package/data.txt"):
+    try: open(path).read(); print(path)
+    except OSError: pass
+import package.module
+print(package.module.VALUE)
+"""
+
+
+@pytest.mark.parametrize(
+    ("world", "readable"),
+    [
+        ("solve-pure", []),
+        ("solve-fs", ["fixtures/fs/in.txt"]),
+        ("solve-rr", [".x07_rr/some.bin"]),
+        ("solve-full", ["fixtures/fs/in.txt", ".x07_rr/some.bin"]),
+        ("run-os-sandboxed", ["data.txt", "fixtures/fs/in.txt", ".x07_rr/some.bin", "package/data.txt"]),
+    ],
+)
+def test_a_world_reads_code_contracts_and_what_it_promises(app: Path, world: str, readable: list[str]) -> None:
+    for name in ("data.txt", "fixtures/fs/in.txt", ".x07_rr/some.bin", "package/data.txt"):
+        (app / name).parent.mkdir(exist_ok=True)
+        (app / name).write_text("x")
+    (app / "package/module.py").write_text("VALUE = 'imported'")
+    (app / "reads.py").write_text(READS)
+    done = x07("run", "--world", world, "--entry", "reads.py", cwd=app)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted([*readable, "arch/rr/index.x07rr.json", "imported"])
+
+
+def test_a_world_with_fixtures_needs_some(app: Path) -> None:
+    (app / "fixtures/fs").rmdir()
+    for world in ("solve-fs", "solve-full"):
+        done = x07("run", "--world", world, "--entry", "repeatable.py", cwd=app)
+        assert (done.returncode, done.stdout) == (126, "")
+        assert "error[X07RUN_FIXTURES]" in done.stderr
+
+
+WAITS = (
+    HIDDEN
+    + """
+import time
+load("threading")
+time.sleep(1_000_000_000)
+begin = time.monotonic()
+print(threading.Event().wait(3600), threading.Lock().acquire() and threading.Condition().acquire(timeout=5))
+print(time.monotonic() - begin)
+"""
+)
+
+
+def test_waits_of_threads_end_at_once_however_late_it_is(app: Path) -> None:
+    (app / "waits.py").write_text(WAITS)
+    done = x07("run", "--world", "solve-pure", "--entry", "waits.py", "--timeout", "60", cwd=app)
+    assert (done.returncode, done.stdout) == (0, "False True\n0.0\n"), done.stderr

@@ -12,6 +12,8 @@ import x07py
 _PACKAGE = Path(x07py.__file__).parent
 _FOLDERS = (_PACKAGE / "schemas", _PACKAGE.parent / "schemas")
 """In a wheel the schemas are inside the package; in a checkout they stand at the root of the repository."""
+SHIPPED = (_PACKAGE, *_FOLDERS)
+"""The folders of x07py itself that it reads at run time."""
 
 
 @cache

@@ -18,6 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from x07py.contracts.lockfile import read_lock
+from x07py.contracts.packages import Installed
 from x07py.run import guard
 from x07py.run.report import EXIT_REFUSED
 from x07py.sandbox.filter import refusing
@@ -66,13 +68,22 @@ def main(argv: Sequence[str]) -> object:
     """Run an entry, ``module``, ``module:function`` or a file, with the arguments after it."""
     refuse_execution()
     asyncio.set_event_loop_policy(_Policy())
-    guard.install(Path.cwd(), current_world().name)
+    world = current_world().name
+    guard.install(Path.cwd(), world, _locked(Path.cwd(), world))
     sys.argv = list(argv)
     try:
         return _enter(argv[0])
     except guard.RefusedImport as error:
         sys.stderr.write(f"error[{error.code}]: {error.message}\n  at: {error.where}\n  help: {error.hint}\n")
         return EXIT_REFUSED
+
+
+def _locked(root: Path, world: str) -> Installed:
+    """Return the packages of the lock as `world` takes them; the runner has compared their files with it."""
+    lock = read_lock(root)
+    packages = list(lock.packages.values()) if lock else []
+    allowed = tuple(package for package in packages if world in package.worlds)
+    return Installed(world, (), allowed, tuple(package for package in packages if world not in package.worlds))
 
 
 def _enter(entry: str) -> object:

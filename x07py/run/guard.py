@@ -1,4 +1,4 @@
-"""Refuses OS-bound imports of the project's own modules, with the words of ``x07 arch check``.
+"""Refuses imports of the project's own modules that its world does not allow, with the words of ``x07 arch check``.
 
 This is a message, not a protection: the kernel holds the world. It tells at the import what would fail at the call.
 """
@@ -9,23 +9,26 @@ import builtins
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from x07py.errors import RunError
+from x07py.errors import PackageError, RunError
 from x07py.osbound import os_bound_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from x07py.contracts.packages import Installed
 
 
 class RefusedImport(RunError, ImportError):  # noqa: N818 (what happened, as in the report)
     """A module of the project imports what its world refuses; an `ImportError` to the program."""
 
 
-def install(root: Path, world: str) -> None:
+def install(root: Path, world: str, installed: Installed) -> None:
     """Check every import statement of modules below `root` from now on.
 
     Args:
         root: the project's folder; what is installed in a ``site-packages`` below it does not count.
         world: the world whose refusals hold.
+        installed: the locked packages; those that the world does not allow are named as such.
     """
     original = builtins.__import__
     table = os_bound_table()
@@ -39,6 +42,7 @@ def install(root: Path, world: str) -> None:
     ) -> Any:
         if level == 0 and globals is not None and _own(root, globals.get("__file__")):
             for target in (name, *(f"{name}.{one}" for one in fromlist or ())):
+                _check_package(installed, target)
                 row = table.refused_module(target, world)
                 if row is not None:
                     raise RefusedImport(
@@ -50,6 +54,13 @@ def install(root: Path, world: str) -> None:
         return original(name, globals, locals, fromlist or (), level)
 
     builtins.__import__ = checked
+
+
+def _check_package(installed: Installed, target: str) -> None:
+    try:
+        installed.check_import(target)
+    except PackageError as error:
+        raise RefusedImport(error.code, error.message, where=error.where, hint=error.hint) from None
 
 
 def _own(root: Path, file: object) -> bool:

@@ -16,7 +16,7 @@ from x07py.drivers.open import addressed
 from x07py.errors import RunError
 from x07py.facts import ENV_FACTS
 from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
-from x07py.run.files import landlock_rules
+from x07py.run.files import FIXTURES, fixture_folder, landlock_rules
 from x07py.run.hosts import HostRule, hosts_file, parse_host
 from x07py.run.policy import apply, read_policy
 from x07py.sandbox.confine import TOLD, Confinement, Limits
@@ -107,11 +107,19 @@ def make_plan(
         less: denied hosts that were read from files.
 
     Raises:
-        RunError: ``X07RUN_ENTRY``, ``X07RUN_POLICY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``.
+        RunError: ``X07RUN_ENTRY``, ``X07RUN_POLICY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``,
+            ``X07RUN_FIXTURES`` if the world reads fixtures and there are none.
         PackageError: an installed package is not what the lock says, or lacks its Python distribution.
     """
     world = WORLDS[profile.world]
     packages = installed_packages(place.root, profile.world).roots
+    if "fixtures" in world.files and fixture_folder(place.root) is None:
+        raise RunError(
+            "X07RUN_FIXTURES",
+            f"world {world.name} reads fixtures, and the project has none",
+            where=str(place.root),
+            hint=f"make the folder {FIXTURES[1]}, or run in solve-rr or solve-pure",
+        )
     limits = Limits()
     if profile.policy is not None:
         if profile.world != "run-os-sandboxed":

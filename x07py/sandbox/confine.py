@@ -142,6 +142,8 @@ def _spawn(spec: Confinement, control: socket.socket, mask: set[signal.Signals])
 
 def _fork(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> int:
     """Fork a process that confines itself and becomes the program; this process stays out of its reach."""
+    if spec.seed is not None:
+        namespaces.far_ahead()
     program = kernel.fork()
     if program == 0:
         _become(spec, control, mask)
