@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sandbox.conftest import USERS, Listeners, drive
+from tests.sandbox.conftest import Ground, Listeners, drive
 
 HARMLESS_BEFORE_RELAYS = {"?connect unspecified family", "connect unspecified allowed port"}
 """Undoing a connection, and another name of the relay: both end where the allowlist leads anyway."""
 RACE_SECONDS = os.environ.get("X07_RACE_SECONDS", "1")
-
-
-class Ground:
-    """A writable folder and one outside it, both open to everybody, so that only the sandbox stands in the way."""
-
-    def __init__(self, uid: int | None) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="x07-ground-"))
-        self.inside, self.outside = self.root / "inside", self.root / "outside"
-        for folder in (self.root, self.inside, self.outside):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o777)
-        for name in ("victim", "doomed"):
-            (self.outside / name).write_text("precious")
-            (self.outside / name).chmod(0o666)
-            if uid is not None:
-                os.chown(self.outside / name, uid, uid)
-
-    def state(self) -> list[tuple[str, int, int, float, str]]:
-        """Return all that an attack could have changed outside."""
-        rows = []
-        for path in sorted(self.outside.iterdir()):
-            info = path.stat()
-            rows.append((path.name, info.st_mode, info.st_nlink, info.st_mtime, path.read_text()))
-        return rows
-
-
-@pytest.fixture(params=USERS, ids=lambda uid: "unprivileged" if uid else "self")
-def ground(request: pytest.FixtureRequest) -> Iterator[tuple[int | None, Ground]]:
-    made = Ground(request.param)
-    yield request.param, made
-    shutil.rmtree(made.root)
 
 
 def results(text: str) -> dict[str, int]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM
 
 from x07py.sandbox.kernel import AUDIT_ARCH, syscall_numbers
+from x07py.sandbox.metadata import MEDIATED
 from x07py.sandbox.observe import OBSERVED
 
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
@@ -42,8 +43,7 @@ TIME = """alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofda
  timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime
  getrandom"""
 SOCKETS = "accept accept4 getpeername getsockname getsockopt recvfrom recvmmsg recvmsg shutdown"
-METADATA = """chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
- setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr"""
+METADATA = """chown fchown lchown fchownat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr"""
 FORKS = "fork vfork"
 VIRTUAL = "clock_gettime gettimeofday time nanosleep clock_nanosleep getrandom times getrusage"
 REAL_TIME = """alarm setitimer getitimer timer_create timer_settime timer_gettime timerfd_create timerfd_settime
@@ -68,7 +68,7 @@ class Wanted:
     Args:
         network: TCP through the supervisor; else no socket at all.
         listen: `bind` and `listen` through the supervisor.
-        processes: fork and exec; else threads alone.
+        processes: fork and exec, and modes and times of files through the supervisor; else threads alone.
         clock: clocks and randomness through the supervisor, and nothing that tells real time.
         relay: TCP without the supervisor: the kernel's own, in a namespace that leads to relays alone.
         observe: opening, changing and executing files through the supervisor, which lets them pass.
@@ -180,6 +180,7 @@ def _tree(segments: list[tuple[int, _Program]]) -> list[tuple[int, int, int, int
 def _special(wanted: Wanted) -> dict[str, _Program]:
     denied = _always(refuse(errno.EACCES))
     tcp = ALLOW if wanted.relay else NOTIFY
+    metadata = NOTIFY if wanted.processes and not wanted.relay else refuse(errno.EPERM)
     network = {
         "sendto": _sendto(),
         "sendmsg": _unless_flag(2, _FASTOPEN, errno.EACCES),
@@ -202,6 +203,7 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
         "personality": _personality(),
         **{name: _always(refuse(errno.ENOSYS)) for name in ("io_uring_setup", "io_uring_enter", "io_uring_register")},
         **{name: _always(refuse(errno.EPERM)) for name in METADATA.split()},
+        **{name: _always(metadata) for name in MEDIATED.split()},
     }
     if wanted.clock:
         rows |= {name: _always(NOTIFY) for name in VIRTUAL.split()}

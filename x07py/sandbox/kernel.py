@@ -26,6 +26,7 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLOSE_RANGE_CLOEXEC = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
+_PATH_BYTES = _PAGE = 4096
 _SIGNAL, _SIGNAL_BYTES = struct.Struct("=Iii"), 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -155,6 +156,24 @@ def read_memory(pid: int, address: int, length: int) -> bytes:
     remote = _Iovec(address, length)
     count = syscall("process_vm_readv", pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
     return buffer.raw[:count]
+
+
+def read_text(pid: int, address: int) -> str:
+    """Return the path at an address of another process; page by page, because the next one may not be there."""
+    data = b""
+    while len(data) < _PATH_BYTES:
+        length = _PAGE - (address + len(data)) % _PAGE
+        part = read_memory(pid, address + len(data), length)
+        data += part
+        if b"\0" in part or not part:
+            break
+    return os.fsdecode(data.partition(b"\0")[0])
+
+
+def signed(argument: int) -> int:
+    """Return what a system call takes an ``int`` argument's register for."""
+    number: int = struct.unpack("=i", struct.pack("=I", argument & 0xFFFFFFFF))[0]
+    return number
 
 
 def write_memory(pid: int, address: int, data: bytes) -> None:

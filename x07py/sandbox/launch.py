@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
-from x07py.sandbox import confine, kernel, layers, namespaces, reaper
+from x07py.sandbox import confine, kernel, landlock, layers, namespaces, reaper
 from x07py.sandbox.filter import build
 from x07py.sandbox.layers import cannot
 from x07py.sandbox.network import MOST_RELAYS, endpoints
@@ -146,6 +146,8 @@ class _Running:
         on_denied: Callable[[Denial], None] | None,
     ) -> None:
         self.spec, self.timeout, self.on_denied = spec, timeout, on_denied
+        granted = [path for path, rights in spec.paths if rights & landlock.WRITE == landlock.WRITE]
+        self.writable = [os.path.realpath(path) for path in granted]
         self.init = 0
         self.program: int | None = None
         self.alone = self.confined = self.timed_out = False
@@ -251,6 +253,7 @@ class _Running:
             listener,
             connect=spec.connect,
             listen=spec.listen,
+            writable=self.writable,
             seed=spec.seed,
             on_denied=self.on_denied,
             on_access=spec.on_access,

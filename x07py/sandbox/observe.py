@@ -11,15 +11,13 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from x07py.sandbox.kernel import read_memory, syscall_numbers
+from x07py.sandbox.kernel import read_memory, read_text, signed, syscall_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from x07py.sandbox.answers import Call
 
-_PATH_BYTES = 4096
-_PAGE = 4096
 _HERE = -100
 
 
@@ -101,29 +99,12 @@ class Observer:
             self._note("read", path, call)
 
     def _path(self, call: Call, names: _Names, *, follow: bool = True) -> str:
-        text = _read_text(call.pid, call.args[names.path])
+        text = read_text(call.pid, call.args[names.path])
         if not text.startswith("/"):
-            number = _HERE if names.folder < 0 else _signed(call.args[names.folder])
+            number = _HERE if names.folder < 0 else signed(call.args[names.folder])
             base = f"/proc/{call.pid}/" + ("cwd" if number == _HERE else f"fd/{number}")
             text = os.path.join(os.readlink(base), text)  # noqa: PTH115, PTH118
         if follow:
             return os.path.realpath(text)
         folder, last = os.path.split(text.rstrip("/"))
         return os.path.join(os.path.realpath(folder), last)  # noqa: PTH118
-
-
-def _signed(value: int) -> int:
-    number: int = struct.unpack("=i", struct.pack("=I", value & 0xFFFFFFFF))[0]
-    return number
-
-
-def _read_text(pid: int, address: int) -> str:
-    """Return the text at an address; page by page, because the next one may not be there."""
-    data = b""
-    while len(data) < _PATH_BYTES:
-        length = _PAGE - (address + len(data)) % _PAGE
-        part = read_memory(pid, address + len(data), length)
-        data += part
-        if b"\0" in part or not part:
-            break
-    return os.fsdecode(data.partition(b"\0")[0])

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING
 
 from x07py.sandbox.answers import Access, Call, Refused
 from x07py.sandbox.clock import VirtualClock
-from x07py.sandbox.kernel import read_memory, syscall, syscall_numbers
+from x07py.sandbox.kernel import read_memory, signed, syscall, syscall_numbers
+from x07py.sandbox.metadata import Metadata
 from x07py.sandbox.network import Rules, parse
 from x07py.sandbox.observe import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _RECV, _SEND, _ID_VALID, _ADDFD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = 1
@@ -60,6 +61,7 @@ class Supervisor:
         listener: the descriptor that the filter was installed with.
         connect: where connections may go.
         listen: what may be bound.
+        writable: folders and files, without links, in which modes and times may be changed.
         seed: virtual time and randomness from this seed; None for the real ones.
         on_denied: called at the first denial of each target.
         on_access: called with each decision, before it takes effect; if it raises, the access is refused.
@@ -72,6 +74,7 @@ class Supervisor:
         *,
         connect: Rules,
         listen: Rules | None = None,
+        writable: Iterable[str] = (),
         seed: bytes | None = None,
         on_denied: Callable[[Denial], None] | None = None,
         on_access: Callable[[Access], None] | None = None,
@@ -105,6 +108,7 @@ class Supervisor:
             "bind": self._bind,
             "listen": self._listen,
         }
+        self._handlers |= Metadata(writable, self.still_waits).handlers()
         if seed is not None:
             self._handlers |= VirtualClock(seed, self.still_waits).handlers()
         if observe:
@@ -214,7 +218,7 @@ class Supervisor:
 
     def _inode(self, call: Call) -> int:
         """Return the inode of the socket that the call's descriptor is."""
-        number = struct.unpack("=i", struct.pack("=I", call.args[0] & 0xFFFFFFFF))[0]
+        number = signed(call.args[0])
         try:
             link = os.readlink(f"/proc/{call.pid}/fd/{number}")  # noqa: PTH115 (half the time of a pathlib object)
         except FileNotFoundError:
@@ -226,7 +230,7 @@ class Supervisor:
         return int(link[8:-1])
 
     def _sockaddr(self, call: Call) -> bytes:
-        length = struct.unpack("=i", struct.pack("=I", call.args[2] & 0xFFFFFFFF))[0]
+        length = signed(call.args[2])
         if not 2 <= length <= _MAX_SOCKADDR:
             raise Refused(errno.EINVAL)
         try:
