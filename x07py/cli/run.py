@@ -63,6 +63,7 @@ def run(
     cassette: Annotated[str | None, typer.Option(help="Cassette below .x07_rr.", autocompletion=cassettes)] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until it is ended.", min=0.001)] = None,
     max_memory: Annotated[int | None, typer.Option(help="Address space a process, bytes.", min=1)] = None,
+    max_procs: Annotated[int | None, typer.Option(help="Processes and threads at one time.", min=1)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here.")] = None,
     audit: Annotated[Path | None, typer.Option(help="Add each access decision to this file, as JSON lines.")] = None,
     learn: Annotated[Path | None, typer.Option(help="Allow and watch all; write a policy for it here.")] = None,
@@ -108,6 +109,8 @@ def run(
         check_layers(require_layer or [])
         required = tuple(require_layer or ())
         plan = replace(plan, observe=learn is not None, require=required, accept_weaker=accept_weaker)
+        if max_procs is not None:
+            plan = replace(plan, limits=replace(plan.limits, processes=max_procs))
         if verify_determinism and not explain:
             code = _verify(plan, verify_determinism)
         else:

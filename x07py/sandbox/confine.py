@@ -18,7 +18,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from x07py.sandbox import kernel, landlock, namespaces, reaper, relay, vdso
+from x07py.sandbox import kernel, landlock, namespaces, procs, reaper, relay, vdso
 from x07py.sandbox.filter import Wanted, build
 from x07py.sandbox.network import Rules, endpoints
 
@@ -39,7 +39,10 @@ _RESET = (signal.SIGPIPE, signal.SIGXFSZ)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds a process; None is no bound. Seconds and bytes; `memory` is address space."""
+    """Upper bounds a process; None is no bound. Seconds and bytes; `memory` is address space.
+
+    `processes` bounds the processes and threads of all together.
+    """
 
     cpu_seconds: int | None = None
     memory: int | None = None
@@ -89,7 +92,9 @@ class Confinement:
     told: int | None = None
 
 
-def enter(spec: Confinement, control: socket.socket, mask: set[signal.Signals], *, alone: bool) -> NoReturn:
+def enter(
+    spec: Confinement, control: socket.socket, mask: set[signal.Signals], *, alone: bool, group: str | None
+) -> NoReturn:
     """Be the first process of the sandbox, and the parent of the program; never returns.
 
     Args:
@@ -97,8 +102,11 @@ def enter(spec: Confinement, control: socket.socket, mask: set[signal.Signals], 
         control: the socket to the launcher.
         mask: blocked signals that the program starts with.
         alone: whether this process has namespaces of its own.
+        group: control group that bounds the number of processes, or None.
     """
     try:
+        if group is not None:
+            procs.join(group)
         if alone:
             _furnish(spec, control)
         reaper.die_with_launcher(alone=alone)
@@ -208,7 +216,7 @@ def _bound(limits: Limits) -> None:
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_NOFILE, limits.open_files),
         (resource.RLIMIT_FSIZE, limits.file_size),
-        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_NPROC, None if limits.processes is None else limits.processes + 1),
     )
     for which, value in wanted:
         if value is not None:

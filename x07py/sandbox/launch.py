@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
-from x07py.sandbox import confine, kernel, landlock, layers, namespaces, reaper
+from x07py.sandbox import confine, kernel, landlock, layers, namespaces, procs, reaper
 from x07py.sandbox.filter import build
 from x07py.sandbox.layers import cannot
 from x07py.sandbox.network import MOST_RELAYS, endpoints
@@ -153,6 +153,7 @@ class _Running:
         self.alone = self.confined = self.timed_out = False
         self.layers = found | {"supervisor": "connects"}
         self.before: set[int] = set()
+        self.group: str | None = None
         self.supervisor: Supervisor | None = None
         self.relay: Relay | None = None
         self.started = time.monotonic()
@@ -167,6 +168,10 @@ class _Running:
 
     def start(self, mask: set[signal.Signals]) -> None:
         """Fork the sandbox's first process, in namespaces of its own where that is wanted and allowed."""
+        if self.spec.limits.processes is not None:
+            self.group = procs.make_group(self.spec.limits.processes + 1)
+            if self.group is None and os.geteuid() == 0:
+                raise cannot("a bound on processes needs a pids control group for root", "run as another user")
         if self.spec.namespaces:
             try:
                 self.init, self.alone = namespaces.fork(), True
@@ -175,11 +180,13 @@ class _Running:
         else:
             self.layers["namespaces"] = layers.without_namespaces(self.spec, "not wanted")
         if not self.alone:
+            if self.spec.limits.processes is not None and self.group is None:
+                raise cannot("a bound on processes needs namespaces or a pids control group", "allow user namespaces")
             self.before = reaper.children(os.getpid())
             self.init = kernel.fork()
         if self.init == 0:
             self.control.close()
-            confine.enter(self.spec, self.theirs, mask, alone=self.alone)
+            confine.enter(self.spec, self.theirs, mask, alone=self.alone, group=self.group)
         self.layers |= {"namespaces": "network, processes, mounts, IPC"} if self.alone else {"processes": "subreaper"}
         if self.spec.relay:
             self.layers["supervisor"] = f"absent: {'relays' if self.alone else 'allowed ports on any host (accepted)'}"
@@ -315,6 +322,8 @@ class _Running:
             os.close(self.program)
         if not self.alone:
             reaper.sweep(self.before)
+        if self.group is not None:
+            procs.remove(self.group)
 
 
 def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
