@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: arch codes docs help-pages brokers chromium test demo lint types unit fuzz bench fmt clean
+.PHONY: arch codes docs help-pages brokers chromium test demo lint types unit fuzz bench races fmt clean
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -37,6 +37,7 @@ chromium: ## install the browser that the viewer's tests look at pages with
 	.ci/chromium
 
 FUZZ_SECONDS ?= 60
+RACE_SECONDS ?= 60
 
 fuzz: $(STAMP) ## fuzz each decoder for FUZZ_SECONDS
 	for name in envelope record document cassette config; do \
@@ -53,6 +54,9 @@ bench-%: $(VENV)/.bench
 $(VENV)/.bench: $(STAMP)
 	$(BIN)/pip install --quiet --group bench
 	touch $@
+
+races: $(STAMP) ## race and flood the sandbox for RACE_SECONDS each
+	X07_RACE_SECONDS=$(RACE_SECONDS) $(BIN)/pytest tests/sandbox/test_attacks.py tests/sandbox/test_supervisor.py
 
 fmt: $(STAMP)
 	$(BIN)/ruff format .

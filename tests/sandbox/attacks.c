@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -236,6 +237,44 @@ static int unshare_all(void) { return unshare(CLONE_NEWUSER | CLONE_NEWNET); }
 static int unshare_user(void) { return unshare(CLONE_NEWUSER); }
 static int read_implies_exec(void) { return syscall(SYS_personality, 0x0400000); }
 
+#ifdef __x86_64__
+static long i386(long number, long first, long second, long third) {
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(first), "c"(second), "d"(third) : "memory", "r8", "r9", "r10", "r11");
+    errno = result < 0 ? -result : 0;
+    return result < 0 ? -1 : result;
+}
+static int i386_socket(void) { return i386(359, AF_INET, SOCK_DGRAM, 0); }
+static int i386_socketcall(void) {
+    int *arguments = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    memcpy(arguments, (int[]){AF_INET, SOCK_DGRAM, 0}, 12);
+    return i386(102, 1, (long)arguments, 0);
+}
+static int i386_unshare(void) { return i386(310, CLONE_NEWUSER, 0, 0); }
+static int i386_getpid(void) { return i386(20, 0, 0, 0); }
+static int x32_socket(void) { return syscall(0x40000000 | SYS_socket, AF_INET, SOCK_DGRAM, 0); }
+static void foreign(void) {
+    TRY("i386 socket", in_child(i386_socket));
+    TRY("i386 socketcall", in_child(i386_socketcall));
+    TRY("i386 unshare", in_child(i386_unshare));
+    TRY("i386 getpid", in_child(i386_getpid));
+    TRY("?x32 socket", in_child(x32_socket));
+}
+#else
+static void foreign(void) {}
+#endif
+static int read_child(void) {
+    char mine = 'x', theirs = 0;
+    pid_t child = fork();
+    if (child == 0) pause();
+    struct iovec here = {&theirs, 1}, there = {&mine, 1};
+    int result = process_vm_readv(child, &here, 1, &there, 1, 0), code = errno;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    errno = code;
+    return result;
+}
+
 static void kernel(void) {
     char buffer[256] = {0};
     struct rlimit r = {64, 64};
@@ -309,6 +348,8 @@ static void kernel(void) {
     TRY("allow-all filter, then connect", in_child(allow_all_then_connect));
     TRY("not dumpable, then connect", in_child(undumpable_connect));
     TRY("own descriptor table, then connect", in_child(unshared_files_connect));
+    TRY("read a child's memory", in_child(read_child));
+    TRY("write own memory as a file", open("/proc/self/mem", O_RDWR));
     TRY("?fanotify_init", syscall(SYS_fanotify_init, 0, 0));
     TRY("?lookup_dcookie", syscall(SYS_lookup_dcookie, 0, buffer, 10));
     TRY("?migrate_pages", syscall(SYS_migrate_pages, supervisor, 0, NULL, NULL));
@@ -318,10 +359,15 @@ static void kernel(void) {
 
 static void files(void) {
     struct timeval times[2] = {{1, 0}, {1, 0}};
-    char victim[4096], link_[4096];
+    char victim[4096], link_[4096], buffer[24] = {0};
     snprintf(victim, sizeof victim, "%s/victim", outside);
     snprintf(link_, sizeof link_, "%s/link", inside);
     TRY("+write inside", open(at(inside, "file"), O_CREAT | O_WRONLY, 0600));
+    TRY("create set-user-id file", open(at(inside, "suid"), O_CREAT | O_WRONLY, 04755));
+    TRY("create set-group-id file", openat(AT_FDCWD, at(inside, "sgid"), O_CREAT | O_WRONLY, 02755));
+    TRY("creat set-user-id file", creat(at(inside, "creat"), 04755));
+    TRY("unnamed set-user-id file", open(inside, O_TMPFILE | O_WRONLY, 04755));
+    TRY("?openat2", syscall(437, AT_FDCWD, "/", buffer, 24));
     TRY("create outside", open(at(outside, "created"), O_CREAT | O_WRONLY, 0666));
     TRY("read outside", open(victim, O_RDONLY));
     TRY("write outside", open(victim, O_WRONLY));
@@ -406,6 +452,7 @@ int main(int count, char **arg) {
     listening();
     options();
     kernel();
+    foreign();
     files();
     TRY("race on the address", race(atof(arg[6])));
     return 0;

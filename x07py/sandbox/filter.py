@@ -25,7 +25,7 @@ _X32 = 0x40000000
 FILES = """access chdir close close_range copy_file_range creat dup dup2 dup3 epoll_create epoll_create1 epoll_ctl
  epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 faccessat faccessat2 fadvise64 fallocate fchdir fcntl fdatasync
  flock fstat fstatfs fsync ftruncate getcwd getdents getdents64 inotify_add_watch inotify_init inotify_init1
- inotify_rm_watch link linkat lseek lstat mkdir mkdirat newfstatat open openat openat2 pipe pipe2 poll ppoll pread64
+ inotify_rm_watch link linkat lseek lstat mkdir mkdirat newfstatat open openat pipe pipe2 poll ppoll pread64
  preadv preadv2 pselect6 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv rename renameat renameat2
  rmdir select sendfile splice stat statfs statx symlink symlinkat sync_file_range syncfs tee truncate umask unlink
  unlinkat vmsplice write writev getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"""
@@ -58,6 +58,10 @@ _SOCKET_OPTIONS = (2, 5, 6, 7, 8, 9, 10, 12, 13, 15, 18, 19, 20, 21, 29, 37, 46,
 _TCP_OPTIONS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 18, 23, 24, 25, 30, 37)
 _IP_OPTIONS = (1, 2, 8, 10, 11, 13, 24)
 _IPV6_OPTIONS = (16, 23, 25, 26, 66, 67)
+_UNKNOWN = ("io_uring_setup", "io_uring_enter", "io_uring_register", "openat2")
+"""Refused as if the kernel had none: their arguments lie in memory, where the filter cannot see them."""
+_MAKES_A_FILE = 0x400040  # O_CREAT, O_TMPFILE
+_SET_ID_BITS = 0o6000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 
@@ -194,6 +198,9 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
     }
     rows = {
         **network,
+        "open": _open(1, 2),
+        "openat": _open(2, 3),
+        "creat": _unless_flag(1, _SET_ID_BITS, errno.EPERM),
         "clone": _clone(wanted.processes),
         "clone3": _always(refuse(errno.ENOSYS)),
         "ioctl": _ioctl(),
@@ -201,7 +208,7 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
         "seccomp": _seccomp(),
         "prlimit64": _own_only(),
         "personality": _personality(),
-        **{name: _always(refuse(errno.ENOSYS)) for name in ("io_uring_setup", "io_uring_enter", "io_uring_register")},
+        **{name: _always(refuse(errno.ENOSYS)) for name in _UNKNOWN},
         **{name: _always(refuse(errno.EPERM)) for name in METADATA.split()},
         **{name: _always(metadata) for name in MEDIATED.split()},
     }
@@ -284,6 +291,16 @@ def _unless_flag(index: int, flag: int, code: int) -> _Program:
     program.code.append((0x45, 0, 1, flag))
     program.ret(refuse(code))
     program.ret(ALLOW)
+    return program
+
+
+def _open(flags: int, mode: int) -> _Program:
+    """No new file with a set-user-id or set-group-id bit; `flags` and `mode` are indices of arguments."""
+    program = _Program()
+    _low(program, flags)
+    program.code.append((0x45, 1, 0, _MAKES_A_FILE))
+    program.ret(ALLOW)
+    program.code += _unless_flag(mode, _SET_ID_BITS, errno.EPERM).code
     return program
 
 
