@@ -154,6 +154,11 @@ print(made)
 """
 
 
+def test_a_program_may_get_less_memory_than_x07_has(tmp_path: Path) -> None:
+    done = x07_run(tmp_path, "print('small')\n", "--max-memory", "30000000")
+    assert done.stdout == "small\n", done.stderr
+
+
 @SPACES
 @ANYBODY
 def test_the_number_of_processes_is_bounded(uid: int | None, namespaces: bool) -> None:

@@ -110,7 +110,10 @@ def enter(
         if alone:
             _furnish(spec, control)
         reaper.die_with_launcher(alone=alone)
-        program = _spawn(spec, control, mask) if alone and spec.seed is None else _fork(spec, control, mask)
+        if alone and spec.seed is None and spec.limits.memory is None:
+            program = _spawn(spec, control, mask)
+        else:
+            program = _fork(spec, control, mask)
         _hand_over(control, b"B", [os.pidfd_open(program)])
         reaper.serve(program, control, alone=alone)
     except BaseException as error:  # noqa: BLE001 (nothing may escape into the parent's code)
@@ -138,7 +141,8 @@ def _hand_over(control: socket.socket, kind: bytes, handles: list[int]) -> None:
 def _spawn(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> int:
     """Confine this process itself, then start the program, which takes no second copy of this process's memory.
 
-    Only where nothing inside can stop this process: as first process of its namespace.
+    Only where nothing inside can stop this process, as first process of its namespace; and not under a bound on memory,
+    which this process may exceed already.
     """
     _confine(spec, control)
     try:
