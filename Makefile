@@ -43,7 +43,7 @@ fuzz: $(STAMP) ## fuzz each decoder for FUZZ_SECONDS
 	for name in envelope record document cassette config; do \
 		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 || exit 1; done
 
-bench: bench-codecs bench-replay bench-startup bench-pkg ## codecs, replay, start-up and packages against peers; results under bench/results
+bench: bench-codecs bench-replay bench-startup bench-pkg bench-arch ## codecs, replay, start-up, packages and imports against peers; results under bench/results
 
 reliability: $(VENV)/.bench brokers ## kill pumps and brokers at random, then count 100,000 messages on each broker
 	$(BIN)/python -m bench.reliability
