@@ -1,4 +1,4 @@
-"""Somebody else's project in its first quarter of an hour: green after `init`, then a rule that bites in plain words."""
+"""Somebody else's project at first sight: green after `init`, then a rule that bites in plain words."""
 
 from __future__ import annotations
 
