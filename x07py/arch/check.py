@@ -25,6 +25,7 @@ from x07py.arch.rules.modules import check_exports, check_imports
 from x07py.arch.rules.worlds import check_worlds
 from x07py.arch.scan.files import ModuleNames, Scan, SourceFile, module_files
 from x07py.arch.scan.tree import read_modules
+from x07py.arch.settings import read_settings
 from x07py.errors import ArchError, FileError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def check(request: Request) -> Report:
     """Check a project.
 
     Raises:
+        ArchError: ``E_ARCH_SETTINGS``.
         PackageError, FileError: ``x07.lock`` or a lock to be written cannot be used.
     """
     report = Report(request.manifest)
@@ -104,13 +106,14 @@ def check(request: Request) -> Report:
     scan = _scan_globs(request, manifest, report.findings)
     if scan is None:
         return _ended(report, EXIT_CANNOT_CHECK)
+    settings = read_settings(request.root)
     limits = {**manifest.document["tool_budgets"], **request.budgets}
     files = module_files(request.root, scan)
     report.scan, report.files, report.modules = scan, files, len(files)
     if len(files) > limits["max_modules"]:
         return _over(report, "max_modules", limits["max_modules"], f"the project has {len(files)} modules")
     try:
-        names = ModuleNames(request.root)
+        names = ModuleNames(request.root, settings.module_roots)
         modules, unread = read_modules(request.root, files, names, request.max_bytes, manifest.depth)
     except ArchError as error:
         report.findings.append(finding(BUDGET_CODE, error.message, path=error.where, hint=error.hint))
@@ -120,7 +123,7 @@ def check(request: Request) -> Report:
     _count(report, graph)
     if report.module_edges > limits["max_edges"]:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
-    _apply_rules(request.root, manifest, graph, report.findings)
+    _apply_rules(request.root, manifest, graph, report.findings, self_edges=settings.self_edges)
     before = len(report.findings)
     locked = _check_contracts(request.root, manifest, report.findings)
     report.contract_files = _named_files(manifest, locked)
@@ -161,10 +164,10 @@ def _count(report: Report, graph: Graph) -> None:
     report.node_edges = len(graph.node_edges())
 
 
-def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Diagnostic]) -> None:
+def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Diagnostic], *, self_edges: bool) -> None:
     packages = read_package_modules(root)
     findings += check_imports(manifest, graph)
-    findings += check_edges(manifest, graph)
+    findings += check_edges(manifest, graph, self_edges=self_edges)
     findings += check_cycles(manifest, graph)
     findings += check_exports(manifest, graph)
     findings += check_worlds(manifest, graph, packages)

@@ -13,6 +13,7 @@ from x07py.arch.rules.cycles import following, strongly_connected
 from x07py.arch.rules.modules import is_admitted
 from x07py.arch.scan.files import EXCLUDE, INCLUDE, ModuleNames, Scan, module_files
 from x07py.arch.scan.tree import read_modules
+from x07py.arch.settings import read_settings
 from x07py.errors import ArchError, FileError
 
 if TYPE_CHECKING:
@@ -35,12 +36,19 @@ def first_manifest(root: Path) -> tuple[int, list[str]]:
     Raises:
         ArchError: ``E_ARCH_INIT_EXISTS`` if there is a manifest, ``E_ARCH_INIT_EMPTY`` if there is no module.
         FileError: ``X07IO_WRITE``.
+        ArchError, PackageError, FileError: as `read_settings`.
     """
     if (root / MANIFEST_PATH).exists():
         raise ArchError(
             "E_ARCH_INIT_EXISTS", "there is a manifest already", where=MANIFEST_PATH, hint="edit it, or move it away"
         )
-    modules, faults = read_modules(root, module_files(root, Scan()), ModuleNames(root), None, lambda _name, _path: 2)
+    modules, faults = read_modules(
+        root,
+        module_files(root, Scan()),
+        ModuleNames(root, read_settings(root).module_roots),
+        None,
+        lambda _name, _path: 2,
+    )
     if not modules:
         raise ArchError(
             "E_ARCH_INIT_EMPTY", "there is no module here", where=str(root), hint="run this where your packages are"

@@ -26,13 +26,18 @@ class _Fault(NamedTuple):
     data: dict[str, Any]
 
 
-def check_edges(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
-    """Yield what is wrong with each pair of nodes; an import inside one node is no edge.
+def check_edges(manifest: Manifest, graph: Graph, *, self_edges: bool) -> Iterator[Diagnostic]:
+    """Yield what is wrong with each pair of nodes.
 
     Each finding stands at the first import of its pair and lists the others.
+
+    Args:
+        manifest: where the rules stand.
+        graph: the imports.
+        self_edges: whether an import inside one node is one from the node to itself, for visibility and allowlist mode.
     """
     nodes = {node.id: node for node in manifest.nodes}
-    for pair, edge in sorted(graph.node_edges().items()):
+    for pair, edge in sorted(graph.node_edges(selves=self_edges).items()):
         source, target = (nodes[name] for name in pair)
         refused = [*_denied(manifest, source, target), *_layers(manifest, source, target)]
         faults = [*_visibility(manifest, source, target), *refused, *_worlds(manifest, source, target)]
