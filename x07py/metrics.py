@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _COUNTERS = {
     "consumed": "Messages taken from a broker",
@@ -62,3 +62,11 @@ def lag(group: str, places: Mapping[str, int]) -> None:
     if instruments is not None:
         for place, behind in places.items():
             instruments.lag.labels(group, place).set(behind)
+
+
+def forget_lag(group: str, places: Iterable[str]) -> None:
+    """Take away the lag of places that nobody asks about any more."""
+    instruments = _instruments()
+    if instruments is not None:
+        for place in places:
+            instruments.lag.remove(group, place)

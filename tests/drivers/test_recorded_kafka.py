@@ -124,7 +124,7 @@ async def test_record_missing_asks_the_broker_only_for_what_is_new(kafka: Path) 
 
 async def test_an_error_is_recorded_and_comes_back(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X07_KAFKA_LOCAL_DEV_V1", "127.0.0.1:1")
-    monkeypatch.setattr("x07py.drivers.kafka._DELIVERY_TIMEOUT_MS", 1500)
+    monkeypatch.setattr("x07py.drivers.kafka_producer._DELIVERY_TIMEOUT_MS", 1500)
     with session(cassette=CASSETTE, mode="record"):
         live = await _failing_publish()
     monkeypatch.setenv("X07_WORLD", "solve-rr")

@@ -258,11 +258,13 @@ class Driver:
         """Return coordinates as ranges, so that a request does not grow with the batch."""
         lanes: dict[str, dict[str, list[list[int]]]] = {}
         dialect = self._backend.dialect
+        last: tuple[str, int] | None = None
+        span = [0, 0]
         for delivery in deliveries:
             place, lane, position = delivery.coordinates(dialect)
-            ranges = lanes.setdefault(place, {}).setdefault(str(lane), [])
-            if ranges and ranges[-1][1] == position - 1:
-                ranges[-1][1] = position
-            else:
-                ranges.append([position, position])
+            if (place, lane) == last and position == span[1] + 1:
+                span[1] = position
+                continue
+            last, span = (place, lane), [position, position]
+            lanes.setdefault(place, {}).setdefault(str(lane), []).append(span)
         return {"ranges": lanes}

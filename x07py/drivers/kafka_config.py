@@ -15,7 +15,9 @@ from x07py.errors import KafkaError
 if TYPE_CHECKING:
     from x07py.contracts.messaging import KafkaProfile
 
-log = logging.getLogger("x07py.drivers.kafka")
+client_log = logging.getLogger("x07py.drivers.kafka.client")
+"""What librdkafka says, which is much while a broker is away: for programs that set up logging, not for a terminal."""
+client_log.addHandler(logging.NullHandler())
 
 START_S = 5.0
 """How long a broker that has never answered is waited for."""
@@ -43,7 +45,7 @@ def settings_of(profile: KafkaProfile) -> Settings:
         ContractError: 9750 if the file of certificate authorities cannot be used.
         DriverError: 9631 for a secret that is not there.
     """
-    settings = Settings({"bootstrap.servers": ",".join(profile.bootstrap), "logger": log})
+    settings = Settings({"bootstrap.servers": ",".join(profile.bootstrap), "logger": client_log})
     sasl = profile.sasl_mode != "none_v1"
     settings["security.protocol"] = ("SASL_" if sasl else "") + ("SSL" if profile.tls else "PLAINTEXT")
     if profile.tls and profile.ca_path:

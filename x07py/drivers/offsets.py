@@ -23,36 +23,43 @@ class OffsetLedger:
         self._lanes: dict[Partition, _Lane] = {}
         self._next: dict[Partition, int] = {}
 
-    def delivered(self, topic: str, partition: int, offset: int) -> None:
-        """Note one delivery."""
+    def delivered(self, topic: str, partition: int, offsets: list[int]) -> None:
+        """Note deliveries of one partition, in its order."""
         lane = self._lanes.get((topic, partition))
         if lane is None:
             lane = self._lanes[topic, partition] = _Lane()
-        lane.pending.append(offset)
+        lane.pending.extend(offsets)
 
     def done(self, ranges: dict[str, dict[str, list[list[int]]]]) -> None:
         """Note that messages are done: topic, partition and inclusive ranges of offsets."""
         for topic, lanes in ranges.items():
             for number, spans in lanes.items():
                 lane = self._lanes.get((topic, int(number)))
-                if lane is None:
-                    continue
-                for first, last in spans:
-                    lane.done.update(range(first, last + 1))
-                self._advance((topic, int(number)), lane)
+                if lane is not None:
+                    for first, last in spans:
+                        self._advance((topic, int(number)), lane, first, last)
 
-    def _advance(self, partition: Partition, lane: _Lane) -> None:
-        while lane.pending and lane.pending[0] in lane.done:
-            offset = lane.pending.popleft()
-            lane.done.discard(offset)
+    def _advance(self, partition: Partition, lane: _Lane, first: int, last: int) -> None:
+        """Take what is done from the front of a lane; keep in mind what is done behind something that is not."""
+        pending, done = lane.pending, lane.done
+        if pending and pending[0] < first:
+            done.update(range(first, last + 1))
+            return
+        offset = -1
+        while pending and (pending[0] <= last or pending[0] in done):
+            offset = pending.popleft()
+            done.discard(offset)
+        if offset >= 0:
             self._next[partition] = offset + 1
 
-    def rewind(self, topic: str, partition: int, offset: int) -> None:
-        """Forget deliveries from `offset` on: they will come again."""
+    def rewind(self, topic: str, partition: int, offset: int) -> bool:
+        """Forget deliveries from `offset` on: they will come again. False if the partition is not known any more."""
         lane = self._lanes.get((topic, partition))
-        if lane is not None:
-            lane.pending = deque(one for one in lane.pending if one < offset)
-            lane.done = {one for one in lane.done if one < offset}
+        if lane is None:
+            return False
+        lane.pending = deque(one for one in lane.pending if one < offset)
+        lane.done = {one for one in lane.done if one < offset}
+        return True
 
     def drop(self, topic: str, partition: int) -> None:
         """Forget a partition that belongs to another consumer now."""

@@ -2,11 +2,12 @@
 
 An envelope has no absent key, no absent value (tombstone), and its headers are a map of text. A Kafka record has all
 of these. Nothing is dropped: what does not fit stands in one of three reserved headers, which exist in envelopes only
-and never on the wire.
+and never on the wire. A fourth chooses where a message goes.
 
 * ``x07-null-key: 1``, ``x07-null-value: 1``: the key or value is absent, not empty.
 * ``x07-headers``: JSON list of ``[name, Base64 or null]`` in the record's order, for headers that are repeated, binary,
   absent in value, not ASCII or empty in name, or that bear a reserved name themselves.
+* ``x07-partition: 3``: the partition to publish to, instead of the one that the key falls into.
 
 The order between headers of different names is not kept; a map has none.
 """
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NULL_KEY, NULL_VALUE, EXTRA_HEADERS = "x07-null-key", "x07-null-value", "x07-headers"
-RESERVED = frozenset({NULL_KEY, NULL_VALUE, EXTRA_HEADERS})
+PARTITION = "x07-partition"
+RESERVED = frozenset({NULL_KEY, NULL_VALUE, EXTRA_HEADERS, PARTITION})
 NativeHeaders = list[tuple[str, bytes | None]]
 
 
@@ -68,6 +70,20 @@ def to_kafka(envelope: Envelope) -> tuple[bytes | None, bytes | None, NativeHead
     return key, value, unpack_headers(envelope)
 
 
+def kafka_partition(envelope: Envelope) -> int | None:
+    """Return the partition that an envelope asks for, or None if its key decides.
+
+    Raises:
+        EnvelopeError: 9592 if ``x07-partition`` is not a number that Kafka could have.
+    """
+    text = envelope.headers.get(PARTITION) if envelope.headers else None
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise _malformed(envelope, PARTITION)
+    return int(text)
+
+
 def pack_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
     """Return native headers as envelope headers; what a map of text cannot hold goes into ``x07-headers``."""
     plain: dict[str, str] = {}
@@ -106,6 +122,7 @@ def check_reserved(envelope: Envelope) -> None:
     """
     if not RESERVED.isdisjoint(envelope.headers):
         to_kafka(envelope)
+        kafka_partition(envelope)
 
 
 def extra_text(rows: NativeHeaders) -> str:
@@ -137,7 +154,7 @@ def _malformed(envelope: Envelope, header: str) -> EnvelopeError:
         9592,
         f"reserved header {header!r} does not have the form that it is reserved for",
         where=f"topic {envelope.topic!r}, key {envelope.key!r}",
-        hint="leave the headers x07-null-key, x07-null-value and x07-headers to x07py",
+        hint="leave the headers x07-null-key, x07-null-value and x07-headers to x07py; x07-partition is a number",
     )
 
 

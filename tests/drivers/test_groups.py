@@ -1,0 +1,212 @@
+"""Consumer groups on a live Kafka, and what ends or holds up a loop on both brokers."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.drivers.proxy import Proxy
+from tests.drivers.test_conformance import prepare, take, values
+from tests.live import started
+from tests.pump.test_pump import kind
+from x07py import Delivery, Envelope, open_driver
+from x07py.brokers.native import free_port
+from x07py.contracts.messaging import read_kafka_profile
+from x07py.drivers import Driver
+from x07py.drivers.kafka import KafkaBackend
+from x07py.drivers.open import addressed
+from x07py.errors import EnvelopeError, KafkaError
+
+__all__ = ["kind"]
+pytestmark = pytest.mark.live
+
+
+def place() -> str:
+    return f"g-{uuid.uuid4().hex[:10]}"
+
+
+def tuned(**config: Any) -> Driver:
+    """Return a driver of the project's Kafka profile with librdkafka settings of the test."""
+    backend = KafkaBackend(addressed(read_kafka_profile(Path(), "local_dev_v1")), config)
+    return Driver(backend, max_message_bytes=1048576, max_items=100)
+
+
+def spread(topic: str, count: int) -> list[Envelope]:
+    return [Envelope(topic, b"k", b"%d" % n, {"x07-partition": str(n % 4)}) for n in range(count)]
+
+
+async def test_closing_the_driver_ends_a_loop_quietly(kind: str) -> None:
+    name = place()
+    async with open_driver(kind, profile="local_dev_v1") as driver:
+        await prepare(driver, name)
+        await driver.publish(Envelope(name, b"k", b"1"))
+        got = asyncio.Event()
+
+        async def loop() -> list[Delivery]:
+            found: list[Delivery] = []
+            async for batch in driver.consume([name], group=name if kind == "kafka" else ""):
+                found += batch
+                got.set()
+            return found
+
+        looping = asyncio.create_task(loop())
+        await asyncio.wait_for(got.wait(), 30)
+        await driver.close()
+        assert values(await asyncio.wait_for(looping, 10)) == [1]
+
+
+async def test_a_message_goes_to_the_partition_that_it_names(on_kafka: object) -> None:
+    topic = place()
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        acks = await driver.publish_many(spread(topic, 8))
+        assert [ack.meta["partition"] for ack in acks] == [0, 1, 2, 3, 0, 1, 2, 3]
+        found = await take(driver, topic, 8)
+        assert {(int(one.envelope.value) % 4, *one.envelope.headers) for one in found} == {(n,) for n in range(4)}
+        for wrong in ("", "-1", "one", "1e1"):
+            with pytest.raises(EnvelopeError) as caught:
+                await driver.publish(Envelope(topic, headers={"x07-partition": wrong}))
+            assert caught.value.code == 9592
+        with pytest.raises(KafkaError) as refused:
+            await driver.publish(Envelope(topic, headers={"x07-partition": "99"}))
+        assert refused.value.code == 9763
+
+
+async def test_a_rebalance_commits_what_is_done_and_gives_up_the_rest(on_kafka: object) -> None:
+    topic = place()
+    done: set[int] = set()
+    seen: list[int] = []
+    again: list[int] = []
+    taken: list[int] = []
+    first_has_all, all_again = asyncio.Event(), asyncio.Event()
+
+    def check() -> None:
+        if len({*taken, *again}) == 20:
+            all_again.set()
+
+    async def first() -> None:
+        """Acknowledge every other message, commit nothing, and go on asking for batches."""
+        async for batch in one.consume([topic], group=topic):
+            fresh = [delivery for delivery in batch if int(delivery.envelope.value) not in seen]
+            seen.extend(values(fresh))
+            again.extend(values([delivery for delivery in batch if delivery not in fresh]))
+            settled = [delivery for delivery in fresh if int(delivery.envelope.value) < 20]
+            await one.ack(settled)
+            done.update(values(settled))
+            check()
+            if len(seen) == 40:
+                first_has_all.set()
+
+    async def second() -> None:
+        async for batch in two.consume([topic], group=topic):
+            taken.extend(values(batch))
+            check()
+
+    async with open_driver("kafka", profile="local_dev_v1") as one, open_driver("kafka", profile="local_dev_v1") as two:
+        await one.publish_many(spread(topic, 40))
+        loops = [asyncio.create_task(first())]
+        await asyncio.wait_for(first_has_all.wait(), 30)
+        loops.append(asyncio.create_task(second()))
+        await asyncio.wait_for(all_again.wait(), 40)
+        await one.close()
+        await two.close()
+        await asyncio.wait_for(asyncio.gather(*loops), 10)
+    assert done == set(range(20))
+    assert not done & {*taken, *again}
+    assert {*taken, *again} == set(range(20, 40))
+
+
+async def test_a_member_that_asks_too_late_loses_its_partitions_and_no_message(
+    on_kafka: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("x07py.drivers.kafka_consumer._SESSION_TIMEOUT_MS", 6000)
+    topic = place()
+    slow = tuned(**{"max.poll.interval.ms": 6000})
+    async with slow, open_driver("kafka", profile="local_dev_v1") as other:
+        await slow.publish_many(spread(topic, 40))
+        batches = slow.consume([topic], group=topic)
+        late = await anext(batches)
+        async with asyncio.timeout(40):
+            found = await take(other, topic, 40)
+            assert {*values(found)} == set(range(40))
+            await slow.ack(late)
+            rejoined = asyncio.ensure_future(anext(batches))
+            await asyncio.sleep(1)
+            await slow.publish_many(spread(topic, 4))
+            more = await rejoined
+            assert (await slow.control("commit", {}))["offsets"] == {}
+            assert {*values(more)} <= set(range(4))
+            await batches.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_new_group_may_start_at_the_end(on_kafka: object) -> None:
+    topic = place()
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish_many(spread(topic, 8))
+        batches = driver.consume([topic], group=topic, start="latest")
+        first = asyncio.ensure_future(anext(batches))
+        number = 100
+        async with asyncio.timeout(30):
+            while not first.done():
+                await driver.publish_many([Envelope(topic, b"k", b"%d" % number)])
+                number += 1
+                await asyncio.wait({first}, timeout=0.2)
+            assert min(values(await first)) >= 100
+
+
+async def test_a_full_queue_of_the_client_holds_up_and_loses_nothing(on_kafka: object) -> None:
+    topic = place()
+    async with tuned(**{"queue.buffering.max.messages": 50}) as driver:
+        acks = await driver.publish_many([Envelope(topic, b"same", b"%d" % n) for n in range(2000)])
+        offsets = [ack.meta["offset"] for ack in acks]
+        assert offsets == list(range(2000))
+
+
+async def test_one_driver_reads_a_topic_for_one_group(on_kafka: object) -> None:
+    topic = place()
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish(Envelope(topic, b"k", b"1"))
+        batches = driver.consume([topic], group="a")
+        await anext(batches)
+        with pytest.raises(KafkaError) as caught:
+            await anext(driver.consume([topic], group="b"))
+        assert caught.value.code == 9764
+        await batches.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def behind_a_proxy(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Proxy]:
+    """A proxy that everything goes through: Kafka tells its clients where to connect, so it needs one of its own."""
+    port = free_port()
+    advertised = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}
+    brokers = started(tmp_path, kind, advertised) if kind == "kafka" else [request.getfixturevalue("live_amqp")]
+    for broker in brokers:
+        monkeypatch.setenv(f"X07_{kind.upper()}_LOCAL_DEV_V1", f"127.0.0.1:{port}")
+        host, _, real = broker.address.rpartition(":")
+        yield Proxy(host, int(real), port)
+
+
+async def test_a_network_that_stops_forwarding_is_ridden_out(kind: str, behind_a_proxy: Proxy) -> None:
+    name, count = place(), 200
+    async with behind_a_proxy as proxy, open_driver(kind, profile="local_dev_v1") as driver:
+        await prepare(driver, name)
+        await driver.publish(Envelope(name, b"k", b"0"))
+        consuming = asyncio.create_task(take(driver, name, count))
+
+        async def publish() -> None:
+            for number in range(1, count):
+                if number == count // 2:
+                    proxy.cut()
+                    asyncio.get_running_loop().call_later(3, proxy.mend)
+                await driver.publish(Envelope(name, b"k", b"%d" % number))
+
+        publishing = asyncio.create_task(publish())
+        async with asyncio.timeout(60):
+            await publishing
+            assert values(await consuming) == list(range(count))

@@ -1,0 +1,153 @@
+"""The idempotent producer of a Kafka driver: batches in, confirmations out, one thread hop for both."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from x07py.drivers.base import Ack
+from x07py.errors import KafkaError
+from x07py.msg import kafka_partition, to_kafka
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from confluent_kafka import Producer
+
+    from x07py.contracts.messaging import KafkaProfile
+    from x07py.drivers.kafka_config import Health
+    from x07py.msg import Envelope
+
+_SLICE_S = 0.05
+_DELIVERY_TIMEOUT_MS = 30_000
+_CLOSE_TIMEOUT_S = 10.0
+_LEGAL_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
+_CODES = {
+    "UNKNOWN_TOPIC_OR_PART": 9753,
+    "_UNKNOWN_TOPIC": 9753,
+    "MSG_SIZE_TOO_LARGE": 9711,
+    "TOPIC_EXCEPTION": 9763,
+    "_UNKNOWN_PARTITION": 9763,
+}
+
+
+class Publisher:
+    """A producer that is made when it is first needed; its methods wait and belong into a thread.
+
+    Args:
+        config: librdkafka settings of the profile.
+        profile: the broker profile.
+        health: takes the client's events.
+    """
+
+    def __init__(self, config: dict[str, Any], profile: KafkaProfile, health: Health) -> None:
+        self._config, self._profile, self._health = config, profile, health
+        self._producer: Producer | None = None
+
+    def publish(self, envelopes: Sequence[Envelope], producer: Producer | None = None) -> list[Ack]:
+        """Publish in order and return when all is confirmed; wait while the client's queue is full.
+
+        Args:
+            envelopes: the messages.
+            producer: the producer of a transaction that is open, to publish within it.
+
+        Raises:
+            KafkaError: 9711, 9751 to 9753, 9763 with the coordinates of the first message that failed; 9758, 9760.
+        """
+        producer = producer or self._ready()
+        acks: list[Ack | None] = [None] * len(envelopes)
+        failures: list[tuple[int, Any]] = []
+        left = len(envelopes)
+
+        def delivered(number: int) -> Callable[[Any, Any], None]:
+            def report(error: Any, message: Any) -> None:
+                nonlocal left
+                left -= 1
+                if error is None:
+                    place = b'{"offset":%d,"partition":%d}' % (message.offset(), message.partition())
+                    acks[number] = Ack(b"OK", place)
+                else:
+                    failures.append((number, error))
+
+            return report
+
+        for number, envelope in enumerate(envelopes):
+            error = self._enqueue(producer, envelope, delivered(number))
+            if error is not None:
+                left -= 1
+                failures.append((number, error))
+        deadline = time.monotonic() + _DELIVERY_TIMEOUT_MS / 1000 + _CLOSE_TIMEOUT_S
+        while left and time.monotonic() < deadline:
+            producer.flush(_SLICE_S)
+            self._check(producer)
+        if failures or left:
+            raise self._error(envelopes, sorted(failures, key=lambda failure: failure[0]), left)
+        self._health.answered()
+        return [ack for ack in acks if ack is not None]
+
+    def _enqueue(self, producer: Producer, envelope: Envelope, report: Callable[[Any, Any], None]) -> Any:
+        """Give a message to the client, when its queue has room; return its error if it refuses at once."""
+        from confluent_kafka import KafkaException
+
+        key, value, headers = to_kafka(envelope)
+        more: dict[str, Any] = {"headers": headers} if headers else {}
+        partition = kafka_partition(envelope)
+        if partition is not None:
+            more["partition"] = partition
+        while True:
+            try:
+                producer.produce(envelope.topic, value, key, on_delivery=report, **more)
+                return None
+            except BufferError:
+                producer.poll(_SLICE_S)
+                self._check(producer)
+            except KafkaException as failure:
+                return failure.args[0]
+
+    def _check(self, producer: Producer) -> None:
+        try:
+            self._health.check(producer)
+        except KafkaError:
+            producer.purge(in_flight=False)  # what is told as an error is not sent later on
+            raise
+
+    def _error(self, envelopes: Sequence[Envelope], failures: list[tuple[int, Any]], left: int) -> KafkaError:
+        if not failures:
+            return KafkaError(
+                9752,
+                f"{left} of {len(envelopes)} messages were not confirmed in time",
+                where=self._health.where,
+                hint="is the broker up? x07 doctor tells which brokers answer",
+            )
+        number, error = failures[0]
+        code = _CODES.get(error.name(), 9751)
+        if code == 9753 and not _LEGAL_TOPIC(envelopes[number].topic):
+            code = 9763
+        return KafkaError(
+            code,
+            f"{len(failures)} of {len(envelopes)} messages were refused; the first: {error.str()}",
+            where=f"profile {self._profile.id!r}, topic {envelopes[number].topic!r}, key {envelopes[number].key!r}",
+            hint="x07 explain tells what to do; nothing behind the first refused message is known to be stored",
+        )
+
+    def _ready(self) -> Producer:
+        if self._producer is None:
+            from confluent_kafka import Producer
+
+            self._producer = Producer(
+                {
+                    "linger.ms": 5,
+                    **self._config,
+                    "error_cb": self._health.note,
+                    "enable.idempotence": True,
+                    "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
+                    "message.max.bytes": max(self._profile.max_message_bytes, 1000),
+                }
+            )
+        return self._producer
+
+    def close(self) -> None:
+        """Wait for what is still to be sent, for ten seconds at most."""
+        if self._producer is not None:
+            self._producer.flush(_CLOSE_TIMEOUT_S)
