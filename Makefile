@@ -48,6 +48,16 @@ bench: bench-codecs bench-replay bench-startup bench-pkg bench-arch ## codecs, r
 reliability: $(VENV)/.bench brokers ## kill pumps and brokers at random, then count 100,000 messages on each broker
 	$(BIN)/python -m bench.reliability
 
+soak: $(VENV)/.bench brokers ## pump on both brokers for SOAK_S seconds, 1800 by default; memory must stay flat
+	$(BIN)/python -m bench.soak
+
+bench-drivers: $(VENV)/.bench $(VENV)/quix brokers ## publish, consume and latency on both brokers against peers
+	$(BIN)/python -m bench.drivers
+
+$(VENV)/quix: $(STAMP)
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet 'quixstreams>=3.28,<4'
+
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*
 

@@ -38,8 +38,17 @@ def alternate(rounds: int, calls: int, candidates: Mapping[str, Callable[[], obj
 
 def peak_kib() -> int:
     """Return the most memory that this process has had resident so far, in KiB."""
+    return _status("VmHWM")
+
+
+def resident_kib() -> int:
+    """Return the memory that this process has resident now, in KiB."""
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
     status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name))
 
 
 def reset_peak() -> int:

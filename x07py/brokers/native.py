@@ -8,9 +8,11 @@ Both listen on 127.0.0.1 alone and keep all that they write in the project's ``.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
@@ -25,6 +27,7 @@ _FETCH_TIMEOUT_S = 600
 _FORMAT_TIMEOUT_S = 60
 _CLUSTER = "x07py-development-000"
 _LOOPBACK = "127.0.0.1"
+_PORTS = (20_000, 32_000)
 
 
 class Launch(NamedTuple):
@@ -135,11 +138,16 @@ def end_name_server(folder: Path) -> None:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of the loopback interface that nothing listens on.
+
+    It is none of those that the system gives to connections: a broker that is started again must find its port free,
+    and clients that try to reach it meanwhile would be given that very port now and then.
+    """
+    while True:
+        port = random.randint(*_PORTS)  # noqa: S311
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((_LOOPBACK, port))
+            return port
 
 
 def kafka_version() -> str:

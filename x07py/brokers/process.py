@@ -274,9 +274,12 @@ def announce(file: Path, kind: str, flavour: str, address: str, pid: int) -> Non
 
 
 def _started(pid: int) -> str | None:
-    """Return when a living process started, in clock ticks since boot; None if there is none, or only its corpse."""
+    """Return when a living process started, in clock ticks since boot; None if there is none, or only its corpse.
+
+    It lives as long as one of its threads does: those of a killed broker may hold its port when the first is gone.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] == "Z" else fields[19]
+    return None if fields[0] == "Z" and fields[17] == "1" else fields[19]

@@ -124,7 +124,7 @@ class Delivery:
             DriverError: 9612 if a recording holds something else than a JSON object.
         """
         if self._meta is None:
-            self._meta = _parse_meta(self._meta_json)
+            self._meta = _parse_meta(self.meta_json)
         return self._meta
 
     @property

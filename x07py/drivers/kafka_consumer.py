@@ -10,9 +10,10 @@ import json
 import logging
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from x07py.drivers.base import Delivery
+from x07py.drivers.base import KAFKA, Delivery
 from x07py.drivers.offsets import OffsetLedger
 from x07py.errors import KafkaError
 from x07py.msg import from_kafka
@@ -24,12 +25,40 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Subscription
     from x07py.drivers.kafka_config import Health
     from x07py.drivers.offsets import Partition
+    from x07py.msg import Envelope
 
 log = logging.getLogger("x07py.drivers.kafka")
 
 Ranges = dict[str, dict[str, list[list[int]]]]
 _SESSION_TIMEOUT_MS = 10_000
 _SLICE_S = 0.2
+
+
+class _KafkaDelivery(Delivery):
+    """A delivery whose metadata is put together when somebody asks for it."""
+
+    __slots__ = ("_group", "_timestamp_ms")
+
+    def __init__(self, envelope: Envelope, place: tuple[str, int, int], group: str, timestamp_ms: int) -> None:
+        self._envelope = envelope
+        self._coordinates = place
+        self._group, self._timestamp_ms = group, timestamp_ms
+        self._envelope_bytes = self._meta_json = b""
+        self._meta = None
+
+    @property
+    def meta_json(self) -> bytes:
+        """``meta`` as canonical JSON."""
+        if not self._meta_json:
+            topic, partition, offset = self.coordinates(KAFKA)
+            self._meta_json = b'{"group":%b,"offset":%d,"partition":%d,"timestamp_ms":%d,"topic":%b}' % (
+                _json(self._group),
+                offset,
+                partition,
+                self._timestamp_ms,
+                _json(topic),
+            )
+        return self._meta_json
 
 
 class Member:
@@ -51,7 +80,6 @@ class Member:
         self.left = False
         self._wait_s = profile.max_poll_wait_ms / 1000
         self._profile, self._health = profile, health
-        self._group = _json(subscription.group)
         self._ledger = OffsetLedger()
         self._lock = threading.Lock()
         self._fetching, self._committing = threading.Lock(), threading.Lock()
@@ -103,26 +131,17 @@ class Member:
         return []
 
     def _deliveries(self, messages: list[Any]) -> list[Delivery]:
-        group = self._group
+        group = self.subscription.group
         batch: list[Delivery] = []
         runs: dict[Partition, list[int]] = {}
-        names: dict[str, bytes] = {}
         for message in messages:
             error = message.error()
             if error is not None:
                 self._note(error, message.topic())
                 continue
             topic, partition, offset = message.topic(), message.partition(), message.offset()
-            name = names.get(topic) or names.setdefault(topic, _json(topic))
-            meta = b'{"group":%b,"offset":%d,"partition":%d,"timestamp_ms":%d,"topic":%b}' % (
-                group,
-                offset,
-                partition,
-                message.timestamp()[1],
-                name,
-            )
             envelope = from_kafka(topic, message.key(), message.value(), message.headers())
-            batch.append(Delivery.from_broker(envelope, meta, (topic, partition, offset)))
+            batch.append(_KafkaDelivery(envelope, (topic, partition, offset), group, message.timestamp()[1]))
             place = (topic, partition)
             run = runs.get(place)
             if run is None:
@@ -255,5 +274,6 @@ class Member:
             self.consumer.close()
 
 
+@lru_cache(maxsize=1024)
 def _json(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False).encode()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SLICE_S = 0.05
 _DELIVERY_TIMEOUT_MS = 30_000
 _CLOSE_TIMEOUT_S = 10.0
+_ANY_PARTITION = -1
 _LEGAL_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
 _CODES = {
     "UNKNOWN_TOPIC_OR_PART": 9753,
@@ -42,7 +43,10 @@ class Publisher:
     """
 
     def __init__(self, config: dict[str, Any], profile: KafkaProfile, health: Health) -> None:
+        from confluent_kafka import KafkaException
+
         self._config, self._profile, self._health = config, profile, health
+        self._refused = KafkaException
         self._producer: Producer | None = None
 
     def publish(self, envelopes: Sequence[Envelope], producer: Producer | None = None) -> list[Ack]:
@@ -88,21 +92,17 @@ class Publisher:
 
     def _enqueue(self, producer: Producer, envelope: Envelope, report: Callable[[Any, Any], None]) -> Any:
         """Give a message to the client, when its queue has room; return its error if it refuses at once."""
-        from confluent_kafka import KafkaException
-
         key, value, headers = to_kafka(envelope)
-        more: dict[str, Any] = {"headers": headers} if headers else {}
-        partition = kafka_partition(envelope)
-        if partition is not None:
-            more["partition"] = partition
+        partition = kafka_partition(envelope) if headers or envelope.headers else None
+        where = _ANY_PARTITION if partition is None else partition
         while True:
             try:
-                producer.produce(envelope.topic, value, key, on_delivery=report, **more)
+                producer.produce(envelope.topic, value, key, where, report, headers=list(headers))
                 return None
             except BufferError:
                 producer.poll(_SLICE_S)
                 self._check(producer)
-            except KafkaException as failure:
+            except self._refused as failure:
                 return failure.args[0]
 
     def _check(self, producer: Producer) -> None:
