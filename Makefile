@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: arch codes docs help-pages brokers chromium test demo lint types unit fuzz bench races fmt clean
+.PHONY: arch codes docs help-pages brokers chromium test demo lint types unit fuzz bench races stability fmt clean
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -57,6 +57,9 @@ bench-drivers: $(VENV)/.bench $(VENV)/quix brokers ## publish, consume and laten
 $(VENV)/quix: $(STAMP)
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet 'quixstreams>=3.28,<4'
+
+stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr: one digest
+	$(BIN)/python -m bench.stability
 
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*
