@@ -143,13 +143,14 @@ def _resolve(module: Module, modules: Mapping[str, Module], packages: set[str]) 
         if kind == "type":
             continue
         if base in packages:
-            for full in [f"{base}.{name}" for name in names] or [base]:
-                if full in modules:
-                    ours.setdefault(full, origin)
-                elif base in modules:
-                    ours.setdefault(base, origin)
-                else:
-                    others.setdefault(base, origin)
+            if base in modules and not names:
+                ours.setdefault(base, origin)
+            for name in names:
+                full = f"{base}.{name}"
+                if full in modules or base in modules:
+                    ours.setdefault(full if full in modules else base, origin)
+                else:  # a folder without __init__ holds no names of its own
+                    others.setdefault(_external(base, name), origin)
         elif base in modules:
             ours.setdefault(base, origin)
         elif names:
