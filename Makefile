@@ -14,6 +14,7 @@ demo: $(STAMP) ## record a Kafka service once, replay it, compare; FULL=1 for th
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python .ci/help_pages.py --check
 
 types: $(STAMP)
 	$(BIN)/mypy
@@ -24,7 +25,10 @@ arch: $(STAMP) ## hold this repository to its own layers and worlds
 codes: $(STAMP) ## make docs/reference/codes.md from the code table
 	$(BIN)/python .ci/codes_page.py > docs/reference/codes.md
 
-help-pages: $(STAMP) ## make x07py/cli/help.json and docs/reference/commands.md from the commands
+docs: $(STAMP) ## build the documentation site into build/docs; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+help-pages: $(STAMP) ## make x07py/cli/help.json, which answers --help, from the commands
 	$(BIN)/python .ci/help_pages.py
 
 unit: $(STAMP) chromium $(if $(X07_SKIP_LIVE),,brokers)

@@ -1,14 +1,10 @@
-"""Makes x07py/cli/help.json, from which `--help` is answered, and docs/reference/commands.md, from the Typer apps.
-
-``python .ci/help_pages.py`` writes both; with ``--check`` it writes nothing and fails if one is not current.
-"""
+"""Makes x07py/cli/help.json, from which `--help` is answered; ``--check`` fails, and says so, if it is not current."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-import re
 import sys
 from contextlib import redirect_stdout
 from importlib import import_module
@@ -22,12 +18,7 @@ from x07py.cli.entry import COMMANDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[1]
-PAGES = {"help.json": ROOT / "x07py/cli/help.json", "commands.md": ROOT / "docs/reference/commands.md"}
-HEAD = """# Commands
-
-What `--help` of each command prints. `x07` and `x07py` are the same program. Made by `make help-pages` from the source.
-"""
+FILE = Path(__file__).parents[1] / "x07py/cli/help.json"
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -50,27 +41,16 @@ def help_text(words: str, command: Any) -> str:
     return out.getvalue()
 
 
-def made() -> dict[str, str]:
-    """Return what both files shall hold."""
-    os.environ["COLUMNS"] = "80"
-    texts = {words: help_text(words, command) for words, command in commands()}
-    page = HEAD
-    for words, text in texts.items():
-        level = "##" if " " not in words else "###"
-        page += f"\n{level} x07 {words}\n\n```text\n{text.strip()}\n```\n"
-    return {
-        "help.json": json.dumps(texts, indent=1) + "\n",
-        "commands.md": re.sub(r" +$", "", page, flags=re.MULTILINE),
-    }
-
-
 def main() -> int:
-    """Write both files, or tell whether they are current."""
-    pages = made()
+    """Write the file, or tell whether it is current."""
+    os.environ["COLUMNS"] = "80"
+    texts = json.dumps({words: help_text(words, command) for words, command in commands()}, indent=1) + "\n"
     if sys.argv[1:] == ["--check"]:
-        return any(PAGES[name].read_text(encoding="utf-8") != text for name, text in pages.items())
-    for name, text in pages.items():
-        PAGES[name].write_text(text, encoding="utf-8")
+        current = FILE.is_file() and FILE.read_text(encoding="utf-8") == texts
+        if not current:
+            sys.stderr.write("x07py/cli/help.json is not current: run `make help-pages` and commit it\n")
+        return not current
+    FILE.write_text(texts, encoding="utf-8")
     return 0
 
 

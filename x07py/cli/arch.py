@@ -73,6 +73,9 @@ def check_command(
 @app.command("init")
 def init_command(
     repo_root: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+    from_asyncapi: Annotated[
+        Path | None, typer.Option(help="Make contracts from this AsyncAPI 3 document; needs PyYAML for YAML.")
+    ] = None,
 ) -> None:
     """Write a first manifest from what the project looks like today; a check is clean right after.
 
@@ -81,6 +84,11 @@ def init_command(
     from x07py.arch.init import first_manifest
 
     _require_folder(repo_root)
+    if from_asyncapi is not None:
+        from x07py.cli.asyncapi import contracts_from
+
+        contracts_from(from_asyncapi, repo_root)
+        return
     nodes, excluded = first_manifest(repo_root)
     out = console()
     for path in excluded:

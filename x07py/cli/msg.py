@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from x07py.cli import topology
+from x07py.cli.asyncapi import asyncapi
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import read_topics
@@ -25,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Encode and decode messages; list topics."
 )
 app.add_typer(topology.app, name="topology")
+app.command("asyncapi")(asyncapi)
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 MAX_INPUT = 256 * 1024 * 1024

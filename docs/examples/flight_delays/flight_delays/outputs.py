@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import rfc8785
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.openmetrics.exposition import generate_latest
 
 from flight_delays.core import report, summarize
 
@@ -23,7 +21,13 @@ def report_bytes(service: FlightDelays) -> bytes:
 
 
 def metrics_text(service: FlightDelays, seconds: float) -> str:
-    """Return the OpenMetrics text: counts, rejections, duplicates, delay quantiles, and how long it took."""
+    """Return the OpenMetrics text: counts, rejections, duplicates, delay quantiles, and how long it took.
+
+    The library imports sockets, so only this function imports it: a solve world has none.
+    """
+    from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+    from prometheus_client.openmetrics.exposition import generate_latest
+
     disable_created_metrics()
     registry = CollectorRegistry()
     events = Counter("flight_delays_events", "Events by outcome.", ["outcome"], registry=registry)

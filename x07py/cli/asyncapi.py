@@ -1,0 +1,43 @@
+"""``x07 msg asyncapi`` and what ``x07 arch init --from-asyncapi`` does."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 (Typer reads the annotation)
+from typing import Annotated
+
+import typer
+
+from x07py.asyncapi import asyncapi_document, load_asyncapi, write_contracts
+from x07py.cli.output import console, print_json
+from x07py.contracts.loader import find_root
+from x07py.rr.files import write_atomically
+
+
+def asyncapi(
+    title: Annotated[str | None, typer.Option(help="Title; the folder's name if not given.")] = None,
+    api_version: Annotated[str, typer.Option(help="Version of what the document describes.")] = "1.0.0",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
+) -> None:
+    """Write an AsyncAPI 3.0 document, as JSON, from the contracts under arch/msg.
+
+    Example: x07 msg asyncapi --output asyncapi.json
+    """
+    from x07py.arch.documents import pretty
+
+    root = find_root()
+    document = asyncapi_document(root, title=title or root.name, version=api_version)
+    if output is None:
+        print_json(document)
+        return
+    write_atomically(output, pretty(document))
+    console().print(f"{len(document['channels'])} channels to {output}")
+
+
+def contracts_from(file: Path, root: Path) -> None:
+    """Write the contracts that a document asks for, say what it holds beyond them, and what to do next."""
+    starter, notes = load_asyncapi(file)
+    written = write_contracts(root, starter)
+    out = console()
+    for note in notes:
+        out.print(note)
+    out.print(f"wrote {len(written)} files for {len(starter.topics)} topics; next: x07 arch check")
