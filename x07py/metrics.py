@@ -1,12 +1,15 @@
-"""Counters of the pump, for OpenMetrics, kept by ``prometheus_client`` where it is installed; else nothing is counted.
+"""Counters of drivers and pumps, for OpenMetrics, kept by ``prometheus_client`` where it is installed; else nothing is.
 
-They are incremented once a batch. Expose them with ``prometheus_client.start_http_server(port)``.
+In solve worlds, which have nobody to show them to, nothing is counted either. Counters are incremented once a batch.
+Expose them with ``prometheus_client.start_http_server(port)``.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from x07py.worlds import current_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,11 +31,16 @@ class _Instruments:
         labels = ("kind", "profile")
         self.counters = {name: Counter(f"x07_{name}", text, labels) for name, text in _COUNTERS.items()}
         self.lag = Gauge("x07_lag", "Messages that a group is behind", ("group", "place"))
+        self.stalled = Gauge("x07_handler_stalled_seconds", "How long a handler is overdue with its batch", labels)
         self.handler = Histogram("x07_handler_seconds", "Time that the handler took for one batch", labels)
 
 
-@cache
 def _instruments() -> _Instruments | None:
+    return None if current_world().solve else _made()
+
+
+@cache
+def _made() -> _Instruments | None:
     try:
         return _Instruments()
     except ImportError:
@@ -54,6 +62,13 @@ def handler_seconds(kind: str, profile: str, seconds: float) -> None:
     if instruments is not None:
         observe: Any = instruments.handler.labels(kind, profile).observe
         observe(seconds)
+
+
+def stalled(kind: str, profile: str, seconds: float) -> None:
+    """Note how long the handler of a pump is overdue; 0 when it has finished."""
+    instruments = _instruments()
+    if instruments is not None:
+        instruments.stalled.labels(kind, profile).set(seconds)
 
 
 def lag(group: str, places: Mapping[str, int]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Literal, Self
 
+from x07py import metrics
 from x07py.counting import Scope
 from x07py.drivers.base import Ack, Backend, Delivery, Json, Subscription
 from x07py.errors import DriverError
@@ -137,6 +138,7 @@ class Driver:
             call.add(buffers=len(batch), size=sum([e.size for e in batch]), messages=len(batch), calls=1)
             acks = await self._backend.publish_many(batch)
             await call.let_others_run()
+        metrics.count(self.kind, self.profile, produced=len(acks))
         return acks
 
     def consume(
@@ -179,13 +181,16 @@ class Driver:
                     sizes = [delivery.size for delivery in batch]
                     call.add(buffers=len(sizes), size=sum(sizes), messages=len(sizes), calls=1)
                     await call.let_others_run()
+                metrics.count(self.kind, self.profile, consumed=len(batch))
                 yield batch
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 
     async def ack(self, deliveries: Iterable[Delivery]) -> None:
         """Say that messages are done with. On Kafka this takes effect with the next `commit`."""
-        await self.control("ack", self._ranges(deliveries))
+        done = list(deliveries)
+        await self.control("ack", self._ranges(done))
+        metrics.count(self.kind, self.profile, acked=len(done))
 
     async def nack(self, deliveries: Iterable[Delivery], *, requeue: bool = True) -> None:
         """Say that messages could not be handled.
@@ -229,6 +234,7 @@ class Driver:
         """
         answer = await self.control("lag", {"group": group, "topics": list(topics)})
         found: dict[str, int] = answer["lag"]
+        metrics.lag(group, found)
         return found
 
     async def control(self, op: str, request: Json) -> Json:

@@ -13,6 +13,7 @@ from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import AmqpProfile, KafkaProfile, read_amqp_profile, read_kafka_profile
 from x07py.drivers.base import DIALECTS, Backend
 from x07py.drivers.driver import Driver
+from x07py.drivers.tracing import traced
 from x07py.errors import DriverError
 from x07py.rr import Mode, current_session, open_session_from_environment
 from x07py.rr.open import ENV_CASSETTE
@@ -98,7 +99,7 @@ def _backend(kind: str, settings: KafkaProfile | AmqpProfile, session: Session |
             where=f"profile {settings.id!r}",
             hint="open a session in mode replay, or run with --profile replay --cassette NAME",
         )
-    live = _live(kind, settings)
+    live = traced(_live(kind, settings))
     if session is None or not session.mode.records:
         return live
     from x07py.drivers.recording import RecordingBackend

@@ -47,12 +47,20 @@ class Handling:
         handler: pure function from an envelope to envelopes.
         check: refuses a result that could not be sent.
         options: number of workers, and when a handler is stalled.
+        overdue: is told for how many seconds a handler has not finished, once that is too long, and 0 when it has.
         inline: run it without a thread, in a world where nothing waits.
     """
 
     def __init__(
-        self, handler: Handler, check: Callable[[Envelope], None], options: PumpOptions, *, inline: bool
+        self,
+        handler: Handler,
+        check: Callable[[Envelope], None],
+        options: PumpOptions,
+        overdue: Callable[[float], None],
+        *,
+        inline: bool,
     ) -> None:
+        self._overdue = overdue
         self._handler, self._check, self._options, self._inline = handler, check, options, inline
 
     async def outcomes(self, batch: Sequence[Delivery]) -> list[Outcome]:
@@ -82,9 +90,12 @@ class Handling:
     ) -> list[list[Outcome]]:
         working = asyncio.gather(*calls)
         waited = 0.0
+        self._overdue(0)
         while not (await asyncio.wait({working}, timeout=self._options.stall_s))[0]:
             waited += self._options.stall_s
+            self._overdue(waited)
             log.warning("the handler has not finished a batch after %.0f s; it begins with %s", waited, batch[0].meta)
+        self._overdue(0)
         return working.result()
 
     def _handle(self, batch: Sequence[Delivery]) -> list[Outcome]:

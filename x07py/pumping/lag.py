@@ -30,7 +30,6 @@ async def watch_lag(source: Driver, topics: tuple[str, ...], group: str) -> None
                 continue
             metrics.forget_lag(group, known - found.keys())
             known = {*found}
-            metrics.lag(group, found)
             behind = sum(found.values())
             if behind > last:
                 log.warning("group %s is %d messages behind, %d more than before", group, behind, behind - last)

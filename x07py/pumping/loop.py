@@ -13,6 +13,7 @@ import random
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from x07py import metrics
@@ -101,7 +102,8 @@ class _Pump:
         self.report = PumpReport()
         self._inline = current_world().solve
         self._recorded = current_session() is not None
-        self._handling = Handling(handler, sink.check, options, inline=self._inline)
+        overdue = partial(metrics.stalled, source.kind, source.profile)
+        self._handling = Handling(handler, sink.check, options, overdue, inline=self._inline)
         self._commits = Commits(self._commit, at_once=self._recorded or source.kind != "kafka")
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._given_up = 0
@@ -237,8 +239,8 @@ class _Pump:
         self.report.produced += produced
         self.report.dead_lettered += letters
         source, sink = self.source, self.sink
-        metrics.count(sink.kind, sink.profile, produced=produced, dead_lettered=letters)
-        metrics.count(source.kind, source.profile, consumed=len(entries), acked=len(entries), duplicates=duplicates)
+        metrics.count(sink.kind, sink.profile, dead_lettered=letters)
+        metrics.count(source.kind, source.profile, duplicates=duplicates)
 
     async def _commit(self) -> None:
         try:
