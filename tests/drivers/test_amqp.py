@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import aiormq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pamqp.commands import Basic
 
 from tests.cli.test_bad_input import refused
 from tests.cli.test_reports import report
@@ -20,7 +22,7 @@ from x07py import Delivery, Envelope, open_driver
 from x07py.brokers.process import RunningBroker
 from x07py.drivers import Driver
 from x07py.drivers.amqp_native import from_amqp, to_amqp
-from x07py.errors import AmqpError, ContractError, DriverError
+from x07py.errors import AmqpError, ContractError, DriverError, EnvelopeError
 
 live = pytest.mark.live
 
@@ -58,8 +60,6 @@ def test_every_envelope_survives_the_mapping(topic: str, key: bytes, value: byte
 
 
 def test_typed_tables_survive_and_a_malformed_one_is_refused() -> None:
-    from pamqp.commands import Basic
-
     table = {"x-death": [{"count": 2, "queue": "q"}], "n": 1, "yes": True, "nothing": None, "plain": "text"}
     received = from_amqp("t", b"", Basic.Properties(headers=table))
     assert received.headers["plain"] == "text"
@@ -204,3 +204,130 @@ def test_bad_input_of_topology_commands(project: Path) -> None:
     refused("msg", "topology", "plan", "app_v1", cwd=project, code="9844")
     (project / "arch/msg/amqp/index.x07amqp.json").unlink()
     refused("msg", "topology", "plan", "app_v1", cwd=project, code="9840")
+
+
+async def raw_channel(address: str) -> tuple[Any, Any]:
+    connection = await aiormq.connect(f"amqp://guest:guest@{address}/%2F")
+    return connection, await connection.channel()
+
+
+@live
+async def test_quorum_queues_limit_deliveries_and_dead_letter_by_exchange(on_amqp: Path) -> None:
+    queue, dead = unique(), unique()
+    topology = {
+        "exchanges": [{"name": dead, "type": "fanout"}],
+        "queues": [
+            {"name": dead},
+            {
+                "name": queue,
+                "arguments": {"x-queue-type": "quorum", "x-delivery-limit": 2, "x-dead-letter-exchange": dead},
+            },
+        ],
+        "bindings": [{"exchange": dead, "queue": dead, "routing_key": ""}],
+    }
+    async with open_driver("amqp", profile="local_dev_v1") as driver:
+        await driver.control("apply_topology", {"topology": topology})
+        await driver.publish(Envelope(queue, b"k", b"poison"))
+        seen: list[bool] = []
+        async for batch in driver.consume([queue]):
+            seen += [bool(one.meta["redelivered"]) for one in batch]
+            await driver.nack(batch)
+            if len(seen) == 3:
+                break
+        [letter] = await first_batches(driver, dead, 1)
+    assert seen == [False, True, True]
+    assert (letter.envelope.topic, letter.envelope.key, letter.envelope.value) == (queue, b"k", b"poison")
+    [death] = to_amqp(letter.envelope)[1].headers["x-death"]  # type: ignore[index,misc]
+    assert (death["reason"], death["queue"]) == ("delivery_limit", queue)
+
+
+@live
+async def test_messages_expire_by_queue_and_by_message(on_amqp: Path) -> None:
+    dead, brief, ready = unique(), unique(), unique()
+    letters = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    async with open_driver("amqp", profile="local_dev_v1") as driver:
+        await declare(driver, dead)
+        await declare(driver, brief, **{"x-message-ttl": 50, **letters})
+        await declare(driver, ready, **letters)
+        await driver.publish(Envelope(brief, value=b"by queue"))
+        await driver.publish(Envelope(ready, value=b"by message", headers={"expiration": "50"}))
+        found = await first_batches(driver, dead, 2)
+    assert sorted(one.envelope.value for one in found) == [b"by message", b"by queue"]
+
+
+@live
+async def test_bindings_take_arguments(on_amqp: Path) -> None:
+    name = unique()
+    topology = {
+        "exchanges": [{"name": name, "type": "headers"}],
+        "queues": [{"name": name}],
+        "bindings": [
+            {"exchange": name, "queue": name, "routing_key": "", "arguments": {"x-match": "all", "colour": "red"}}
+        ],
+    }
+    async with open_driver("amqp", profile="local_dev_v1") as driver:
+        await driver.control("apply_topology", {"topology": topology})
+        await driver.publish(Envelope("any", value=b"red", headers={"colour": "red", "x07-exchange": name}))
+        with pytest.raises(AmqpError) as caught:
+            await driver.publish(Envelope("any", value=b"blue", headers={"colour": "blue", "x07-exchange": name}))
+        assert caught.value.code == 9855
+        assert [one.envelope.value for one in await first_batches(driver, name, 1)] == [b"red"]
+
+
+@live
+async def test_properties_survive_the_way_through_a_program(on_amqp: Path, live_amqp: RunningBroker) -> None:
+    """What another client has set is the same after this driver has taken the message and published it again."""
+    queue, onward = unique(), unique()
+    sent = Basic.Properties(
+        content_type="application/json",
+        content_encoding="gzip",
+        headers={"text": "grün", "number": 7, "nested": {"a": [1, True, None]}, "bytes": bytearray(b"\xff")},
+        delivery_mode=1,
+        priority=5,
+        correlation_id="c-1",
+        reply_to="answers",
+        expiration="60000",
+        message_id="m-1",
+        timestamp=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        message_type="order.created",
+        user_id="guest",
+        app_id="shop",
+    )
+    connection, channel = await raw_channel(live_amqp.address)
+    async with open_driver("amqp", profile="local_dev_v1") as driver:
+        await declare(driver, queue)
+        await declare(driver, onward)
+        await channel.basic_publish(b"{}", routing_key=queue, properties=sent)
+        [found] = await first_batches(driver, queue, 1)
+        envelope = found.envelope
+        await driver.publish(Envelope(onward, envelope.key, envelope.value, envelope.headers))
+    answer = await channel.basic_get(onward)
+    await connection.close()
+    assert envelope.headers["type"] == "order.created"
+    assert dict(answer.header.properties) == dict(sent)
+
+
+@live
+async def test_a_batch_with_returns_names_the_first(on_amqp: Path) -> None:
+    queue, nowhere = unique(), unique()
+    async with open_driver("amqp", profile="local_dev_v1") as driver:
+        await declare(driver, queue)
+        batch = [Envelope(queue, value=b"0"), Envelope(nowhere, b"first"), Envelope(nowhere, b"second")]
+        with pytest.raises(AmqpError) as caught:
+            await driver.publish_many(batch)
+        assert (caught.value.code, "b'first'" in str(caught.value.where)) == (9855, True)
+        assert [one.envelope.value for one in await first_batches(driver, queue, 1)] == [b"0"]
+        assert (await driver.publish(Envelope(queue, value=b"1"))).text == b"OK"
+
+
+@live
+async def test_only_listed_topics_where_that_is_asked_for(on_amqp: Path) -> None:
+    """`orders` is in the catalogue of the project, with 65,536 bytes."""
+    async with open_driver("amqp", profile="local_dev_v1", listed_only=True) as driver:
+        await declare(driver, "orders")
+        await driver.publish(Envelope("orders", value=bytes(65536)))
+        for code, envelope in ((9501, Envelope(unique())), (9502, Envelope("orders", value=bytes(65537)))):
+            with pytest.raises(EnvelopeError) as caught:
+                await driver.publish_many([Envelope("orders"), envelope])
+            assert caught.value.code == code
+        assert len((await first_batches(driver, "orders", 1))[0].envelope.value) == 65536

@@ -21,13 +21,16 @@ BROKERS = {"kafka": "on_kafka", "amqp": "on_amqp", "embedded": "kafka"}
 Check = Callable[[str, str], Awaitable[bool]]
 CHECKS: dict[str, Check] = {}
 KAFKA_ONLY: set[str] = set()
+AMQP_ONLY: set[str] = set()
 
 
-def semantics(text: str, *, kafka_only: bool = False) -> Callable[[Check], Check]:
+def semantics(text: str, *, kafka_only: bool = False, amqp_only: bool = False) -> Callable[[Check], Check]:
     def register(check: Check) -> Check:
         CHECKS[text] = check
         if kafka_only:
             KAFKA_ONLY.add(text)
+        if amqp_only:
+            AMQP_ONLY.add(text)
         return check
 
     return register
@@ -155,6 +158,66 @@ async def errors_are_recorded_and_come(kind: str, place: str) -> bool:
     return False
 
 
+@semantics("a batch has as many messages as are asked for at most, and one at least")
+async def a_batch_has_as_many(kind: str, place: str) -> bool:
+    async with driver_of(kind) as driver:
+        await prepare(driver, place)
+        await driver.publish_many(numbered(place, 20))
+        sizes: list[int] = []
+        async for batch in driver.consume([place], group=place if kind == "kafka" else "", max_items=3):
+            sizes.append(len(batch))
+            await driver.ack(batch)
+            if sum(sizes) >= 20:
+                break
+        await driver.commit()
+    return sum(sizes) == 20 and min(sizes) >= 1 and max(sizes) <= 3
+
+
+@semantics("a message that comes again says so", amqp_only=True)
+async def a_message_that_comes_again(kind: str, place: str) -> bool:
+    async with driver_of(kind) as driver:
+        await prepare(driver, place)
+        await driver.publish(Envelope(place, b"k", b"1"))
+        marks: list[bool] = []
+        async for batch in driver.consume([place]):
+            marks += [bool(one.meta["redelivered"]) for one in batch]
+            if len(marks) == 2:
+                await driver.ack(batch)
+                break
+            await driver.nack(batch)
+    return marks == [False, True]
+
+
+@semantics("a message that no queue takes, and one that a full queue rejects, are errors", amqp_only=True)
+async def what_is_not_stored_is_an_error(kind: str, place: str) -> bool:
+    codes: list[int | str] = []
+    limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    async with driver_of(kind) as driver:
+        await driver.control("apply_topology", {"topology": {"queues": [{"name": place, "arguments": limits}]}})
+        await driver.publish(Envelope(place))
+        for batch in ([Envelope(place + "-nowhere")], [Envelope(place)] * 3):
+            try:
+                await driver.publish_many(batch)
+            except DriverError as error:
+                codes.append(error.code)
+    return codes == [9855, 9856]
+
+
+@semantics("each group gets every message", kafka_only=True)
+async def each_group_gets_every_message(kind: str, place: str) -> bool:
+    async with driver_of(kind) as driver:
+        await driver.publish_many(numbered(place, 10))
+        found: list[list[int]] = []
+        for group in ("one", "two"):
+            seen: list[int] = []
+            async for batch in driver.consume([place], group=place + group):
+                seen += values(batch)
+                if len(seen) >= 10:
+                    break
+            found.append(sorted(seen))
+    return found == [list(range(10))] * 2
+
+
 @semantics("nothing is committed past an unacknowledged message", kafka_only=True)
 async def nothing_is_committed_past_an(kind: str, place: str) -> bool:
     async with driver_of(kind) as driver:
@@ -253,7 +316,9 @@ def stated() -> dict[tuple[str, str], str]:
 
 def test_the_table_states_every_check() -> None:
     assert {text for text, _ in stated()} == set(CHECKS)
-    assert {text for (text, broker), cell in stated().items() if cell == "-" and broker == "amqp"} == KAFKA_ONLY
+    absent = {(text, broker) for (text, broker), cell in stated().items() if cell == "-"}
+    kafkas = {(text, broker) for text in AMQP_ONLY for broker in ("kafka", "embedded")}
+    assert absent == {(text, "amqp") for text in KAFKA_ONLY} | kafkas
 
 
 @pytest.mark.live

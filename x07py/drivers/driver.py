@@ -10,11 +10,12 @@ from x07py import metrics
 from x07py.counting import Scope
 from x07py.drivers.base import Ack, Backend, Delivery, Json, Subscription
 from x07py.errors import DriverError
+from x07py.msg import check_topic
 from x07py.msg.native import check_reserved
 from x07py.rr import current_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from types import TracebackType
 
     from x07py.counting import Budget
@@ -63,14 +64,22 @@ class Driver:
         max_message_bytes: largest encoded envelope that may be published.
         max_items: most messages in one batch.
         budget: what each call may use, or None.
+        listed: the most bytes that a value may have, by topic, if no other topics may be published to.
     """
 
     def __init__(
-        self, backend: Backend, *, max_message_bytes: int, max_items: int, budget: Budget | None = None
+        self,
+        backend: Backend,
+        *,
+        max_message_bytes: int,
+        max_items: int,
+        budget: Budget | None = None,
+        listed: Mapping[str, int] | None = None,
     ) -> None:
         self._backend = backend
         self.max_message_bytes = max_message_bytes
         self._max_items = max_items
+        self._listed = listed
         self._closed = False
         self._budget = budget
 
@@ -96,8 +105,11 @@ class Driver:
         Raises:
             DriverError: 9711 (Kafka) or 9811 (AMQP) if it is larger than the profile allows, 9632 if its topic is not
                 UTF-8.
-            EnvelopeError: 9592 if a reserved header is malformed.
+            EnvelopeError: 9592 if a reserved header is malformed; 9501 or 9502 if only listed topics may be published
+                to, and it is none or allows less.
         """
+        if self._listed is not None:
+            check_topic(envelope, self._listed)
         if envelope.size > self.max_message_bytes:
             raise DriverError(
                 self._backend.dialect.too_large,
@@ -124,7 +136,7 @@ class Driver:
             DriverError: before anything is sent, 9711 (Kafka) or 9811 (AMQP) if a message is larger than the profile
                 allows, 9632 if its topic is not UTF-8; other 97xx and 98xx codes if the broker refuses or cannot be
                 reached; 9621 after `close`.
-            EnvelopeError: 9592 before anything is sent, if a reserved header is malformed.
+            EnvelopeError: before anything is sent, 9501, 9502 and 9592 as `check`.
             ReplayMismatchError: in replay, if this is not what was recorded.
             BudgetError: the profile's budget, or one that the call stands in, is exceeded.
         """

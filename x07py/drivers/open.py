@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from x07py.contracts.budgets import read_budget
 from x07py.contracts.loader import find_root
-from x07py.contracts.messaging import AmqpProfile, KafkaProfile, read_amqp_profile, read_kafka_profile
+from x07py.contracts.messaging import AmqpProfile, KafkaProfile, read_amqp_profile, read_kafka_profile, read_topics
 from x07py.drivers.base import DIALECTS, Backend
 from x07py.drivers.driver import Driver
 from x07py.drivers.tracing import traced
@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\],]+):(?P<port>[0-9]
 
 
 @asynccontextmanager
-async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
+async def open_driver(kind: str, *, profile: str, listed_only: bool = False) -> AsyncIterator[Driver]:
     """Connect to a broker, or to a recording of it.
 
     In a world with a network this is the live driver, recording if the current session records. Where the session
@@ -48,18 +48,24 @@ async def open_driver(kind: str, *, profile: str) -> AsyncIterator[Driver]:
     Args:
         kind: ``kafka`` or ``amqp``.
         profile: id of a profile in ``arch/msg/kafka`` or ``arch/msg/amqp`` of the project.
+        listed_only: refuse to publish to topics (AMQP: routing keys) that ``arch/msg/index.x07msg.json`` does not list,
+            and larger values than it allows. Not the default: dead letters, answers and bound routing keys are often
+            named by others than the project.
 
     Raises:
         DriverError: 9610 if the world has no network and no session replays; 9624 for another kind; 9625 if the
             distribution that the driver needs is not installed; 9627 for a malformed address in the environment; 9634
             for a second driver on the environment's cassette, after the first was closed.
-        ContractError: 9701 to 9705, 9750, 9801 to 9805, 9850, ``X07_BUDGET_PROFILE`` for the file at fault.
+        ContractError: 9701 to 9705, 9750, 9801 to 9805, 9850, ``X07_BUDGET_PROFILE`` for the file at fault; 9501 for
+            the list of topics.
     """
     if kind not in DIALECTS:
         raise DriverError(9624, f"no driver is called {kind!r}", hint="drivers: kafka, amqp")
     settings = read_kafka_profile(find_root(), profile) if kind == "kafka" else read_amqp_profile(find_root(), profile)
+    listed = {name: topic.max_value_bytes for name, topic in read_topics(find_root()).items()} if listed_only else None
     with _session() as session:
-        driver = Driver(_backend(kind, settings, session), **_limits(settings), budget=_budget(settings))
+        limits = _limits(settings)
+        driver = Driver(_backend(kind, settings, session), **limits, budget=_budget(settings), listed=listed)
         async with driver:
             yield driver
 
