@@ -161,6 +161,8 @@ def test_the_contracts_lock(tmp_path: Path) -> None:
     lock.write_text("{")
     assert codes(run(tmp_path)) == ["E_ARCH_CONTRACTS_LOCK_JSON_PARSE"]
     lock.write_text("{}")
+    assert codes(run(tmp_path)) == ["E_ARCH_CONTRACTS_LOCK_SCHEMA_VERSION"]
+    lock.write_text('{"schema_version": "x07.arch.contracts.lock@0.1.0"}')
     assert codes(run(tmp_path)) == ["E_ARCH_CONTRACTS_LOCK_SCHEMA_INVALID"]
     lock.unlink()
     report = run(tmp_path)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.documents import pretty
+from x07py.arch.documents import pretty, write_file
 from x07py.arch.graph import Graph, build_graph
 from x07py.arch.lock import (
     CONTRACTS_LOCK_PATH,
@@ -19,6 +18,7 @@ from x07py.arch.lock import (
 from x07py.arch.manifest import Manifest, read_manifest
 from x07py.arch.model import finding
 from x07py.arch.packages import check_locked, read_package_modules
+from x07py.arch.repair import Patch, merge, suggest
 from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
 from x07py.arch.rules.modules import check_exports, check_imports
@@ -26,7 +26,8 @@ from x07py.arch.rules.worlds import check_worlds
 from x07py.arch.scan.files import ModuleNames, Scan, SourceFile, module_files
 from x07py.arch.scan.tree import read_modules
 from x07py.arch.settings import read_settings
-from x07py.errors import ArchError, FileError
+from x07py.contracts.journal import settle
+from x07py.errors import ArchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,7 @@ class Report:
     scan: Scan = field(default_factory=Scan)
     files: list[SourceFile] = field(default_factory=list)
     contract_files: list[str] = field(default_factory=list)
+    patches: list[Patch] = field(default_factory=list)
 
     def stats(self) -> dict[str, int]:
         """Return the counts as the report states them."""
@@ -98,6 +100,7 @@ def check(request: Request) -> Report:
         ArchError: ``E_ARCH_SETTINGS``.
         PackageError, FileError: ``x07.lock`` or a lock to be written cannot be used.
     """
+    settle(request.root)
     report = Report(request.manifest)
     manifest = read_manifest(request.root, request.manifest, report.findings)
     if manifest is None:
@@ -125,8 +128,9 @@ def check(request: Request) -> Report:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
     _apply_rules(request.root, manifest, graph, report.findings, self_edges=settings.self_edges)
     before = len(report.findings)
-    locked = _check_contracts(request.root, manifest, report.findings)
+    locked, repairs = _check_contracts(request.root, manifest, report.findings)
     report.contract_files = _named_files(manifest, locked)
+    report.patches = merge([*suggest(request.root, manifest.path, report.findings), *repairs])
     if request.write_lock and not any(row.severity == "error" for row in report.findings[before:]):
         _write_locks(request, manifest, scan, locked)
     elif request.write_lock:
@@ -174,9 +178,11 @@ def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Di
     findings += check_locked(graph, packages)
 
 
-def _check_contracts(root: Path, manifest: Manifest, findings: list[Diagnostic]) -> dict[str, Any] | None:
+def _check_contracts(
+    root: Path, manifest: Manifest, findings: list[Diagnostic]
+) -> tuple[dict[str, Any] | None, list[Patch]]:
     if not manifest.contracts:
-        return None
+        return None, []
     from x07py.arch.contracts_checks.run import check_contracts
 
     return check_contracts(root, manifest, findings)
@@ -197,21 +203,9 @@ def _not_locked(request: Request) -> Diagnostic:
 
 
 def _write_locks(request: Request, manifest: Manifest, scan: Scan, locked: dict[str, Any] | None) -> None:
-    _replace(request.root / (request.lock or LOCK_PATH), manifest_lock_bytes(manifest, scan))
+    write_file(request.root / (request.lock or LOCK_PATH), manifest_lock_bytes(manifest, scan))
     if locked is not None:
-        _replace(request.root / CONTRACTS_LOCK_PATH, pretty(locked))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise FileError(
-            "X07IO_WRITE", f"cannot write: {error.strerror}", where=str(path), hint="check who may write there"
-        ) from None
+        write_file(request.root / CONTRACTS_LOCK_PATH, pretty(locked))
 
 
 def _over(report: Report, budget: str, limit: int, what: str) -> Report:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from x07py.contracts.fits import surely_fits
 from x07py.contracts.schemas import load_schema
+from x07py.errors import FileError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jsonschema.protocols import Validator
 
 
@@ -55,3 +59,30 @@ def jcs_sha256(document: Any) -> str:
 def pretty(document: Any) -> bytes:
     """Return a document as sorted, indented JSON with a final newline."""
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+
+
+def canonical(document: Any) -> bytes | None:
+    """Return a document in the canonical form of RFC 8785, None if it has none (an integer beyond 2^53)."""
+    import rfc8785
+
+    try:
+        return rfc8785.dumps(document)
+    except rfc8785.CanonicalizationError:
+        return None
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace a file, whole or not at all.
+
+    Raises:
+        FileError: ``X07IO_WRITE``.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise FileError(
+            "X07IO_WRITE", f"cannot write: {error.strerror}", where=str(path), hint="check who may write there"
+        ) from None

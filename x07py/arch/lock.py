@@ -110,8 +110,13 @@ def check_contracts_lock(root: Path, expected: dict[str, Any], findings: list[Di
         findings.append(finding("W_ARCH_CONTRACTS_LOCK_MISSING", message, path=path, hint=hint, data={"path": path}))
         return
     except (ValueError, RecursionError, OSError) as error:
-        message = f"not valid JSON: {error}"
-        findings.append(finding("E_ARCH_CONTRACTS_LOCK_JSON_PARSE", message, path=path, hint=_LOCK_HINT))
+        what = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else f"not valid JSON: {error}"
+        findings.append(finding("E_ARCH_CONTRACTS_LOCK_JSON_PARSE", what, path=path, hint=_LOCK_HINT))
+        return
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(document, dict) and version != expected["schema_version"]:
+        message = f"schema_version is {version!r}, not {expected['schema_version']!r}"
+        findings.append(finding("E_ARCH_CONTRACTS_LOCK_SCHEMA_VERSION", message, path=path, hint=_LOCK_HINT))
         return
     faults = schema_faults(document, "x07.arch.contracts.lock")
     for fault in faults:

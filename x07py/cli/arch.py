@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from x07py.arch.check import Report, Request, check
+from x07py.arch.documents import write_file
 from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.repair import apply, patchset
 from x07py.cli.output import console, print_json
-from x07py.errors import ArchError
+from x07py.errors import ArchError, UsageError
 
 if TYPE_CHECKING:
     from x07py.diag import Diagnostic
+
+_PARSING = ("_PARSE", "_READ", "_SCHEMA_VERSION", "_SCHEMA_INVALID", "_LOCK_INVALID", "_MANIFEST_INVALID")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -39,6 +44,13 @@ def check_command(
     lock: Annotated[str | None, typer.Option(help="The manifest lock, relative to the root.")] = None,
     write_lock: Annotated[bool, typer.Option("--write-lock", help="Write both locks.")] = False,
     repo_root: Annotated[Path, typer.Option(help="The folder to check.")] = Path(),
+    emit_patch: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the suggested repairs as a patch set.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Apply the suggested repairs, then check again.")] = False,
+    allow_widening: Annotated[
+        bool, typer.Option("--allow-widening", help="With --write: also those that allow more than before.")
+    ] = False,
     max_modules: Annotated[int | None, typer.Option(min=0, help="Most modules.")] = None,
     max_edges: Annotated[int | None, typer.Option(min=0, help="Most imports.")] = None,
     max_diags: Annotated[int | None, typer.Option(min=0, help="Most findings.")] = None,
@@ -52,7 +64,16 @@ def check_command(
     _require_folder(repo_root)
     given = {"max_modules": max_modules, "max_edges": max_edges, "max_diags": max_diags}
     budgets = {name: limit for name, limit in given.items() if limit is not None}
-    report = check(Request(repo_root, manifest, lock, write_lock, budgets, max_bytes_in))
+    if allow_widening and not write:
+        raise UsageError("X07_USAGE", "--allow-widening is for --write", hint="give both")
+    request = Request(repo_root, manifest, lock, write_lock and not write, budgets, max_bytes_in)
+    report = check(request)
+    if emit_patch is not None:
+        write_file(repo_root / emit_patch, patchset(report.patches))
+    if write:
+        for path in apply(repo_root, [one for one in report.patches if allow_widening or not one.widens]):
+            console(stderr=True).print(f"mended {path}")
+        report = check(replace(request, write_lock=write_lock))
     match format:
         case ArchFormat.json:
             print_json(report_document(report))
@@ -103,6 +124,7 @@ def report_document(report: Report) -> dict[str, Any]:
         "manifest": {"path": report.manifest_path, "jcs_sha256_hex": report.manifest_digest},
         "stats": report.stats(),
         "diags": [_diagnostic(row) for row in report.findings],
+        "suggested_patches": [patch.document() for patch in report.patches],
     }
 
 
@@ -112,11 +134,12 @@ def _require_folder(root: Path) -> None:
 
 
 def _diagnostic(row: Diagnostic) -> dict[str, Any]:
-    document: dict[str, Any] = {"code": row.code, "severity": row.severity, "message": row.message}
+    stage = "parse" if row.code.endswith(_PARSING) else "lint"
+    document: dict[str, Any] = {"code": row.code, "severity": row.severity, "stage": stage, "message": row.message}
     if row.path:
         at = {"line": row.line or 1, "col": row.column or 1}
         document["loc"] = {"kind": "text", "span": {"file": row.path, "start": at, "end": at}}
-    optional = {"data": row.data, "notes": list(row.notes), "hint": row.hint}
+    optional = {"data": {**row.data, **({"hint": row.hint} if row.hint else {})}, "notes": list(row.notes)}
     return {**document, **{name: value for name, value in optional.items() if value}}
 
 
@@ -136,3 +159,6 @@ def print_text(report: Report) -> None:
             out.print(f"   help: {row.hint}")
         out.print()
     out.print(report.summary(), style="red" if report.exit_code else "green")
+    for widens, command in ((False, "--write"), (True, "--write --allow-widening")):
+        if notes := [f"{patch.path}: {patch.note}" for patch in report.patches if patch.widens == widens]:
+            out.print(f"`x07 arch check {command}` would: {'; '.join(notes)}")

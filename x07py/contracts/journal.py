@@ -1,4 +1,6 @@
-"""Manifest and lock change together or not at all, whatever kills the process that changes them.
+"""Files of a project change together or not at all, whatever kills the process that changes them.
+
+Manifest and lock of the package manager, or the JSON files that a repair of the architecture check changes.
 
 The new files are written beside the old ones; a journal names them; each is renamed into place; the journal goes. Until
 the journal stands, nothing has happened. Once it stands, whoever reads the project next finishes the renames. Writing
@@ -24,6 +26,7 @@ FOLDER = ".x07"
 _JOURNAL = "journal.json"
 _GUARD = "guard"
 _NAMES = frozenset({"pyproject.toml", "x07.toml", "x07.lock"})
+_SUFFIX = ".x07new"
 
 
 @contextmanager
@@ -63,16 +66,19 @@ def settle(root: Path) -> None:
 
 
 def change_together(root: Path, files: Mapping[str, bytes]) -> None:
-    """Replace `files` (names in `root`) as one change; the caller holds `project_lock`.
+    """Replace `files` (paths below `root`) as one change; the caller holds `project_lock`.
 
     Raises:
         FileError: ``X07IO_WRITE``, also if one of them is a link; nothing has changed then.
         ValueError: for a name that `settle` would not finish.
     """
-    if unknown := files.keys() - _NAMES:
-        raise ValueError(f"not a file of the package manager: {min(unknown)}")
+    if unknown := [name for name in files if not _is_ours(name)]:
+        raise ValueError(f"not a file that changes together with others: {min(unknown)}")
     for name in files:
-        refuse_link(root / name)
+        for path in (root / name, *(root / name).parents):
+            if path == root:
+                break
+            refuse_link(path)
     staged: list[Path] = []
     journal = root / FOLDER / _JOURNAL
     try:
@@ -84,7 +90,8 @@ def change_together(root: Path, files: Mapping[str, bytes]) -> None:
         draft = journal.with_suffix(".draft")
         staged.append(draft)
         _write(draft, json.dumps(digests).encode(), 0o644)
-        _sync(root)
+        for folder in {(root / name).parent for name in files}:
+            _sync(folder)
         draft.replace(journal)
         _sync(journal.parent)
     except OSError as error:
@@ -103,14 +110,20 @@ def refuse_link(path: Path) -> None:
     if path.is_symlink():
         raise FileError(
             "X07IO_WRITE",
-            "it is a symbolic link, and packages are never written through one",
+            "it is a symbolic link, and nothing is written through one",
             where=str(path),
             hint="put the file or folder itself in the link's place, then run the command again",
         )
 
 
 def _staged(root: Path, name: str) -> Path:
-    return root / f".{name}.x07new"
+    return (root / name).with_name(f".{(root / name).name}{_SUFFIX}")
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether `settle` would finish a change of this file: no other may be named by a journal."""
+    parts = name.split("/")
+    return name in _NAMES or (name.endswith(".json") and not {"", ".", "..", FOLDER}.intersection(parts))
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
@@ -135,16 +148,15 @@ def _finish(root: Path) -> None:
     journal = root / FOLDER / _JOURNAL
     try:
         planned = _planned(journal)
-        for name in sorted(_NAMES):
+        for name in sorted(_NAMES | {name for name in planned if _is_ours(name)}):
             new = _staged(root, name)
             if not new.exists():
                 continue
             if planned.get(name) == hashlib.sha256(new.read_bytes()).hexdigest():
                 new.replace(root / name)
+                _sync(new.parent)
             else:
                 new.unlink()
-        if planned:
-            _sync(root)
         journal.unlink(missing_ok=True)
         journal.with_suffix(".draft").unlink(missing_ok=True)
     except OSError as error:

@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.documents import jcs_sha256, schema_faults
+from x07py.arch.documents import canonical, jcs_sha256, schema_faults
 from x07py.arch.model import finding
+from x07py.arch.repair import Patch
 from x07py.contracts.loader import parse_json, resolve_inside
 from x07py.contracts.schemas import load_schema
 from x07py.errors import ContractError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from x07py.diag import Diagnostic
@@ -39,6 +41,8 @@ class Contracts:
         root: folder that paths are relative to.
         max_files: most files that may be read; each path counts once.
         max_bytes: most bytes that may be read.
+        canonical: whether files must stand in the canonical form of RFC 8785.
+        repairs: patches that mend some of the findings.
     """
 
     root: Path
@@ -53,13 +57,35 @@ class Contracts:
     topic_bytes: int = 0
     bytes_read: int = 0
     over: bool = False
+    canonical: bool = False
+    repairs: list[Patch] = field(default_factory=list)
 
     def report(self, row: Diagnostic) -> None:
         """Add a finding."""
         self.findings.append(row)
 
-    def load(self, path: str, schema: str, codes: LoadCodes, *, index: bool = False) -> dict[str, Any] | None:
-        """Return a contract file that fits its schema, or None after a finding that says why not."""
+    def repair(self, path: str, operations: tuple[dict[str, Any], ...], note: str) -> None:
+        """Suggest a patch of a contract file."""
+        self.repairs.append(Patch(path, operations, note, canonical=self.canonical))
+
+    def load(
+        self,
+        path: str,
+        schema: str,
+        codes: LoadCodes,
+        *,
+        index: bool = False,
+        defaults: Mapping[str, object] | None = None,
+    ) -> dict[str, Any] | None:
+        """Return a contract file that fits its schema, or None after a finding that says why not.
+
+        Args:
+            path: the file, relative to the root.
+            schema: the name of its schema.
+            codes: codes of what may be wrong with it.
+            index: whether it goes among the indexes of the lock.
+            defaults: values that a repair may fill in for required fields.
+        """
         data = self._read(path, codes)
         if data is None:
             return None
@@ -70,6 +96,16 @@ class Contracts:
             return None
         (self.indexes if index else self.files)[path] = jcs_sha256(document)
         self._credentials(document, path)
+        if self.canonical and data.rstrip(b"\n") != canonical(document):
+            self.report(
+                finding(
+                    "E_ARCH_CONTRACT_NOT_CANONICAL",
+                    "the file is not in canonical form (RFC 8785), and canonical_json.require asks for it",
+                    path=path,
+                    hint="x07 arch check --write",
+                )
+            )
+            self.repair(path, (), "write it in canonical form")
         expected = load_schema(schema)["properties"]["schema_version"]["const"]
         found = document.get("schema_version") if isinstance(document, dict) else None
         if found != expected:
@@ -82,6 +118,10 @@ class Contracts:
             message = f"{fault.instance_path or 'the document'}: {fault.message}"
             facts = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
             self.report(finding(codes.schema, message, path=path, hint=_EXAMPLE, data=facts))
+        lacking = {key: value for key, value in (defaults or {}).items() if key not in document}
+        if lacking:
+            operations = tuple({"op": "add", "path": f"/{key}", "value": value} for key, value in lacking.items())
+            self.repair(path, operations, "fill in what is required")
         return None if faults else document
 
     def _read(self, path: str, codes: LoadCodes) -> bytes | None:

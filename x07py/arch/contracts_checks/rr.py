@@ -29,6 +29,7 @@ _SANITIZER = LoadCodes(
     "E_ARCH_RR_SANITIZER_SCHEMA_VERSION",
     "E_ARCH_RR_SANITIZER_SCHEMA_INVALID",
 )
+_SANITIZER_DEFAULTS = {"v": 1, "redact_headers": [], "redact_token": ""}
 _SORTED = {
     "worlds_allowed": "E_ARCH_RR_POLICY_WORLDS_NOT_SORTED",
     "kinds_allowed": "E_ARCH_RR_POLICY_KINDS_NOT_SORTED",
@@ -65,8 +66,8 @@ def check_rr(state: Contracts, config: dict[str, Any]) -> None:
         return
     modes = index.get("defaults", {}).get("record_modes_allowed", ["replay_v1"])
     _order(state, index, modes, path)
-    for entry in index["policies"]:
-        _entry(state, entry, path)
+    for place, entry in enumerate(index["policies"]):
+        _entry(state, entry, path, place)
         _documents(state, entry, modes)
 
 
@@ -86,7 +87,7 @@ def _order(state: Contracts, index: dict[str, Any], modes: list[str], path: str)
         state.report(finding(code, message, path=path, hint="drop one", data=facts))
 
 
-def _entry(state: Contracts, entry: dict[str, Any], path: str) -> None:
+def _entry(state: Contracts, entry: dict[str, Any], path: str, place: int) -> None:
     facts = {"policy_id": entry["id"]}
     brand = entry["cassette_brand"]
     if brand.strip() != BRAND:
@@ -98,7 +99,9 @@ def _entry(state: Contracts, entry: dict[str, Any], path: str) -> None:
     for name, code in _SORTED.items():
         if entry[name] != sorted(entry[name]):
             message = f"{name} of policy {entry['id']} is not sorted"
-            state.report(finding(code, message, path=path, hint="sort it", data=facts))
+            state.report(finding(code, message, path=path, hint="sort it, or x07 arch check --write", data=facts))
+            operation = {"op": "replace", "path": f"/policies/{place}/{name}", "value": sorted(entry[name])}
+            state.repair(path, (operation,), "sort what policies allow")
     for op in entry["ops_allowed"]:
         kind = kind_of(op)
         if kind is None:
@@ -136,7 +139,7 @@ def _documents(state: Contracts, entry: dict[str, Any], modes: list[str]) -> Non
             )
         )
     path = entry["sanitize_path"]
-    sanitizer = state.load(path, "x07.arch.rr.sanitize", _SANITIZER)
+    sanitizer = state.load(path, "x07.arch.rr.sanitize", _SANITIZER, defaults=_SANITIZER_DEFAULTS)
     state.sanitized[entry["id"]] = bool(sanitizer and sanitizer["redact_headers"])
     if sanitizer is not None and sanitizer["id"] != entry["sanitize_id"]:
         facts = {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from x07py.arch.manifest import Manifest
+    from x07py.arch.repair import Patch
     from x07py.diag import Diagnostic
 
 _DOMAINS = {
@@ -26,16 +27,19 @@ _DOMAINS = {
 }
 
 
-def check_contracts(root: Path, manifest: Manifest, findings: list[Diagnostic]) -> dict[str, Any] | None:
-    """Check every domain that the manifest configures and return the contracts lock as it should be.
+def check_contracts(
+    root: Path, manifest: Manifest, findings: list[Diagnostic]
+) -> tuple[dict[str, Any] | None, list[Patch]]:
+    """Check every domain that the manifest configures; return the contracts lock as it should be, and repairs.
 
-    Without ``contracts_v1`` there is nothing to check and the result is None.
+    Without ``contracts_v1`` there is nothing to check, and no lock.
     """
     config = manifest.contracts
     if not config:
-        return None
+        return None, []
     limits = manifest.document["tool_budgets"].get("contracts_budgets", {})
     state = Contracts(root, limits.get("max_contract_files", 2000), limits.get("max_contract_bytes", 67_108_864))
+    state.canonical = bool(config["canonical_json"].get("require"))
     for name, check in _DOMAINS.items():
         if name in config:
             check(state, config[name])
@@ -61,4 +65,4 @@ def check_contracts(root: Path, manifest: Manifest, findings: list[Diagnostic]) 
                 )
             )
     findings += state.findings
-    return contracts_lock(state.indexes, state.files)
+    return contracts_lock(state.indexes, state.files), state.repairs

@@ -93,7 +93,7 @@ def _translate(pattern: str) -> str:
             continue
         closing = pattern.find("]", at + 2) if char == "[" else -1
         if closing > 0:
-            inside = pattern[at + 1 : closing].replace("\\", r"\\")
+            inside = pattern[at + 1 : closing].replace("\\", r"\\").replace("[", r"\[")
             out, at = out + "[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]", closing + 1
             continue
         if char == "[" or (char == "}" and not depth):
