@@ -55,6 +55,7 @@ class Report:
     files: list[SourceFile] = field(default_factory=list)
     contract_files: list[str] = field(default_factory=list)
     patches: list[Patch] = field(default_factory=list)
+    checked: tuple[Manifest, Graph] | None = None
 
     def stats(self) -> dict[str, int]:
         """Return the counts as the report states them."""
@@ -126,6 +127,7 @@ def check(request: Request) -> Report:
     _count(report, graph)
     if report.module_edges > limits["max_edges"]:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
+    report.checked = manifest, graph
     _apply_rules(request.root, manifest, graph, report.findings, self_edges=settings.self_edges)
     before = len(report.findings)
     locked, repairs = _check_contracts(request.root, manifest, report.findings)

@@ -13,6 +13,7 @@ from x07py.arch.check import Report, Request, check
 from x07py.arch.documents import write_file
 from x07py.arch.manifest import MANIFEST_PATH
 from x07py.arch.repair import apply, patchset
+from x07py.cli.arch_graph import graph
 from x07py.cli.output import console, print_json
 from x07py.errors import ArchError, UsageError
 
@@ -115,6 +116,9 @@ def init_command(
     for path in excluded:
         out.print(f"left out, not a module: {path}")
     out.print(f"wrote {MANIFEST_PATH} with {nodes} nodes; now give pure packages the world solve-pure, and check")
+
+
+app.command("graph")(graph)
 
 
 def report_document(report: Report) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""``x07 arch graph``: the nodes and their imports, drawn."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from x07py.arch.check import Request, check
+from x07py.arch.documents import write_file
+from x07py.arch.manifest import MANIFEST_PATH
+from x07py.errors import ArchError
+
+
+class GraphFormat(StrEnum):
+    """The values of ``--format`` of `x07 arch graph`."""
+
+    mermaid = "mermaid"
+    dot = "dot"
+    html = "html"
+
+
+def graph(
+    format: Annotated[GraphFormat, typer.Option("--format", help="What to write.")] = GraphFormat.mermaid,  # noqa: A002
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; standard output if not given.")
+    ] = None,
+    manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
+    repo_root: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+) -> None:
+    """Draw nodes and their imports: worlds as colours, forbidden edges red; html is one page to click through.
+
+    Example: x07 arch graph --format html -o graph.html
+    """
+    from x07py.arch import draw
+
+    report = check(Request(repo_root, manifest))
+    if report.checked is None:
+        first = report.findings[0]
+        raise ArchError(first.code, first.message, where=first.location(), hint=first.hint)
+    checked, imports = report.checked
+    drawn = draw.picture(checked.nodes, imports, report.findings)
+    match format:
+        case GraphFormat.mermaid:
+            text = draw.mermaid(drawn)
+        case GraphFormat.dot:
+            text = draw.dot(drawn)
+        case GraphFormat.html:
+            text = draw.page(drawn, f"architecture of {repo_root.resolve().name}")
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_file(output, text.encode())
