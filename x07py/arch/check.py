@@ -56,6 +56,7 @@ class Report:
     contract_files: list[str] = field(default_factory=list)
     patches: list[Patch] = field(default_factory=list)
     checked: tuple[Manifest, Graph] | None = None
+    accepted: int = 0
 
     def stats(self) -> dict[str, int]:
         """Return the counts as the report states them."""
@@ -70,7 +71,8 @@ class Report:
         """Return the counts as one line of text."""
         errors = sum(row.severity == "error" for row in self.findings)
         counts = f"{self.modules} modules, {self.nodes} nodes, {self.module_edges} imports"
-        return f"{counts}: {errors} errors, {len(self.findings) - errors} warnings"
+        known = f", {self.accepted} in the baseline" if self.accepted else ""
+        return f"{counts}: {errors} errors, {len(self.findings) - errors} warnings{known}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,12 @@ def check_command(
     allow_widening: Annotated[
         bool, typer.Option("--allow-widening", help="With --write: also those that allow more than before.")
     ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Accept the findings that this file holds; only new ones fail.")
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Make the baseline, or drop from it what no longer occurs.")
+    ] = False,
     max_modules: Annotated[int | None, typer.Option(min=0, help="Most modules.")] = None,
     max_edges: Annotated[int | None, typer.Option(min=0, help="Most imports.")] = None,
     max_diags: Annotated[int | None, typer.Option(min=0, help="Most findings.")] = None,
@@ -67,6 +73,8 @@ def check_command(
     budgets = {name: limit for name, limit in given.items() if limit is not None}
     if allow_widening and not write:
         raise UsageError("X07_USAGE", "--allow-widening is for --write", hint="give both")
+    if update_baseline and baseline is None:
+        raise UsageError("X07_USAGE", "--update-baseline needs --baseline FILE", hint="say which file")
     request = Request(repo_root, manifest, lock, write_lock and not write, budgets, max_bytes_in)
     report = check(request)
     if emit_patch is not None:
@@ -75,6 +83,10 @@ def check_command(
         for path in apply(repo_root, [one for one in report.patches if allow_widening or not one.widens]):
             console(stderr=True).print(f"mended {path}")
         report = check(replace(request, write_lock=write_lock))
+    if baseline is not None:
+        from x07py.arch.baseline import hold
+
+        report = hold(report, baseline, update=update_baseline)
     match format:
         case ArchFormat.json:
             print_json(report_document(report))

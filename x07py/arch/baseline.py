@@ -1,0 +1,98 @@
+"""A baseline: findings that a project had when it started, so that only new ones fail, and it only gets better."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from x07py.arch.check import EXIT_CLEAN, EXIT_FINDINGS, Report
+from x07py.arch.documents import pretty, schema_faults, write_file
+from x07py.arch.model import finding
+from x07py.contracts.loader import parse_json
+from x07py.errors import ArchError, FileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from x07py.diag import Diagnostic
+
+SCHEMA = "x07.arch.baseline@0.1.0"
+_HINT = "restore it from version control, or make it anew: remove it and run with --update-baseline"
+Key = tuple[str, str, str]
+"""Code, path and message: what stays the same when lines above a finding come and go."""
+
+
+def hold(report: Report, path: Path, *, update: bool) -> Report:
+    """Take the findings that the baseline accepts out of a report; report what the baseline holds too much.
+
+    Args:
+        report: a report with exit code 0 or 2; others are returned as they are.
+        path: the baseline file.
+        update: write it: all findings if there is none, else without those that no longer occur.
+
+    Raises:
+        ArchError: ``E_ARCH_BASELINE`` if it is missing or not a baseline.
+        FileError: ``X07IO_READ``, ``X07IO_WRITE``.
+    """
+    if report.exit_code not in {EXIT_CLEAN, EXIT_FINDINGS}:
+        return report
+    found = Counter(_key(row) for row in report.findings)
+    accepted = found if update and not path.exists() else _read(path)
+    if update:
+        accepted &= found
+        write_file(path, _bytes(accepted))
+    left, kept = accepted.copy(), []
+    for row in report.findings:
+        if left[_key(row)] > 0:
+            left[_key(row)] -= 1
+        else:
+            kept.append(row)
+    report.accepted = len(report.findings) - len(kept)
+    report.findings = [*kept, *_stale(left, path)]
+    failed = any(row.severity == "error" for row in report.findings)
+    report.exit_code = EXIT_FINDINGS if failed else EXIT_CLEAN
+    return report
+
+
+def _key(row: Diagnostic) -> Key:
+    return row.code, row.path or "", row.message
+
+
+def _stale(left: Counter[Key], path: Path) -> Iterable[Diagnostic]:
+    gone = sorted((+left).elements())
+    if gone:
+        yield finding(
+            "W_ARCH_BASELINE_STALE",
+            f"{len(gone)} findings of the baseline no longer occur",
+            path=str(path),
+            hint=f"x07 arch check --baseline {path} --update-baseline",
+            notes=tuple(f"{code} {where}: {message}" for code, where, message in gone[:20]),
+        )
+
+
+def _bytes(accepted: Counter[Key]) -> bytes:
+    rows = [
+        {"code": code, "path": where, "message": message, "count": count}
+        for (code, where, message), count in sorted(accepted.items())
+    ]
+    return pretty({"schema_version": SCHEMA, "findings": rows})
+
+
+def _read(path: Path) -> Counter[Key]:
+    try:
+        document: Any = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ArchError(
+            "E_ARCH_BASELINE", "there is no baseline", where=str(path), hint="make it with --update-baseline"
+        ) from None
+    except OSError as error:
+        raise FileError(
+            "X07IO_READ", f"cannot read: {error.strerror}", where=str(path), hint="check the file"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise ArchError("E_ARCH_BASELINE", f"not valid JSON: {error}", where=str(path), hint=_HINT) from None
+    for fault in schema_faults(document, "x07.arch.baseline"):
+        what = f"{fault.instance_path or 'the document'}: {fault.message}"
+        raise ArchError("E_ARCH_BASELINE", what, where=str(path), hint=_HINT)
+    return Counter({(row["code"], row["path"], row["message"]): row["count"] for row in document["findings"]})
