@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
 from x07py.contracts.packages import installed_packages
 from x07py.drivers.open import addressed
-from x07py.errors import RunError
+from x07py.errors import PackageError, RunError
 from x07py.facts import ENV_FACTS
 from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
 from x07py.run.files import FIXTURES, fixture_folder, landlock_rules
@@ -27,6 +27,7 @@ from x07py.worlds import ENV_WORLD, WORLDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from x07py.contracts.packages import Installed
     from x07py.run.profile import Place, Profile
     from x07py.sandbox.answers import Access
 
@@ -112,7 +113,8 @@ def make_plan(
         PackageError: an installed package is not what the lock says, or lacks its Python distribution.
     """
     world = WORLDS[profile.world]
-    packages = installed_packages(place.root, profile.world).roots
+    installed = installed_packages(place.root, profile.world)
+    packages = installed.roots if world.solve else (*installed.roots, *_explanations(installed, scratch))
     if "fixtures" in world.files and fixture_folder(place.root) is None:
         raise RunError(
             "X07RUN_FIXTURES",
@@ -218,6 +220,24 @@ def command_line(
         return (sys.executable, "-m", module, *args)
     call = f"import sys\nfrom {module} import {function}\nsys.exit({function}())"
     return (sys.executable, "-c", call, *args)
+
+
+def _explanations(installed: Installed, scratch: Path) -> tuple[Path, ...]:
+    """Write modules that say why the world refuses a package; last on the import path, they hide nothing.
+
+    In a solve world the import guard says it.
+    """
+    folder = scratch / "refused"
+    for package in installed.refused:
+        for module in package.modules:
+            try:
+                installed.check_import(module)
+            except PackageError as error:
+                text = f"{error.message}; {error.hint} ({error.code})"
+                file = folder.joinpath(*module.split(".")).with_suffix(".py")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(f"raise ImportError({text!r}, name=__name__)\n", encoding="utf-8")
+    return (folder,) if installed.refused else ()
 
 
 def _module_exists(root: Path, module: str, packages: tuple[Path, ...]) -> bool:
