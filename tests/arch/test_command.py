@@ -96,3 +96,12 @@ def test_init_starts_green_and_a_rule_then_bites(tmp_path: Path) -> None:
 def test_init_without_modules(tmp_path: Path) -> None:
     done = x07("arch", "init", cwd=tmp_path)
     assert (done.returncode, "E_ARCH_INIT_EMPTY" in done.stderr) == (3, True)
+
+
+def test_a_root_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for command in ("check", "init"):
+        for root in ("file", "nowhere"):
+            done = x07("arch", command, "--repo-root", root, cwd=tmp_path)
+            assert done.returncode == 3
+            assert "E_ARCH_ROOT" in done.stderr

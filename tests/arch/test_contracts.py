@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.arch.trees import CONTRACTS, codes, contracts_project, edit, manifest, run, write
+from x07py.arch.manifest import MANIFEST_PATH
 
 RR = "arch/rr/index.x07rr.json"
 POLICY = "arch/rr/policies/msg_rr_v1.policy.json"
@@ -252,3 +253,16 @@ def test_any_json_gives_findings(data: st.DataObject, name: str, tmp_path_factor
     report = run(root)
     assert report.exit_code in {0, 2}
     assert report.exit_code == 2 or (key and value == document[key])
+
+
+@pytest.mark.parametrize("domain", ["rr", "budgets"])
+def test_the_folders_of_a_domain(tmp_path: Path, domain: str) -> None:
+    contracts_project(tmp_path, **{domain: {**CONTRACTS[domain], "gen_dir": f"arch/{domain}"}})
+    assert codes(run(tmp_path)) == []
+    edit(tmp_path, MANIFEST_PATH, lambda it: it["contracts_v1"][domain].update(gen_dir="gen"))
+    run(tmp_path, write_lock=True)
+    name = "E_ARCH_RR_GEN_DIR_MISSING" if domain == "rr" else "E_ARCH_BUDGETS_GEN_DIR_MISSING"
+    assert name in codes(run(tmp_path))
+    shutil.rmtree(tmp_path / "arch" / domain)
+    missing = "E_ARCH_RR_DIR_MISSING" if domain == "rr" else "E_ARCH_BUDGETS_DIR_MISSING"
+    assert missing in codes(run(tmp_path))
