@@ -207,14 +207,15 @@ async def what_is_not_stored_is_an_error(kind: str, place: str) -> bool:
 async def each_group_gets_every_message(kind: str, place: str) -> bool:
     async with driver_of(kind) as driver:
         await driver.publish_many(numbered(place, 10))
-        found: list[list[int]] = []
-        for group in ("one", "two"):
-            seen: list[int] = []
+    found: list[list[int]] = []
+    for group in ("one", "two"):
+        seen: list[int] = []
+        async with driver_of(kind) as driver:
             async for batch in driver.consume([place], group=place + group):
                 seen += values(batch)
                 if len(seen) >= 10:
                     break
-            found.append(sorted(seen))
+        found.append(sorted(seen))
     return found == [list(range(10))] * 2
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.live import rabbitmqctl
 from tests.project import REPOSITORY, x07
 from x07py.brokers.process import RunningBroker
 from x07py.contracts.schemas import load_schema
@@ -78,12 +79,17 @@ def test_the_service_on_kafka_can_be_recorded_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.live
-def test_the_service_on_rabbitmq_can_be_recorded_anew(tmp_path: Path, live_amqp: RunningBroker) -> None:
+def test_the_service_on_rabbitmq_can_be_recorded_anew(
+    tmp_path: Path, live_amqp: RunningBroker, amqp_root: Path
+) -> None:
     x07("init", "shop", "--template", "worker-amqp", cwd=tmp_path)
     secrets = {"X07_SECRET_RABBIT_USERNAME": "guest", "X07_SECRET_RABBIT_PASSWORD": "guest"}
     env = {"X07_AMQP_LOCAL_DEV_V1": live_amqp.address, **secrets}
     applied = x07("msg", "topology", "apply", "app_v1", cwd=tmp_path / "shop", **env)
     assert applied.returncode == 0, applied.stderr
+    topology = json.loads((tmp_path / "shop/arch/msg/amqp/topology/app_v1.topology.json").read_text())
+    for queue in topology["queues"]:  # other tests of this broker use the same names
+        rabbitmqctl(amqp_root, "purge_queue", queue["name"])
     done = replay(tmp_path / "shop", "--x07-record=rewrite", **env)
     assert done.returncode == 0, done.stdout
     assert replay(tmp_path / "shop", "--x07-record=none", "--x07-no-network").returncode == 0
