@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from x07py.arch.model import finding
 from x07py.contracts.fits import surely_fits
 from x07py.contracts.schemas import load_schema
 from x07py.errors import FileError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jsonschema.protocols import Validator
+
+    from x07py.diag import Diagnostic
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,20 @@ def schema_faults(document: Any, schema: str) -> list[Fault]:
         for error in _validator(schema).iter_errors(document)
     ]
     return sorted(found, key=lambda fault: (fault.instance_path, fault.schema_path, fault.message))
+
+
+def schema_findings(document: Any, schema: str, code: str, path: str, hint: str) -> list[Diagnostic]:
+    """Return the faults of a document as findings: each names its place in the document and in the schema."""
+    return [
+        finding(
+            code,
+            f"{fault.instance_path or 'the document'}: {fault.message}",
+            path=path,
+            hint=hint,
+            data={"instance_path": fault.instance_path, "schema_path": fault.schema_path},
+        )
+        for fault in schema_faults(document, schema)
+    ]
 
 
 def _pointer(parts: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.documents import pretty, schema_faults
+from x07py.arch.documents import pretty, schema_findings
 from x07py.arch.model import finding
 from x07py.arch.scan.files import Scan, compile_globs
 from x07py.contracts.loader import parse_json
@@ -44,11 +44,8 @@ def read_manifest_lock(root: Path, path: str, findings: list[Diagnostic]) -> Man
     except (ValueError, RecursionError) as error:
         findings.append(finding("E_ARCH_LOCK_JSON_PARSE", f"not valid JSON: {error}", path=path, hint=_LOCK_HINT))
         return None
-    faults = schema_faults(document, "x07.arch.manifest.lock")
-    for fault in faults:
-        message = f"{fault.instance_path or 'the document'}: {fault.message}"
-        place = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
-        findings.append(finding("E_ARCH_LOCK_SCHEMA_INVALID", message, path=path, hint=_LOCK_HINT, data=place))
+    faults = schema_findings(document, "x07.arch.manifest.lock", "E_ARCH_LOCK_SCHEMA_INVALID", path, _LOCK_HINT)
+    findings += faults
     if faults:
         return None
     globs = document["module_scan"]
@@ -118,12 +115,9 @@ def check_contracts_lock(root: Path, expected: dict[str, Any], findings: list[Di
         message = f"schema_version is {version!r}, not {expected['schema_version']!r}"
         findings.append(finding("E_ARCH_CONTRACTS_LOCK_SCHEMA_VERSION", message, path=path, hint=_LOCK_HINT))
         return
-    faults = schema_faults(document, "x07.arch.contracts.lock")
-    for fault in faults:
-        message = f"{fault.instance_path or 'the document'}: {fault.message}"
-        place = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
-        code = "E_ARCH_CONTRACTS_LOCK_SCHEMA_INVALID"
-        findings.append(finding(code, message, path=path, hint=_LOCK_HINT, data=place))
+    code = "E_ARCH_CONTRACTS_LOCK_SCHEMA_INVALID"
+    faults = schema_findings(document, "x07.arch.contracts.lock", code, path, _LOCK_HINT)
+    findings += faults
     if faults:
         return
     changed = [

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.documents import jcs_sha256, schema_faults
+from x07py.arch.documents import jcs_sha256, schema_findings
 from x07py.arch.model import finding
 from x07py.arch.scan.files import compile_globs
 from x07py.contracts.loader import parse_json
@@ -131,11 +131,8 @@ def read_manifest(root: Path, path: str, findings: list[Diagnostic]) -> Manifest
     except (ValueError, RecursionError) as error:
         findings.append(finding("E_ARCH_MANIFEST_JSON_PARSE", f"not valid JSON: {error}", path=path, hint=_HINT))
         return None
-    faults = schema_faults(document, "x07.arch.manifest")
-    for fault in faults:
-        place = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
-        message = f"{fault.instance_path or 'the document'}: {fault.message}"
-        findings.append(finding("E_ARCH_MANIFEST_SCHEMA_INVALID", message, path=path, hint=_HINT, data=place))
+    faults = schema_findings(document, "x07.arch.manifest", "E_ARCH_MANIFEST_SCHEMA_INVALID", path, _HINT)
+    findings += faults
     if faults:
         return None
     try:

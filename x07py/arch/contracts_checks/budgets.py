@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.contracts_checks.files import LoadCodes
-from x07py.arch.model import finding
 
 if TYPE_CHECKING:
     from x07py.arch.contracts_checks.files import Contracts
@@ -27,9 +26,7 @@ _PROFILE = LoadCodes(
 def check_budgets(state: Contracts, config: dict[str, Any]) -> None:
     """Check the domain and remember its ids for the domains that refer to them."""
     folders = (("arch/budgets", "E_ARCH_BUDGETS_DIR_MISSING"), (config["gen_dir"], "E_ARCH_BUDGETS_GEN_DIR_MISSING"))
-    for folder, code in folders:
-        if not (state.root / folder).is_dir():
-            state.report(finding(code, "the folder does not exist", path=folder, hint=f"mkdir -p {folder}"))
+    state.require_folders(folders)
     path = config["index_path"]
     index = state.load(path, "x07.arch.budgets.index", _INDEX, index=True)
     if index is None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.documents import canonical, jcs_sha256, schema_faults
+from x07py.arch.documents import canonical, jcs_sha256, schema_findings
 from x07py.arch.model import finding
 from x07py.arch.repair import Patch
 from x07py.contracts.loader import parse_json, resolve_inside
@@ -14,7 +14,7 @@ from x07py.contracts.schemas import load_schema
 from x07py.errors import ContractError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from x07py.diag import Diagnostic
@@ -63,6 +63,12 @@ class Contracts:
     def report(self, row: Diagnostic) -> None:
         """Add a finding."""
         self.findings.append(row)
+
+    def require_folders(self, folders: Iterable[tuple[str, str]]) -> None:
+        """Report each folder, given with the code for it, that does not exist."""
+        for folder, code in folders:
+            if not (self.root / folder).is_dir():
+                self.report(finding(code, "the folder does not exist", path=folder, hint=f"mkdir -p {folder}"))
 
     def repair(self, path: str, operations: tuple[dict[str, Any], ...], note: str) -> None:
         """Suggest a patch of a contract file."""
@@ -113,11 +119,8 @@ class Contracts:
             facts = {"expected": expected, "got": found}
             self.report(finding(codes.version, message, path=path, hint=f"write {expected!r}", data=facts))
             return None
-        faults = schema_faults(document, schema)
-        for fault in faults:
-            message = f"{fault.instance_path or 'the document'}: {fault.message}"
-            facts = {"instance_path": fault.instance_path, "schema_path": fault.schema_path}
-            self.report(finding(codes.schema, message, path=path, hint=_EXAMPLE, data=facts))
+        faults = schema_findings(document, schema, codes.schema, path, _EXAMPLE)
+        self.findings += faults
         lacking = {key: value for key, value in (defaults or {}).items() if key not in document}
         if lacking:
             operations = tuple({"op": "add", "path": f"/{key}", "value": value} for key, value in lacking.items())

@@ -57,9 +57,7 @@ def kind_of(op: str) -> str | None:
 def check_rr(state: Contracts, config: dict[str, Any]) -> None:
     """Check the domain and remember its policies for the domains that refer to them."""
     folders = (("arch/rr", "E_ARCH_RR_DIR_MISSING"), (config["gen_dir"], "E_ARCH_RR_GEN_DIR_MISSING"))
-    for folder, code in folders:
-        if not (state.root / folder).is_dir():
-            state.report(finding(code, "the folder does not exist", path=folder, hint=f"mkdir -p {folder}"))
+    state.require_folders(folders)
     path = config["index_path"]
     index = state.load(path, "x07.arch.rr.index", _INDEX, index=True)
     if index is None:
