@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.documents import jcs_sha256, pretty
+from x07py.arch.documents import jcs_sha256, pretty, write_file
 from x07py.arch.graph import build_graph
 from x07py.arch.lock import LOCK_PATH, manifest_lock_bytes
 from x07py.arch.manifest import MANIFEST_PATH, read_manifest
@@ -72,7 +72,7 @@ def first_manifest(root: Path) -> tuple[int, list[str]]:
         _write(root, document)
         manifest = read_manifest(root, MANIFEST_PATH, [])
     if manifest is not None:
-        (root / LOCK_PATH).write_bytes(manifest_lock_bytes(manifest, scan))
+        write_file(root / LOCK_PATH, manifest_lock_bytes(manifest, scan))
     return len(document["nodes"]), excluded
 
 
@@ -114,8 +114,8 @@ def _write(root: Path, document: dict[str, Any]) -> None:
     path = root / MANIFEST_PATH
     try:
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(pretty(document))
     except OSError as error:
         raise FileError(
             "X07IO_WRITE", f"cannot write: {error.strerror}", where=str(path), hint="check who may write there"
         ) from None
+    write_file(path, pretty(document))
