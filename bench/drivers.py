@@ -35,7 +35,17 @@ SHARES = {"kafka": 1, "amqp": 5}
 LATENCIES = 1000
 LIMIT_S = 300
 CONSUME = {
-    "kafka": ("raw_poll", "raw_batches", "x07py_driver", "x07py_recorded", "x07py_pump", "quix", "faststream"),
+    "kafka": (
+        "raw_poll",
+        "raw_batches",
+        "raw_batches_unwaited",
+        "x07py_driver",
+        "x07py_driver_unwaited",
+        "x07py_recorded",
+        "x07py_pump",
+        "quix",
+        "faststream",
+    ),
     "amqp": ("aio_pika_raw", "x07py_driver", "x07py_pump", "kombu", "faststream"),
 }
 PUBLISH = {

@@ -65,6 +65,22 @@ def raw_batches(topic: str, count: int) -> float:
     return seconds
 
 
+def raw_batches_unwaited(topic: str, count: int) -> float:
+    """The same, with commits that nobody waits for, but the last."""
+    consumer, done, started = _consumer(topic), 0, 0.0
+    while done < count:
+        messages = consumer.consume(AT_A_TIME, 1.0)
+        if messages:
+            started = started or time.perf_counter()
+            for message in messages:
+                json.loads(message.value())
+            done += len(messages)
+            consumer.commit(asynchronous=done < count)
+    seconds = time.perf_counter() - started
+    consumer.close()
+    return seconds
+
+
 def raw_publish(topic: str, count: int) -> float:
     """Produce with a callback for each message, and flush."""
     producer, value, confirmed = _producer(), body(), 0
@@ -116,7 +132,7 @@ def raw_latency(topic: str, count: int) -> list[float]:
     return found[1:]
 
 
-async def x07py_driver(topic: str, count: int) -> float:
+async def x07py_driver(topic: str, count: int, *, wait: bool = True) -> float:
     """Consume, decode, acknowledge and commit each batch."""
     from x07py import open_driver
 
@@ -127,11 +143,16 @@ async def x07py_driver(topic: str, count: int) -> float:
             for delivery in batch:
                 json.loads(delivery.envelope.value)
             await driver.ack(batch)
-            await driver.commit()
             done += len(batch)
+            await driver.commit(wait=wait or done >= count)
             if done >= count:
                 return time.perf_counter() - started
     raise AssertionError(done)
+
+
+async def x07py_driver_unwaited(topic: str, count: int) -> float:
+    """The same, with commits that nobody waits for, but the last."""
+    return await x07py_driver(topic, count, wait=False)
 
 
 async def x07py_recorded(topic: str, count: int) -> float:

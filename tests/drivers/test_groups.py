@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import confluent_kafka
 import pytest
 
 from tests.drivers.proxy import Proxy
@@ -141,6 +142,40 @@ async def test_a_member_that_asks_too_late_loses_its_partitions_and_no_message(
             assert (await slow.control("commit", {}))["offsets"] == {}
             assert {*values(more)} <= set(range(4))
             await batches.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_commit_that_is_not_waited_for_goes_out_with_the_next_batch(
+    on_kafka: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = place()
+    async with open_driver("kafka", profile="local_dev_v1") as asking, tuned() as driver:
+        await driver.publish_many([Envelope(topic, b"k", b"%d" % n, {"x07-partition": "0"}) for n in range(3)])
+
+        async def until_behind(messages: int) -> None:
+            for _ in range(200):
+                if (await asking.lag([topic], group=topic))[f"{topic}/0"] == messages:
+                    return
+                await asyncio.sleep(0.05)
+            raise AssertionError(f"never {messages} behind")
+
+        batches = driver.consume([topic], group=topic, max_items=1)
+        await driver.ack(await anext(batches))
+        await driver.commit(wait=False)
+        second = await anext(batches)
+        await until_behind(2)
+
+        backend = driver._backend
+        assert isinstance(backend, KafkaBackend)
+        [member] = backend._members
+        await driver.ack(second)
+        await driver.commit(wait=False)
+        third = await anext(batches)
+        member._answered(confluent_kafka.KafkaError(27), [confluent_kafka.TopicPartition(topic, 0, 2)])
+        assert "the next commit covers it" in caplog.text
+        assert [(part.partition, part.offset) for part in member.committable()] == [(0, 2)]
+        await driver.ack(third)
+        await driver.commit()
+        await until_behind(0)
 
 
 async def test_a_new_group_may_start_at_the_end(on_kafka: object) -> None:

@@ -117,7 +117,8 @@ class Driver:
                 where=f"topic {envelope.topic!r}, key {envelope.key!r}",
                 hint=f"make it smaller, or raise the limit in the profile {self.profile!r} and on the broker",
             )
-        check_reserved(envelope)
+        if envelope.headers:
+            check_reserved(envelope)
         if not envelope.topic.isprintable():
             _check_name(envelope.topic)
 
@@ -214,9 +215,17 @@ class Driver:
         """
         await self.control("nack", {"requeue": requeue, **self._ranges(deliveries)})
 
-    async def commit(self) -> None:
-        """Commit what was acknowledged: on Kafka the offsets up to the first message that was not."""
-        await self.control("commit", {})
+    async def commit(self, *, wait: bool = True) -> None:
+        """Commit what was acknowledged: on Kafka the offsets up to the first message that was not.
+
+        Args:
+            wait: return when the broker has stored it. Else Kafka is told when the next batch is asked for; what it
+                refuses is logged, and the next commit covers it.
+
+        Raises:
+            DriverError: 9756 if Kafka refuses, as after a rebalance.
+        """
+        await self.control("commit", {} if wait else {"wait": False})
 
     async def seek(self, topic: str, partition: int, offset: int | Literal["earliest", "latest"]) -> None:
         """Go on consuming a partition from another place.

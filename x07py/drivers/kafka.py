@@ -105,6 +105,10 @@ class KafkaBackend:
             for member in self._members:
                 member.done(request["ranges"])
             return {}
+        if op == "commit" and not request.get("wait", True):
+            for member in self._members:
+                member.commit_soon()
+            return {}
         calls: dict[str, Callable[[], Json]] = {
             "nack": lambda: self._rewind(request["ranges"]),
             "commit": self._commit,

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 from x07py.drivers.base import KAFKA, Delivery
 from x07py.drivers.offsets import OffsetLedger
 from x07py.errors import KafkaError
-from x07py.msg import from_kafka
+from x07py.msg import Envelope, from_kafka
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from confluent_kafka import Consumer
 
     from x07py.contracts.messaging import KafkaProfile
     from x07py.drivers.base import Subscription
     from x07py.drivers.kafka_config import Health
     from x07py.drivers.offsets import Partition
-    from x07py.msg import Envelope
 
 log = logging.getLogger("x07py.drivers.kafka")
 
@@ -37,12 +38,14 @@ _SLICE_S = 0.2
 class _KafkaDelivery(Delivery):
     """A delivery whose metadata is put together when somebody asks for it."""
 
-    __slots__ = ("_group", "_timestamp_ms")
+    __slots__ = ("_group", "_timestamp")
 
-    def __init__(self, envelope: Envelope, place: tuple[str, int, int], group: str, timestamp_ms: int) -> None:
+    def __init__(
+        self, envelope: Envelope, place: tuple[str, int, int], group: str, timestamp: Callable[[], tuple[int, int]]
+    ) -> None:
         self._envelope = envelope
         self._coordinates = place
-        self._group, self._timestamp_ms = group, timestamp_ms
+        self._group, self._timestamp = group, timestamp
         self._envelope_bytes = self._meta_json = b""
         self._meta = None
 
@@ -55,7 +58,7 @@ class _KafkaDelivery(Delivery):
                 _json(self._group),
                 offset,
                 partition,
-                self._timestamp_ms,
+                self._timestamp()[1],
                 _json(topic),
             )
         return self._meta_json
@@ -84,10 +87,12 @@ class Member:
         self._lock = threading.Lock()
         self._fetching, self._committing = threading.Lock(), threading.Lock()
         self._gone: set[Partition] = set()
+        self._commit_asked = False
         self.consumer = Consumer(
             {
                 **config,
                 "error_cb": health.note,
+                "on_commit": self._answered,
                 "group.id": subscription.group,
                 "enable.auto.commit": False,
                 "session.timeout.ms": _SESSION_TIMEOUT_MS,
@@ -107,6 +112,7 @@ class Member:
             KafkaError: 9753, 9755, 9758, 9760.
         """
         with self._fetching:
+            self._tell()
             messages = self._first()
             if not messages:
                 return []
@@ -140,8 +146,10 @@ class Member:
                 self._note(error, message.topic())
                 continue
             topic, partition, offset = message.topic(), message.partition(), message.offset()
-            envelope = from_kafka(topic, message.key(), message.value(), message.headers())
-            batch.append(_KafkaDelivery(envelope, (topic, partition, offset), group, message.timestamp()[1]))
+            key, value, headers = message.key(), message.value(), message.headers()
+            plain = key is not None and value is not None and not headers
+            envelope = Envelope(topic, key, value) if plain else from_kafka(topic, key, value, headers)
+            batch.append(_KafkaDelivery(envelope, (topic, partition, offset), group, message.timestamp))
             place = (topic, partition)
             run = runs.get(place)
             if run is None:
@@ -237,6 +245,33 @@ class Member:
                 ) from None
             self.committed(offsets)
         return {f"{part.topic}/{part.partition}": part.offset for part in offsets}
+
+    def commit_soon(self) -> None:
+        """Have the next `fetch` commit what is done then; the client lets nobody commit while it waits for messages."""
+        self._commit_asked = True
+
+    def _tell(self) -> None:
+        """Send the commit that was asked for, without waiting for the answer."""
+        from confluent_kafka import KafkaException
+
+        offsets = self.committable() if self._commit_asked else []
+        self._commit_asked = False
+        if offsets:
+            try:
+                self.consumer.commit(offsets=offsets, asynchronous=True)
+            except KafkaException as error:
+                self._answered(error.args[0], offsets)
+            else:
+                self.committed(offsets)
+
+    def _answered(self, error: Any, parts: list[Any]) -> None:
+        """Take the answer to a commit that was not waited for; what was refused is committed with the next one."""
+        refused = [part for part in parts if error or part.error]
+        if refused:
+            reason = error or refused[0].error
+            log.warning("cannot commit: %s; the next commit covers it", reason.str())
+            with self._lock:
+                self._ledger.committed({(part.topic, part.partition): -1 for part in refused})
 
     def rewind(self, topic: str, partition: int, offset: int) -> None:
         """Deliver again from an offset, unless the partition was revoked meanwhile: then it is delivered anyhow."""

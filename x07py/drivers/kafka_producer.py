@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.base import Ack
@@ -23,6 +24,7 @@ _SLICE_S = 0.05
 _DELIVERY_TIMEOUT_MS = 30_000
 _CLOSE_TIMEOUT_S = 10.0
 _ANY_PARTITION = -1
+_NO_HEADERS: list[Any] = []
 _LEGAL_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
 _CODES = {
     "UNKNOWN_TOPIC_OR_PART": 9753,
@@ -60,24 +62,20 @@ class Publisher:
             KafkaError: 9711, 9751 to 9753, 9763 with the coordinates of the first message that failed; 9758, 9760.
         """
         producer = producer or self._ready()
-        acks: list[Ack | None] = [None] * len(envelopes)
+        places: list[tuple[int, int] | None] = [None] * len(envelopes)
         failures: list[tuple[int, Any]] = []
         left = len(envelopes)
 
-        def delivered(number: int) -> Callable[[Any, Any], None]:
-            def report(error: Any, message: Any) -> None:
-                nonlocal left
-                left -= 1
-                if error is None:
-                    place = b'{"offset":%d,"partition":%d}' % (message.offset(), message.partition())
-                    acks[number] = Ack(b"OK", place)
-                else:
-                    failures.append((number, error))
-
-            return report
+        def delivered(number: int, error: Any, message: Any) -> None:
+            nonlocal left
+            left -= 1
+            if error is None:
+                places[number] = (message.offset(), message.partition())
+            else:
+                failures.append((number, error))
 
         for number, envelope in enumerate(envelopes):
-            error = self._enqueue(producer, envelope, delivered(number))
+            error = self._enqueue(producer, envelope, partial(delivered, number))
             if error is not None:
                 left -= 1
                 failures.append((number, error))
@@ -88,16 +86,20 @@ class Publisher:
         if failures or left:
             raise self._error(envelopes, sorted(failures, key=lambda failure: failure[0]), left)
         self._health.answered()
-        return [ack for ack in acks if ack is not None]
+        return [Ack(b"OK", b'{"offset":%d,"partition":%d}' % place) for place in places if place is not None]
 
     def _enqueue(self, producer: Producer, envelope: Envelope, report: Callable[[Any, Any], None]) -> Any:
         """Give a message to the client, when its queue has room; return its error if it refuses at once."""
-        key, value, headers = to_kafka(envelope)
-        partition = kafka_partition(envelope) if headers or envelope.headers else None
-        where = _ANY_PARTITION if partition is None else partition
+        where, headers = _ANY_PARTITION, _NO_HEADERS  # confluent-kafka types headers as a list of text, and takes bytes
+        key: bytes | None = envelope.key
+        value: bytes | None = envelope.value
+        if envelope.headers:
+            key, value, headers = to_kafka(envelope)
+            partition = kafka_partition(envelope)
+            where = _ANY_PARTITION if partition is None else partition
         while True:
             try:
-                producer.produce(envelope.topic, value, key, where, report, headers=list(headers))
+                producer.produce(envelope.topic, value, key, where, report, headers=headers)
                 return None
             except BufferError:
                 producer.poll(_SLICE_S)

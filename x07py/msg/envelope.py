@@ -3,11 +3,12 @@
 There is exactly one encoding of an envelope, so equality of envelopes is equality of bytes. Header names are non-empty
 ASCII: the reference decodes an empty name that it refuses to encode; here both directions refuse it.
 
-Speed comes from doing less. A decoded envelope keeps its bytes, so that encoding it again is free. Most messages of a
-stream have the same header names with values of the same lengths; such a block is cut up by one `struct` call that was
-made for its shape (`_Shape`), and checked by comparing everything between the values with what that shape has. Whatever
-does not match goes through the full check, which alone decides what is an error. A cache of whole header blocks was
-tried and lost: identifiers and times make nearly every block unique.
+Speed comes from doing less. An envelope is encoded when its bytes are asked for, and what could not be encoded is
+refused when it is made; a decoded one keeps the bytes that it came of. Most messages of a stream have the same header
+names with values of the same lengths; such a block is cut up by one `struct` call that was made for its shape
+(`_Shape`), and checked by comparing everything between the values with what that shape has. Whatever does not match
+goes through the full check, which alone decides what is an error. A cache of whole header blocks was tried and lost:
+identifiers and times make nearly every block unique.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from x07py.errors import EnvelopeError
 
@@ -65,32 +66,27 @@ class Envelope:
             cannot encode, 9506 if the encoding would have 2 GiB or more.
     """
 
-    __slots__ = ("_encoded", "_headers", "_key", "_topic", "_value")
+    __slots__ = ("_block", "_encoded", "_headers", "_key", "_size", "_topic", "_value")
 
     def __init__(
         self, topic: str, key: bytes = b"", value: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> None:
-        block = _encode_headers(headers) if headers else _EMPTY_BLOCK
+        if type(key) is not bytes or type(value) is not bytes:
+            key, value = _kept(key), _kept(value)
+        if headers:
+            self._headers: Mapping[str, str] = dict(headers)
+            self._block = _encode_headers(headers)
+        else:
+            self._headers = _NO_HEADERS
+            self._block = _EMPTY_BLOCK
         name = _encoded_topics.get(topic) or _encode_topic(topic)
-        size = len(name) + len(key) + len(value) + len(block)
-        if size + 24 >= _MAX_I31:
-            raise EnvelopeError(9506, f"the envelope would have {size + 28} bytes", hint="the limit is 2 GiB")
+        self._size = size = 28 + len(name) + len(key) + len(value) + len(self._block)
+        if size >= _MAX_I31 + 4:
+            raise EnvelopeError(9506, f"the envelope would have {size} bytes", hint="the limit is 2 GiB")
         self._topic = topic
         self._key = key
         self._value = value
-        self._headers: Mapping[str, str] = dict(headers) if headers else _NO_HEADERS
-        self._encoded = b"".join(
-            (
-                _HEAD.pack(size + 24, _MAGIC, len(name)),
-                name,
-                _pack(len(key)),
-                key,
-                _pack(len(value)),
-                value,
-                _pack(len(block)),
-                block,
-            )
-        )
+        self._encoded = b""
 
     @classmethod
     def decode(cls, data: bytes) -> Envelope:
@@ -119,6 +115,7 @@ class Envelope:
         self._topic = _decoded_topics.get(topic) or _decode_topic(topic)
         self._key = data[key_at + 4 : value_at]
         self._value = data[value_at + 4 : block_at]
+        self._size = size
         self._encoded = data
         return self
 
@@ -145,27 +142,48 @@ class Envelope:
     @property
     def size(self) -> int:
         """Bytes of the encoding."""
-        return len(self._encoded)
+        return self._size
 
     def encode(self) -> bytes:
         """Return the ``X7ME`` bytes."""
-        return self._encoded
+        encoded = self._encoded
+        if not encoded:
+            name = _encoded_topics.get(self._topic) or _encode_topic(self._topic)
+            key, value, block = self._key, self._value, self._block
+            self._encoded = encoded = b"".join(
+                (
+                    _HEAD.pack(self._size - 4, _MAGIC, len(name)),
+                    name,
+                    _pack(len(key)),
+                    key,
+                    _pack(len(value)),
+                    value,
+                    _pack(len(block)),
+                    block,
+                )
+            )
+        return encoded
 
     def digest(self) -> str:
         """Return the lower-case hex SHA-256 of the encoding."""
-        return hashlib.sha256(self._encoded).hexdigest()
+        return hashlib.sha256(self.encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return self._encoded == other._encoded if isinstance(other, Envelope) else NotImplemented
+        return self.encode() == other.encode() if isinstance(other, Envelope) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._encoded)
+        return hash(self.encode())
 
     def __repr__(self) -> str:
         return f"Envelope({self._topic!r}, key={self._key!r}, value={self._value!r}, headers={dict(self._headers)!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Envelope.decode, (self._encoded,)
+        return Envelope.decode, (self.encode(),)
+
+
+def _kept(part: Any) -> bytes:
+    """Return bytes as they are, and of a buffer that may change a copy; anything else is a TypeError."""
+    return part if isinstance(part, bytes) else bytes(memoryview(part))
 
 
 def _error(code: int, message: str, where: int) -> EnvelopeError:

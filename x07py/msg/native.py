@@ -40,8 +40,6 @@ def from_kafka(
     Raises:
         EnvelopeError: 9506 if it would have 2 GiB or more.
     """
-    if key is not None and value is not None and not headers:
-        return Envelope(topic, key, value)
     plain = pack_headers(headers or ())
     if key is None:
         plain[NULL_KEY] = "1"

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from x07py import metrics
 from x07py.drivers.tracing import batch_span
 from x07py.errors import DriverError, PumpError
-from x07py.pumping.commits import Commits
 from x07py.pumping.draining import end, signals_set
 from x07py.pumping.handling import Handling, poison
 from x07py.pumping.lag import watch_lag
@@ -104,7 +103,7 @@ class _Pump:
         self._recorded = current_session() is not None
         overdue = partial(metrics.stalled, source.kind, source.profile)
         self._handling = Handling(handler, sink.check, options, overdue, inline=self._inline)
-        self._commits = Commits(self._commit, at_once=self._recorded or source.kind != "kafka")
+        self._commits_at_once = self._recorded or source.kind != "kafka"
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._given_up = 0
 
@@ -123,9 +122,9 @@ class _Pump:
                     limit = self.options.limit
                     if stop.is_set() or (limit is not None and self.report.consumed >= limit):
                         break
-                await self._within_drain_time(self._commits.finish(), stopping)
+                if not self._commits_at_once:
+                    await self._within_drain_time(self._commit(), stopping)
             finally:
-                self._commits.abandon()
                 for task in filter(None, (stopping, watching)):
                     task.cancel()
                 await batches.aclose()  # type: ignore[attr-defined]
@@ -227,7 +226,7 @@ class _Pump:
             if produced:
                 await self._retried(lambda: self.sink.publish_many(produced))
             await self.source.ack(deliveries)
-            await self._commits.request()
+            await (self._commit() if self._commits_at_once else self.source.commit(wait=False))
         self._count(entries, len(produced))
         return True
 

@@ -60,9 +60,9 @@ def sanitize(envelope: Envelope, rules: Sanitizer) -> Envelope:
     Raises:
         EnvelopeError: 9592 if ``x07-headers`` is malformed.
     """
-    if not rules.redact_headers:
-        return envelope
     headers = envelope.headers
+    if not headers or not rules.redact_headers:
+        return envelope
     hit = {
         name: _replacement(text.encode(), rules)
         for name, text in headers.items()
