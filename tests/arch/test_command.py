@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -12,6 +13,8 @@ from tests.arch.trees import manifest, node, write
 from tests.project import x07
 from x07py.codes import all_codes
 from x07py.contracts.schemas import load_schema
+
+SARIF = jsonschema.Draft7Validator(json.loads(Path(__file__).with_name("sarif-schema-2.1.0.json").read_text("utf-8")))
 
 
 @pytest.fixture
@@ -45,13 +48,37 @@ def test_github(broken: Path) -> None:
 
 
 def test_sarif(broken: Path) -> None:
-    document = json.loads(x07("arch", "check", "--format", "sarif", cwd=broken).stdout)
-    run = document["runs"][0]
-    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
-    assert document["version"] == "2.1.0"
-    assert {result["ruleId"] for result in run["results"]} == rules
-    place = run["results"][0]["locations"][0]["physicalLocation"]
-    assert place == {"artifactLocation": {"uri": "a.py"}, "region": {"startLine": 3, "startColumn": 1}}
+    def results() -> list[dict[str, Any]]:
+        document = json.loads(x07("arch", "check", "--format", "sarif", cwd=broken).stdout)
+        SARIF.validate(document)
+        [run] = document["runs"]
+        rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+        assert {result["ruleId"] for result in run["results"]} == set(rules)
+        assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
+        found: list[dict[str, Any]] = run["results"]
+        return found
+
+    before = results()
+    assert before[0]["locations"][0]["physicalLocation"] == {
+        "artifactLocation": {"uri": "a.py", "uriBaseId": "PROJECTROOT"},
+        "region": {"startLine": 3, "startColumn": 1, "snippet": {"text": "time.time()"}},
+    }
+    (broken / "a.py").write_text("# moved\n" + (broken / "a.py").read_text())
+    after = results()
+    assert after[0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 4
+    prints = [[one["partialFingerprints"]["x07Finding/v1"] for one in found] for found in (before, after)]
+    assert prints[0] == prints[1]
+    assert len(set(prints[0])) == len(prints[0])
+
+
+def test_sarif_of_an_odd_path(tmp_path: Path) -> None:
+    write(tmp_path, manifest(node("a")), {"a.py": "", "b c%é.py": "import a\n"})
+    document = json.loads(x07("arch", "check", "--format", "sarif", cwd=tmp_path).stdout)
+    SARIF.validate(document)
+    uris = {
+        row["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for row in document["runs"][0]["results"]
+    }
+    assert "b%20c%25%C3%A9.py" in uris
 
 
 def test_exit_codes(tmp_path: Path, broken: Path) -> None:
