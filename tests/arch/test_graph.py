@@ -19,6 +19,10 @@ ALLOWLIST = {"enabled": True, "default_allow_external": True, "default_allow_int
 CYCLE = {"a.py": "import b\n", "b.py": "def f():\n    import a\n"}
 
 
+def externals(*prefixes: str) -> dict[str, list[str]]:
+    return {"allowed_import_prefixes": list(prefixes), "allowed_exact": []}
+
+
 def two(**changes: Any) -> dict[str, Any]:
     return manifest(node("a"), node("b"), **changes)
 
@@ -34,7 +38,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
     "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED": (
         manifest(node("a")),
         {"a.py": "import other\n"},
-        manifest(node("a")),
+        manifest(node("a"), externals=externals("ext")),
         {"a.py": "import ext.x, json\n"},
     ),
     "E_ARCH_IMPORT_PREFIX_DENIED": (
@@ -45,7 +49,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
     ),
     "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED": (
         manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["json"]})),
-        {"a.py": "import re\n"},
+        {"a.py": "import re, json\n"},
         manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["json"]})),
         {"a.py": "import json\n"},
     ),
@@ -101,10 +105,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
         {"src/a.py": ""},
     ),
     "E_ARCH_PACKAGE_NOT_LOCKED": (
-        manifest(node("a"), externals={"allowed_import_prefixes": ["x07py"], "allowed_exact": []}),
+        manifest(node("a"), externals=externals("x07py")),
         {"a.py": "import x07py.drivers.kafka\n"},
-        manifest(node("a"), externals={"allowed_import_prefixes": ["x07py"], "allowed_exact": []}),
+        manifest(node("a"), externals=externals("x07py")),
         {"a.py": "import x07py.worlds\n"},
+    ),
+    "E_ARCH_NAME_MATCHES_NOTHING": (
+        manifest(node("a"), node("b", match={"module_prefixes": ["a.c"], "path_globs": []})),
+        {"a.py": ""},
+        manifest(node("a"), node("b", match={"module_prefixes": ["b."], "path_globs": ["c/*.py"]})),
+        {"a.py": "", "b/x.py": "", "c/y.py": ""},
     ),
 }
 
@@ -117,6 +127,38 @@ def test_rule_and_near_miss(code: str, tmp_path: Path) -> None:
     assert report.exit_code == 2
     (tmp_path / "y").mkdir()
     assert codes(run(write(tmp_path / "y", near, near_modules))) == []
+
+
+@pytest.mark.parametrize(
+    ("imports", "code", "hint"),
+    [
+        ({"deny_prefixes": ["sockett"]}, "E_ARCH_NAME_MATCHES_NOTHING", "did you mean 'socket'?"),
+        ({"deny_prefixes": ["a.cc"]}, "E_ARCH_NAME_MATCHES_NOTHING", "take it out, or correct it"),
+        ({"deny_prefixes": ["socket", "pika", "someones.library"]}, None, ""),
+        ({"allow_prefixes": ["json", "re"]}, "W_ARCH_ALLOWED_UNUSED", "take it out"),
+        ({"allow_prefixes": ["json", "a.b"]}, "E_ARCH_NAME_MATCHES_NOTHING", "take it out, or correct it"),
+        ({"allow_prefixes": ["json"]}, None, ""),
+    ],
+)
+def test_names_of_imports_that_match_nothing(
+    imports: dict[str, list[str]], code: str | None, hint: str, tmp_path: Path
+) -> None:
+    document = manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": [], **imports}))
+    report = run(write(tmp_path, document, {"a.py": "import json\n"}))
+    assert [(row.code, row.hint) for row in report.findings] == ([(code, hint)] if code else [])
+
+
+def test_a_glob_that_matches_nothing_and_one_in_a_project_without_modules(tmp_path: Path) -> None:
+    document = manifest(node("a", match={"module_prefixes": ["a"], "path_globs": ["lib/**/*.py"]}))
+    assert codes(run(write(tmp_path, document))) == []
+    assert codes(run(write(tmp_path, document, {"a.py": ""}))) == ["E_ARCH_NAME_MATCHES_NOTHING"]
+    assert codes(run(write(tmp_path, document, {"lib/x/y.py": ""}))) == []
+
+
+def test_an_external_that_nothing_imports_is_a_warning(tmp_path: Path) -> None:
+    report = run(write(tmp_path, manifest(node("a"), externals=externals("rich")), {"a.py": ""}))
+    assert codes(report) == ["W_ARCH_ALLOWED_UNUSED"]
+    assert report.exit_code == 0
 
 
 def test_module_cycles_are_found_though_upstream_ignores_them(tmp_path: Path) -> None:
@@ -213,7 +255,7 @@ def test_x07ast_modules(tmp_path: Path) -> None:
         return json.dumps({"kind": "module", "module_id": name, "imports": imports, "decls": []})
 
     modules = {"a.x07.json": module("a", "b", "ext.y"), "b.x07.json": module("b")}
-    assert codes(run(write(tmp_path, two(), modules))) == []
-    assert codes(run(write(tmp_path, two(rules=[DENY])))) == ["E_ARCH_DEPS_DENY"]
+    assert codes(run(write(tmp_path, two(externals=externals("ext")), modules))) == []
+    assert codes(run(write(tmp_path, two(externals=externals("ext"), rules=[DENY])))) == ["E_ARCH_DEPS_DENY"]
     write(tmp_path, two(), {"b.x07.json": "[]"})
     assert "E_ARCH_MODULE_PARSE" in codes(run(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root.mkdir()
     (root / "pyproject.toml").write_text('[project]\nname = "shop"\n')
     pkg(root, "add", "greet@1.0.0", "--path", str(folder), "--sync")
-    externals = {"allowed_import_prefixes": ["greet", "x07py"], "allowed_exact": []}
-    return write(root, manifest(node("core", "solve-pure"), externals=externals), {"core.py": "import greet\n"})
+    return write(root, pure("greet"), {"core.py": "import greet\n"})
+
+
+def pure(external: str) -> dict[str, Any]:
+    externals = {"allowed_import_prefixes": [external], "allowed_exact": []}
+    return manifest(node("core", "solve-pure"), externals=externals)
 
 
 def module(project: Path) -> Path:
@@ -35,7 +40,7 @@ def test_a_package_that_allows_the_world(project: Path) -> None:
 
 def test_a_package_that_does_not(project: Path) -> None:
     pkg(project, "add", "ext-msg-kafka-c")
-    write(project, (project / "arch/manifest.x07arch.json").read_text(), {"core.py": "import x07py.drivers.kafka\n"})
+    write(project, pure("x07py"), {"core.py": "import x07py.drivers.kafka\n"})
     report = run(project)
     assert codes(report) == ["E_ARCH_OS_IMPORT"]
     assert "package ext-msg-kafka-c" in report.findings[0].message

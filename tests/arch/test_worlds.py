@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,8 @@ HARMLESS = {
 
 
 def project(root: Path, text: str) -> Path:
-    externals = {"allowed_import_prefixes": ["requests", "ext"], "allowed_exact": []}
+    used = [name for name in ("requests", "ext") if re.search(rf"\b{name}\b", text)]
+    externals = {"allowed_import_prefixes": used, "allowed_exact": []}
     document = manifest(node("core", "solve-pure"), externals=externals)
     document["checks"]["deny_orphans"] = False
     return write(root, document, {"core.py": text, "helper.py": "import socket\n"})

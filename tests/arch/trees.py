@@ -39,7 +39,7 @@ def manifest(*nodes: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {
         "schema_version": "x07.arch.manifest@0.3.0",
         "repo": {"id": "t", "root": "."},
-        "externals": {"allowed_import_prefixes": ["ext"], "allowed_exact": []},
+        "externals": {"allowed_import_prefixes": [], "allowed_exact": []},
         "nodes": list(nodes),
         "rules": [],
         "checks": {"deny_cycles": True, "deny_orphans": True, "enforce_visibility": True, "enforce_world_caps": True},

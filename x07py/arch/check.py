@@ -22,6 +22,7 @@ from x07py.arch.repair import Patch, merge, suggest
 from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
 from x07py.arch.rules.modules import check_exports, check_imports
+from x07py.arch.rules.unmatched import check_names
 from x07py.arch.rules.worlds import check_worlds
 from x07py.arch.scan.files import ModuleNames, Scan, SourceFile, module_files
 from x07py.arch.scan.tree import read_modules
@@ -131,6 +132,7 @@ def check(request: Request) -> Report:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
     report.checked = manifest, graph
     _apply_rules(request.root, manifest, graph, report.findings, self_edges=settings.self_edges)
+    report.findings += check_names(manifest, graph) if not unread else ()
     before = len(report.findings)
     locked, repairs = _check_contracts(request.root, manifest, report.findings)
     report.contract_files = _named_files(manifest, locked)
