@@ -15,6 +15,7 @@ from tests.live import (
     live_kafka,
     on_amqp,
     on_kafka,
+    proxied,
 )
 from tests.project import embedded, kafka, project
 
@@ -30,6 +31,7 @@ __all__ = [
     "on_amqp",
     "on_kafka",
     "project",
+    "proxied",
 ]
 
 settings.register_profile("x07py", deadline=None)

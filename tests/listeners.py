@@ -8,18 +8,23 @@ from tests.certificates import Authority
 from x07py.brokers.native import free_port
 
 USER, PASSWORD = "alice", "alice-knows-0815"
-_KAFKA = ("PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL")
+_KAFKA = ("PLAINTEXT", "PROXIED", "SASL_PLAINTEXT", "SASL_SSL", "SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _MODULES = "org.apache.kafka.common.security"
 
 
 class Listeners:
-    """Where a broker listens: ``port`` for everybody, the others by protocol; and the settings that make it so."""
+    """Where a broker listens: ``port`` for everybody, the others by protocol; and the settings that make it so.
+
+    Kafka tells its clients where to connect: those of its listener ``PROXIED`` are sent to ``proxy_port``, where
+    a test has its proxy.
+    """
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.authority = Authority(folder / "tls")
         self.ports = {name: free_port() for name in (_KAFKA if kind == "kafka" else ("PLAINTEXT", "SSL"))}
         self.port = self.ports["PLAINTEXT"]
+        self.proxy_port = free_port()
         key, certificate = self.authority.server("localhost")
         self.settings = self._kafka(key, certificate) if kind == "kafka" else self._amqp(key, certificate)
 
@@ -32,12 +37,15 @@ class Listeners:
         both.write_bytes(key.read_bytes() + certificate.read_bytes())
         control = free_port()
         places = {name: f"{name}://127.0.0.1:{port}" for name, port in self.ports.items()}
-        advertised = {name: f"{name}://{self.address(name)}" for name in _KAFKA}
+        advertised = {name: f"{name}://{self.address(name)}" for name in _KAFKA} | {
+            "PLAINTEXT": places["PLAINTEXT"],
+            "PROXIED": f"PROXIED://127.0.0.1:{self.proxy_port}",
+        }
         plain = f'{_MODULES}.plain.PlainLoginModule required username="broker" password="b" user_{USER}="{PASSWORD}";'
-        protocols = {"CONTROLLER": "PLAINTEXT"} | {name: name for name in _KAFKA}
+        protocols = {name: name for name in _KAFKA} | {"CONTROLLER": "PLAINTEXT", "PROXIED": "PLAINTEXT"}
         settings = {
             "listeners": ",".join([*places.values(), f"CONTROLLER://127.0.0.1:{control}"]),
-            "advertised.listeners": ",".join([places["PLAINTEXT"], *[advertised[name] for name in _KAFKA[1:]]]),
+            "advertised.listeners": ",".join(advertised.values()),
             "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
             "controller.quorum.voters": f"1@127.0.0.1:{control}",
             "ssl.keystore.type": "PEM",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.listeners import Listeners
+from tests.proxy import Proxy
 from x07py.brokers.process import RunningBroker, start_native, stop_broker
 
 SKIP = os.environ.get("X07_SKIP_LIVE") == "1"
@@ -73,6 +74,15 @@ def amqp_listeners(amqp_root: Path) -> Listeners:
 def live_amqp(amqp_root: Path, amqp_listeners: Listeners) -> Iterator[RunningBroker]:
     """A RabbitMQ; tests use queues of their own, and leave it running."""
     yield from started(amqp_root, "amqp", amqp_listeners.settings, amqp_listeners.port)
+
+
+@pytest.fixture
+def proxied(request: pytest.FixtureRequest, kind: str, monkeypatch: pytest.MonkeyPatch) -> Proxy:
+    """A proxy, not yet started, that the project's profile of `kind` leads to and that leads to the live broker."""
+    listeners: Listeners = request.getfixturevalue(f"{kind}_listeners")
+    proxy = Proxy(listeners.address("PROXIED" if kind == "kafka" else "PLAINTEXT", "127.0.0.1"), listeners.proxy_port)
+    monkeypatch.setenv(f"X07_{kind.upper()}_LOCAL_DEV_V1", f"127.0.0.1:{listeners.proxy_port}")
+    return proxy
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 from typing import Self
 
@@ -17,8 +19,9 @@ class Proxy:
         self._flowing.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._left: int | None = None
         self.refusing = False
-        self.connections = 0
+        self.connections = self.cuts = 0
         self._arrivals = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
@@ -34,9 +37,15 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """End every connection."""
+        """Reset every connection."""
         for writer in self._writers:
+            link = writer.get_extra_info("socket")
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
+
+    def cut_after(self, count: int) -> None:
+        """Reset every connection when `count` more bytes have gone to the broker, be it in the middle of a message."""
+        self._left = count
 
     def stall(self) -> None:
         """Keep the connections, and pass nothing on."""
@@ -62,15 +71,20 @@ class Proxy:
             there, back = await asyncio.open_connection(self._host, int(self._to))
             self._writers |= {writer, back}
             for source, sink in ((reader, back), (there, writer)):
-                task = asyncio.create_task(self._pass_on(source, sink))
+                task = asyncio.create_task(self._pass_on(source, sink, inward=sink is back))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, inward: bool) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
                 await self._flowing.wait()
+                if inward and self._left is not None:
+                    data, self._left = data[: self._left], self._left - len(data)
                 sink.write(data)
                 await sink.drain()
+                if self._left is not None and self._left <= 0:
+                    self._left, self.cuts = None, self.cuts + 1
+                    self.cut()
         sink.close()
         self._writers.discard(sink)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 import pytest
 
-from tests.drivers.proxy import Proxy
 from tests.drivers.test_conformance import prepare, take, values
-from tests.live import started
+from tests.proxy import Proxy
 from tests.pump.test_pump import kind
 from x07py import Delivery, Envelope, open_driver
-from x07py.brokers.native import free_port
 from x07py.contracts.messaging import read_kafka_profile
 from x07py.drivers import Driver
 from x07py.drivers.kafka import KafkaBackend
@@ -213,23 +210,9 @@ async def test_one_driver_reads_a_topic_for_one_group(on_kafka: object) -> None:
         await batches.aclose()  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def behind_a_proxy(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Proxy]:
-    """A proxy that everything goes through: Kafka tells its clients where to connect, so it needs one of its own."""
-    port = free_port()
-    advertised = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}
-    brokers = started(tmp_path, kind, advertised) if kind == "kafka" else [request.getfixturevalue("live_amqp")]
-    for broker in brokers:
-        monkeypatch.setenv(f"X07_{kind.upper()}_LOCAL_DEV_V1", f"127.0.0.1:{port}")
-        host, _, real = broker.address.rpartition(":")
-        yield Proxy(host, int(real), port)
-
-
-async def test_a_network_that_stops_forwarding_is_ridden_out(kind: str, behind_a_proxy: Proxy) -> None:
+async def test_a_network_that_stops_forwarding_is_ridden_out(kind: str, proxied: Proxy) -> None:
     name, count = place(), 200
-    async with behind_a_proxy as proxy, open_driver(kind, profile="local_dev_v1") as driver:
+    async with proxied as proxy, open_driver(kind, profile="local_dev_v1") as driver:
         await prepare(driver, name)
         await driver.publish(Envelope(name, b"k", b"0"))
         consuming = asyncio.create_task(take(driver, name, count))
@@ -237,11 +220,37 @@ async def test_a_network_that_stops_forwarding_is_ridden_out(kind: str, behind_a
         async def publish() -> None:
             for number in range(1, count):
                 if number == count // 2:
-                    proxy.cut()
-                    asyncio.get_running_loop().call_later(3, proxy.mend)
+                    proxy.stall()
+                    asyncio.get_running_loop().call_later(3, proxy.flow)
                 await driver.publish(Envelope(name, b"k", b"%d" % number))
 
         publishing = asyncio.create_task(publish())
         async with asyncio.timeout(60):
             await publishing
             assert values(await consuming) == list(range(count))
+
+
+async def test_connections_that_are_reset_within_a_message_lose_nothing(kind: str, proxied: Proxy) -> None:
+    """What was on its way is published again: Kafka recognises it, RabbitMQ may hold it twice."""
+    name, count, half = place(), 60, 8000
+    seen: list[int] = []
+    async with proxied as proxy, open_driver(kind, profile="local_dev_v1") as driver:
+        await prepare(driver, name)
+
+        async def publish() -> None:
+            for number in range(count):
+                if number % 15 == 7:
+                    proxy.cut_after(half)
+                await driver.publish(Envelope(name, b"k", b"%d" % number, {"pad": "x" * 2 * half}))
+
+        publishing = asyncio.create_task(publish())
+        async with asyncio.timeout(60):
+            async for batch in driver.consume([name], group=name if kind == "kafka" else ""):
+                seen += values(batch)
+                await driver.ack(batch)
+                await driver.commit()
+                if len({*seen}) == count:
+                    break
+            await publishing
+    assert proxy.cuts == 4
+    assert kind == "amqp" or seen == list(range(count))

@@ -130,7 +130,7 @@ async def test_an_error_is_recorded_and_comes_back(project: Path, monkeypatch: p
     monkeypatch.setenv("X07_WORLD", "solve-rr")
     with session(cassette=CASSETTE, mode="replay"):
         replayed = await _failing_publish()
-    assert live.code == replayed.code == 9751
+    assert live.code == replayed.code == 9752
     assert live.message == replayed.message
 
 

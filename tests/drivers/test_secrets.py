@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from keyring.errors import KeyringLocked
 from keyrings.alt.file import PlaintextKeyring
 
+from x07py import Envelope, open_driver
 from x07py.drivers.secrets import resolve_secret
 from x07py.errors import CassetteError, DriverError
+from x07py.rr import session
 from x07py.rr.sanitize import refuse_secrets
 
 
@@ -134,3 +137,26 @@ def test_without_a_backend_the_keyring_is_no_source(keyring_file: PlaintextKeyri
     keyring.set_keyring(keyring.backends.fail.Keyring())
     with pytest.raises(DriverError, match="nowhere to be found"):
         resolve_secret("kept")
+
+
+def contents(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.mark.live
+async def test_planted_secrets_show_nowhere(
+    on_amqp: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    planted = "pl4nted-s3cret-value"
+    monkeypatch.setenv("X07_SECRET_RABBIT_PASSWORD", planted)
+    with caplog.at_level(logging.DEBUG), session(cassette="s.x07rr.bin", mode="record"):
+        async with open_driver("amqp", profile="local_dev_v1") as driver:
+            with pytest.raises(DriverError) as caught:
+                await driver.publish(Envelope("t", b"k", b"v"))
+    assert caught.value.code == 9853
+    written = contents(on_amqp)
+    assert b"9853" in written
+    out = capfd.readouterr()
+    seen = caplog.text + out.out + out.err + repr(caught.value) + str(caught.value.__context__)
+    assert planted not in seen
+    assert planted.encode() not in written

@@ -19,6 +19,7 @@ import aiormq
 from aiormq import exceptions as amqp
 from yarl import URL
 
+from x07py.drivers.client_log import client_log
 from x07py.drivers.secrets import resolve_secret
 from x07py.drivers.trust import trust
 from x07py.errors import AmqpError, DriverError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from x07py.contracts.messaging import AmqpProfile
 
 log = logging.getLogger("x07py.drivers.amqp")
+client_log("aiormq.connection")
 
 START_S = 5.0
 """How long a broker that has never answered is waited for."""
@@ -72,7 +74,7 @@ class Link:
             DriverError: 9631 for a secret that is not there.
         """
         patience = RIDE_OUT_S if self._answered else START_S
-        deadline = time.monotonic() + patience
+        began = time.monotonic()
         attempt = 0
         while True:
             try:
@@ -82,13 +84,13 @@ class Link:
             except (*LOST, amqp.InvalidFrameError, OSError, TimeoutError) as error:
                 self._refuse_for_good(error)
                 attempt += 1
-                pause = pause_s(attempt)
-                if time.monotonic() + pause > deadline:
-                    message = f"the broker does not answer within {patience:.0f} s: {reason_of(error)}"
+                waited = time.monotonic() - began
+                if waited >= patience:
+                    message = f"the broker does not answer within {max(waited, patience):.0f} s: {reason_of(error)}"
                     hint = "is it up, and are host, port and tls of the profile right? x07 doctor tells which answer"
                     raise AmqpError(9851, message, where=self.where, hint=hint) from None
                 log.info("%s does not answer, trying again", self.where)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(min(pause_s(attempt), patience - waited))
 
     def _refuse_for_good(self, error: BaseException) -> None:
         """Raise what trying again would not change."""

@@ -193,9 +193,10 @@ class KafkaBackend:
                 first, after_last = client.get_watermark_offsets(part, timeout=_ASK_TIMEOUT_S)
                 lag[f"{part.topic}/{part.partition}"] = after_last - max(part.offset, first)
         except (KafkaException, KeyError) as error:
+            reason = error.args[0].str() if isinstance(error, KafkaException) else f"there is no topic {error}"
             raise KafkaError(
                 9757,
-                f"cannot ask for the lag: {error}",
+                f"cannot ask for the lag: {reason}",
                 where=f"profile {self.profile!r}, group {group!r}",
                 hint="do the topics exist, and is the broker up?",
             ) from None

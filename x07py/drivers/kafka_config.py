@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from x07py.drivers.client_log import client_log
 from x07py.drivers.secrets import resolve_secret
 from x07py.drivers.trust import trust
 from x07py.errors import KafkaError
@@ -15,18 +15,17 @@ from x07py.errors import KafkaError
 if TYPE_CHECKING:
     from x07py.contracts.messaging import KafkaProfile
 
-client_log = logging.getLogger("x07py.drivers.kafka.client")
-"""What librdkafka says, which is much while a broker is away: for programs that set up logging, not for a terminal."""
-client_log.addHandler(logging.NullHandler())
-
 START_S = 5.0
-"""How long a broker that has never answered is waited for."""
+"""How long a broker that has never answered is waited for, where connections are refused."""
+SILENT_S = 10.0
+"""How long, where nothing at all comes back."""
 RIDE_OUT_S = 60.0
 """How long brokers that have answered before may be away."""
 _ASK_S = 2.0
+_LOG = "x07py.drivers.kafka.client"
 _MECHANISMS = {"plain_v1": "PLAIN", "scram_v1": "SCRAM-SHA-512", "scram_sha256_v1": "SCRAM-SHA-256"}
 _ADDRESS = re.compile(r"^\S*://\S*: |^\S+:\d+/\S+: ")
-_AFTER = re.compile(r" \(after \d+ms in state \w+\)$")
+_AFTER = re.compile(r" \(after \d+ms in state .*\)$")
 _CERTIFICATE = "is ca_path the authority of the broker's certificate, and its host name the one in bootstrap?"
 _OTHER_LISTENER = "do tls and sasl_mode of the profile fit the broker's listener at this port?"
 
@@ -45,7 +44,7 @@ def settings_of(profile: KafkaProfile) -> Settings:
         ContractError: 9750 if the file of certificate authorities cannot be used.
         DriverError: 9631 for a secret that is not there.
     """
-    settings = Settings({"bootstrap.servers": ",".join(profile.bootstrap), "logger": client_log})
+    settings = Settings({"bootstrap.servers": ",".join(profile.bootstrap), "logger": client_log(_LOG)})
     sasl = profile.sasl_mode != "none_v1"
     settings["security.protocol"] = ("SASL_" if sasl else "") + ("SSL" if profile.tls else "PLAINTEXT")
     if profile.tls and profile.ca_path:
@@ -68,7 +67,7 @@ class Health:
         self.where = f"profile {profile.id!r}, {','.join(profile.bootstrap)}"
         self._profile = profile
         self._answered = False
-        self._down_since = 0.0
+        self._down_since = self._asked_since = 0.0
         self._reason = ""
         self._refused = False
         self._hint = ""
@@ -109,24 +108,34 @@ class Health:
         """
         if self._refused and not self._answered:
             raise self._refusal(self._reason, self._hint)
-        patience = RIDE_OUT_S if self._answered else START_S
-        if not self._down_since or time.monotonic() - self._down_since < patience:
+        now = time.monotonic()
+        self._asked_since = self._asked_since or now
+        silent = self._nothing_comes()
+        patience = RIDE_OUT_S if self._answered else SILENT_S if silent else START_S
+        since = self._asked_since if silent else self._down_since
+        if not since or now - since < patience:
             return
         from confluent_kafka import KafkaException
 
         try:
             client.list_topics(timeout=_ASK_S)
         except KafkaException as error:
-            if not self._answered and not self._reason and self._someone_listens():
+            if not (self._answered or self._reason or silent) and self._someone_listens():
                 reason = "something listens there and ends the connection"
                 raise self._refusal(reason, _OTHER_LISTENER) from None
+            reason = self._reason or ("nothing comes back" if silent else error.args[0].str())
             raise KafkaError(
                 9760,
-                f"no broker answers within {patience:.0f} s: {self._reason or error.args[0].str()}",
+                f"no broker answers within {patience:.0f} s: {reason}",
                 where=self.where,
                 hint="is it up, and is the address right? x07 doctor tells which brokers answer",
             ) from None
         self.answered()
+
+    def _nothing_comes(self) -> bool:
+        """Tell whether librdkafka lost its connections, if it did, only because it had waited long enough itself."""
+        at_last = self._down_since + START_S >= self._asked_since + SILENT_S
+        return not self._answered and (not self._down_since or at_last)
 
     def _refusal(self, reason: str, hint: str) -> KafkaError:
         return KafkaError(9758, f"the broker refuses the connection: {reason}", where=self.where, hint=hint)

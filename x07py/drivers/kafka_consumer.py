@@ -131,8 +131,8 @@ class Member:
             messages: list[Any] = self.consumer.consume(1, min(self._wait_s, _SLICE_S))
             if messages:
                 return messages
+            self._health.check(self.consumer)
             if time.monotonic() >= deadline:
-                self._health.check(self.consumer)
                 break
         return []
 

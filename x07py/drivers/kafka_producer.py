@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SLICE_S = 0.05
 _DELIVERY_TIMEOUT_MS = 30_000
+_NEW_TOPIC_MS = 10_000
+"""How long a topic that the broker does not know may still come into being."""
 _CLOSE_TIMEOUT_S = 10.0
 _ANY_PARTITION = -1
 _NO_HEADERS: list[Any] = []
@@ -29,6 +31,7 @@ _LEGAL_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
 _CODES = {
     "UNKNOWN_TOPIC_OR_PART": 9753,
     "_UNKNOWN_TOPIC": 9753,
+    "_MSG_TIMED_OUT": 9752,
     "MSG_SIZE_TOO_LARGE": 9711,
     "TOPIC_EXCEPTION": 9763,
     "_UNKNOWN_PARTITION": 9763,
@@ -144,6 +147,7 @@ class Publisher:
                     "error_cb": self._health.note,
                     "enable.idempotence": True,
                     "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
+                    "topic.metadata.propagation.max.ms": _NEW_TOPIC_MS,
                     "message.max.bytes": max(self._profile.max_message_bytes, 1000),
                 }
             )

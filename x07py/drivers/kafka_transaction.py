@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Json
     from x07py.drivers.kafka_config import Health
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S, _SLICE_S = 30.0, 1.0
 _OFFSETS_TIMEOUT_S, _OFFSETS_MARGIN_S = 10.0, 2.0
 _TRANSACTION_TIMEOUT_MS = 90_000
 
@@ -76,7 +76,7 @@ class Transaction:
                     "linger.ms": 5,
                 }
             )
-            self._call(producer.init_transactions, _TIMEOUT_S)
+            self._call(producer.init_transactions, _SLICE_S, patience_s=_TIMEOUT_S)
             self._producer = producer
         return {}
 
@@ -146,12 +146,11 @@ class Transaction:
                     call(*args)
                     return
                 except KafkaException as failure:
+                    self._look_after(call)
                     if not failure.args[0].retriable() or time.monotonic() > deadline:
                         raise
         except KafkaException as failure:
             error = failure.args[0]
-            if self._producer is None:
-                self._health.check(call.__self__)  # type: ignore[attr-defined]
             if error.fatal():
                 self._producer, self.open = None, False
             raise KafkaError(
@@ -160,3 +159,10 @@ class Transaction:
                 where=self._health.where,
                 hint=f"x07 explain {9759 if error.fatal() else 9762}",
             ) from None
+
+    def _look_after(self, call: Callable[..., Any]) -> None:
+        """Raise what keeps a producer that has not begun from the brokers; `call` is one of its methods."""
+        if self._producer is None:
+            producer: Producer = call.__self__  # type: ignore[attr-defined]
+            producer.poll(0)
+            self._health.check(producer)
