@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.check import EXIT_CLEAN, EXIT_FINDINGS, Report
+from x07py.arch.check import EXIT_CLEAN, EXIT_FINDINGS, Report, outcome
 from x07py.arch.documents import pretty, schema_faults, write_file
 from x07py.arch.model import finding
 from x07py.contracts.loader import parse_json
@@ -50,8 +50,7 @@ def hold(report: Report, path: Path, *, update: bool) -> Report:
             kept.append(row)
     report.accepted = len(report.findings) - len(kept)
     report.findings = [*kept, *_stale(left, path)]
-    failed = any(row.severity == "error" for row in report.findings)
-    report.exit_code = EXIT_FINDINGS if failed else EXIT_CLEAN
+    report.exit_code = outcome(report.findings)
     return report
 
 

@@ -33,6 +33,7 @@ from x07py.errors import ArchError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from x07py.arch.changed import Change
     from x07py.diag import Diagnostic
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_CANNOT_CHECK, EXIT_BUDGET = 0, 2, 3, 4
@@ -58,6 +59,7 @@ class Report:
     patches: list[Patch] = field(default_factory=list)
     checked: tuple[Manifest, Graph] | None = None
     accepted: int = 0
+    changed: Change | None = None
 
     def stats(self) -> dict[str, int]:
         """Return the counts as the report states them."""
@@ -73,7 +75,8 @@ class Report:
         errors = sum(row.severity == "error" for row in self.findings)
         counts = f"{self.modules} modules, {self.nodes} nodes, {self.module_edges} imports"
         known = f", {self.accepted} in the baseline" if self.accepted else ""
-        return f"{counts}: {errors} errors, {len(self.findings) - errors} warnings{known}"
+        part = f"; {self.changed}" if self.changed else ""
+        return f"{counts}: {errors} errors, {len(self.findings) - errors} warnings{known}{part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +231,18 @@ def _over(report: Report, budget: str, limit: int, what: str) -> Report:
 
 
 def _finish(report: Report, limit: int) -> Report:
-    failed = any(row.severity == "error" for row in report.findings)
     over = any(row.code == BUDGET_CODE for row in report.findings)
     report.findings.sort(key=_order)
     if len(report.findings) > limit:
         what = f"there are {len(report.findings)} findings"
         del report.findings[max(limit - 1, 0) :]
         return _over(report, "max_diags", limit, what)
-    return _ended(report, EXIT_BUDGET if over else EXIT_FINDINGS if failed else EXIT_CLEAN)
+    return _ended(report, EXIT_BUDGET if over else outcome(report.findings))
+
+
+def outcome(findings: list[Diagnostic]) -> int:
+    """Return the exit code of a check that was made, within its budgets: only errors fail it."""
+    return EXIT_FINDINGS if any(row.severity == "error" for row in findings) else EXIT_CLEAN
 
 
 def _ended(report: Report, exit_code: int) -> Report:

@@ -58,6 +58,12 @@ def check_command(
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Make the baseline, or drop from it what no longer occurs.")
     ] = False,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Report only on what git says is not committed, and what depends on it.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="REF", help="With --changed: on what differs since HEAD left this branch.")
+    ] = None,
     max_modules: Annotated[int | None, typer.Option(min=0, help="Most modules.")] = None,
     max_edges: Annotated[int | None, typer.Option(min=0, help="Most imports.")] = None,
     max_diags: Annotated[int | None, typer.Option(min=0, help="Most findings.")] = None,
@@ -75,6 +81,11 @@ def check_command(
         raise UsageError("X07_USAGE", "--allow-widening is for --write", hint="give both")
     if update_baseline and baseline is None:
         raise UsageError("X07_USAGE", "--update-baseline needs --baseline FILE", hint="say which file")
+    if since is not None and not changed:
+        raise UsageError("X07_USAGE", "--since is for --changed", hint="give both")
+    if changed and (write or write_lock or update_baseline or emit_patch):
+        what = "--write, --write-lock, --emit-patch and --update-baseline are about the whole project"
+        raise UsageError("X07_USAGE", what, hint="give them without --changed")
     request = Request(repo_root, manifest, lock, write_lock and not write, budgets, max_bytes_in)
     report = check(request)
     if emit_patch is not None:
@@ -87,20 +98,11 @@ def check_command(
         from x07py.arch.baseline import hold
 
         report = hold(report, baseline, update=update_baseline)
-    match format:
-        case ArchFormat.json:
-            print_json(report_document(report))
-        case ArchFormat.sarif:
-            from x07py.arch.sarif import sarif_document
+    if changed:
+        from x07py.arch.changed import changed_since, narrow
 
-            print_json(sarif_document(report.findings))
-        case ArchFormat.github:
-            from x07py.diag import github_line
-
-            for row in report.findings:
-                typer.echo(github_line(row))
-        case ArchFormat.text:
-            print_text(report)
+        report = narrow(report, request, changed_since(repo_root, since or "HEAD"))
+    _print(report, format)
     raise typer.Exit(report.exit_code)
 
 
@@ -135,13 +137,14 @@ app.command("graph")(graph)
 
 def report_document(report: Report) -> dict[str, Any]:
     """Return the JSON report, schema ``x07.arch.report``."""
-    return {
+    document = {
         "schema_version": "x07.arch.report@0.1.0",
         "manifest": {"path": report.manifest_path, "jcs_sha256_hex": report.manifest_digest},
         "stats": report.stats(),
         "diags": [_diagnostic(row) for row in report.findings],
         "suggested_patches": [patch.document() for patch in report.patches],
     }
+    return {**document, "changed": report.changed.document()} if report.changed else document
 
 
 def _require_folder(root: Path) -> None:
@@ -157,6 +160,25 @@ def _diagnostic(row: Diagnostic) -> dict[str, Any]:
         document["loc"] = {"kind": "text", "span": {"file": row.path, "start": at, "end": at}}
     optional = {"data": {**row.data, **({"hint": row.hint} if row.hint else {})}, "notes": list(row.notes)}
     return {**document, **{name: value for name, value in optional.items() if value}}
+
+
+def _print(report: Report, format: ArchFormat) -> None:  # noqa: A002
+    match format:
+        case ArchFormat.json:
+            print_json(report_document(report))
+        case ArchFormat.sarif:
+            from x07py.arch.sarif import sarif_document
+
+            print_json(sarif_document(report.findings))
+        case ArchFormat.github:
+            from x07py.diag import github_line
+
+            for row in report.findings:
+                typer.echo(github_line(row))
+        case ArchFormat.text:
+            print_text(report)
+    if report.changed and format in {ArchFormat.github, ArchFormat.sarif}:
+        console(stderr=True).print(report.summary())
 
 
 def print_text(report: Report) -> None:
