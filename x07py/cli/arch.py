@@ -14,6 +14,7 @@ from x07py.arch.documents import write_file
 from x07py.arch.manifest import MANIFEST_PATH
 from x07py.arch.repair import apply, patchset
 from x07py.cli.arch_graph import graph
+from x07py.cli.arch_watch import watch
 from x07py.cli.output import console, print_json
 from x07py.errors import ArchError, UsageError
 
@@ -74,7 +75,7 @@ def check_command(
 
     Example: x07 arch check --write-lock
     """
-    _require_folder(repo_root)
+    require_folder(repo_root)
     given = {"max_modules": max_modules, "max_edges": max_edges, "max_diags": max_diags}
     budgets = {name: limit for name, limit in given.items() if limit is not None}
     if allow_widening and not write:
@@ -119,7 +120,7 @@ def init_command(
     """
     from x07py.arch.init import first_manifest
 
-    _require_folder(repo_root)
+    require_folder(repo_root)
     if from_asyncapi is not None:
         from x07py.cli.asyncapi import contracts_from
 
@@ -133,6 +134,7 @@ def init_command(
 
 
 app.command("graph")(graph)
+app.command("watch")(watch)
 
 
 def report_document(report: Report) -> dict[str, Any]:
@@ -147,7 +149,8 @@ def report_document(report: Report) -> dict[str, Any]:
     return {**document, "changed": report.changed.document()} if report.changed else document
 
 
-def _require_folder(root: Path) -> None:
+def require_folder(root: Path) -> None:
+    """Refuse a root that is no folder, before a missing manifest is blamed (``E_ARCH_ROOT``)."""
     if not root.is_dir():
         raise ArchError("E_ARCH_ROOT", "the root is not a folder", where=str(root), hint="give a folder to --repo-root")
 

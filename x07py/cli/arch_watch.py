@@ -1,0 +1,65 @@
+"""``x07 arch watch``: a check after every change."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from x07py.arch.check import Report, Request, check
+from x07py.arch.lock import LOCK_PATH
+from x07py.arch.manifest import MANIFEST_PATH
+from x07py.cli.output import console, print_error
+from x07py.errors import X07Error
+
+
+def watch(
+    manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
+    lock: Annotated[str | None, typer.Option(help="The manifest lock, relative to the root.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Accept the findings that this file holds.")
+    ] = None,
+    repo_root: Annotated[Path, typer.Option(help="The folder to check.")] = Path(),
+) -> None:
+    """Check, and check again whenever a module, the manifest or a contract changes; Ctrl-C ends it.
+
+    Example: x07 arch watch --baseline arch/baseline.json
+    """
+    from x07py.arch.watch import inputs_before, inputs_of, wait_for_change
+    from x07py.cli.arch import require_folder
+
+    require_folder(repo_root)
+    out = console()
+    named = {manifest, lock or LOCK_PATH, *([str(baseline.absolute())] if baseline else [])}
+    while True:
+        before = inputs_before(repo_root, named)
+        if out.is_terminal:
+            out.clear()
+        out.print(f"[{_clock()}] checking", style="dim")
+        report = _checked(Request(repo_root, manifest, lock), baseline)
+        seen = inputs_of(repo_root, before, report)
+        named.update(report.contract_files)
+        out.print(f"[{_clock()}] watching for changes; Ctrl-C ends", style="dim")
+        wait_for_change(repo_root, seen)
+
+
+def _checked(request: Request, baseline: Path | None) -> Report:
+    """Check and print; what keeps a check from being made is printed as well, and waits for its change."""
+    from x07py.arch.baseline import hold
+    from x07py.cli.arch import print_text
+
+    try:
+        report = check(request)
+        if baseline is not None:
+            report = hold(report, baseline, update=False)
+    except X07Error as error:
+        print_error(error, command="arch.watch", as_json=False)
+        return Report(request.manifest)
+    print_text(report)
+    return report
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
