@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.rr.builders import OP, config, entry, framed, opened, stored
-from x07py import Envelope
+from x07py import Envelope, facts
 from x07py.contracts.rr import LIMITS, RRPolicy, Sanitizer
 from x07py.errors import CassetteError, ReplayMismatchError
 from x07py.msg import from_kafka, to_kafka
@@ -126,6 +126,20 @@ def test_record_missing_replays_what_it_has_just_recorded(tmp_path: Path) -> Non
         assert code_of(session.next, "rr", OP, "k") == 2009
     with opened(tmp_path, Mode.REPLAY) as session:
         assert session.stats()["entries"] == 2
+
+
+def test_recorded_latency_is_waited_for_on_virtual_clocks_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path, Mode.RECORD) as session:
+        session.append(entry(0, latency_ticks=3_600_000))
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setenv("X07_WORLD", "solve-rr")
+    for under_run, expected in ((False, []), (True, [3600.0])):
+        if under_run:
+            monkeypatch.setenv(facts.ENV_FACTS, "no descriptor")
+        with opened(tmp_path, Mode.REPLAY) as session:
+            session.next("rr", OP, "k")
+            assert (slept, session.virtual_ticks) == (expected, 3_600_000)
 
 
 def test_what_record_missing_completed_replays_in_any_order_of_requests(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from x07py.counting import pass_time
 from x07py.errors import CassetteError, ReplayMismatchError
-from x07py.facts import note
+from x07py.facts import note, wanted
 from x07py.rr.config import Match, Mode
 from x07py.rr.entry import Limits, scan_entry
 from x07py.rr.files import FOLDER, PartialFile, SideFile, read_cassette
@@ -72,7 +72,7 @@ class Session:
         self.allow_unused = allow_unused
         self.virtual_ticks = 0
         self.appended = 0
-        self._moves_clock = config.mode is Mode.REPLAY and current_world().solve
+        self._moves_clock = config.mode is Mode.REPLAY and current_world().solve and wanted()
         self._limits = Limits(config.max_req_bytes, config.max_resp_bytes, config.max_key_bytes)
         self._partial: PartialFile | None = None
         self._token: Token[Session | None] | None = None
@@ -280,7 +280,7 @@ class Session:
         self._pass_time(sum([row.ticks for row in rows]))
 
     def _pass_time(self, ticks: int) -> None:
-        """Let virtual time pass: for the budgets of the program, and in a solve world for its clocks."""
+        """Let virtual time pass: for the budgets of the program, and for its clocks where they are virtual."""
         if ticks:
             self.virtual_ticks += ticks
             pass_time(ticks)
