@@ -47,7 +47,7 @@ def github_line(row: Diagnostic) -> str:
     kind = {"error": "error", "warning": "warning", "info": "notice"}[row.severity]
     places = {"file": row.path, "line": row.line, "col": row.column, "title": row.code}
     fields = ",".join(f"{name}={_property(str(value))}" for name, value in places.items() if value is not None)
-    text = ". ".join(filter(None, [row.message, row.hint]))
+    text = "\n".join([". ".join(filter(None, [row.message, row.hint])), *row.notes])
     return f"::{kind} {fields}::{_data(text)}"
 
 

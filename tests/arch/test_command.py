@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +34,54 @@ def test_text_shows_place_line_chain_and_hint(broken: Path) -> None:
     assert done.stderr == ""
 
 
-def test_json_fits_its_schema_and_its_bytes_do_not_vary(broken: Path) -> None:
-    outputs = {
-        x07("arch", "check", "--format", "json", cwd=broken, PYTHONHASHSEED=str(seed)).stdout for seed in range(3)
-    }
-    assert len(outputs) == 1
-    report = json.loads(outputs.pop())
+ALL_FORMATS = """
+import io, sys
+from x07py.cli.entry import main
+for format in ("json", "sarif", "github", "text"):
+    sys.argv = ["x07", "arch", "check", "--format", format, *ROOT]
+    try:
+        main()
+    except SystemExit as stop:
+        assert stop.code == 2, stop
+"""
+
+
+def printed(folder: Path, *root: str, **env: str) -> bytes:
+    """Return a report in every format, one after the other, as one process prints them."""
+    program = ALL_FORMATS.replace("ROOT", repr(root))
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, check=True, capture_output=True, env=os.environ | env
+    ).stdout
+
+
+def test_the_bytes_of_a_report_never_vary(tmp_path: Path) -> None:
+    """Not by hash seed, locale, time zone, width, folder, working directory, order or age of files, nor the cache."""
+    nodes = [node("a", "solve-pure"), node("b"), node("m")]
+    document = manifest(*nodes, rules=[{"kind": "deny_cycles_v1", "id": "r", "scope": "modules"}])
+    modules = {f"m/{name}.py": "import a, numpy, 雪.x\n" for name in ("z", "é", "k", "c")}
+    modules |= {"a.py": "import b, time\ntime.time()\nfor x in {1, 2}: print(x)\n", "b.py": "import socket, m.z, 雪\n"}
+    for name, order in (("one", list(modules)), ("two", sorted(modules, reverse=True))):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, document, {path: modules[path] for path in order})
+    os.utime(tmp_path / "two/a.py", (0, 0))
+    outputs = [
+        printed(tmp_path / "one", PYTHONHASHSEED="1", TZ="Asia/Tokyo", LC_ALL="C.UTF-8", COLUMNS="40"),
+        printed(tmp_path / "one", PYTHONHASHSEED="2", TZ="UTC", PYTHONIOENCODING="latin-1"),
+        printed(tmp_path, "--repo-root", "two", PYTHONHASHSEED="3", TZ="America/Lima", LC_ALL="C"),
+    ]
+    assert outputs[0] == outputs[1] == outputs[2]
+    text = outputs[0].decode()
+    report, end = json.JSONDecoder().raw_decode(text)
+    SARIF.validate(json.JSONDecoder().raw_decode(text[end + 1 :])[0])
     jsonschema.validate(report, load_schema("x07.arch.report"))
     assert {row["code"] for row in report["diags"]} <= all_codes().keys()
-    assert report["stats"] == {"modules": 2, "nodes": 2, "module_edges": 1, "node_edges": 1}
+    assert report["stats"] == {"modules": 6, "nodes": 3, "module_edges": 6, "node_edges": 3}
 
 
 def test_github(broken: Path) -> None:
     lines = x07("arch", "check", "--format", "github", cwd=broken).stdout.splitlines()
     assert lines[0].startswith("::error file=a.py,line=3,col=1,title=E_ARCH_CALL_CLOCK::time.time in a solve-pure")
+    assert any(line.endswith("pass values in%0Aa.py:1 imports b%0Ab.py:1 imports socket") for line in lines)
 
 
 def test_sarif(broken: Path) -> None:
@@ -72,13 +109,13 @@ def test_sarif(broken: Path) -> None:
 
 
 def test_sarif_of_an_odd_path(tmp_path: Path) -> None:
-    write(tmp_path, manifest(node("a")), {"a.py": "", "b c%é.py": "import a\n"})
+    write(tmp_path, manifest(node("a")), {"a.py": "", "b c%é.py": "import a\n", "c.py": "x = 'é😀'; import numpy\n"})
     document = json.loads(x07("arch", "check", "--format", "sarif", cwd=tmp_path).stdout)
     SARIF.validate(document)
-    uris = {
-        row["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for row in document["runs"][0]["results"]
-    }
-    assert "b%20c%25%C3%A9.py" in uris
+    places = [row["locations"][0]["physicalLocation"] for row in document["runs"][0]["results"]]
+    assert "b%20c%25%C3%A9.py" in [place["artifactLocation"]["uri"] for place in places]
+    assert document["runs"][0]["columnKind"] == "unicodeCodePoints"
+    assert [place["region"]["startColumn"] for place in places if "region" in place] == [11]
 
 
 def test_exit_codes(tmp_path: Path, broken: Path) -> None:

@@ -25,7 +25,12 @@ def sarif_document(findings: Sequence[Diagnostic]) -> dict[str, Any]:
     codes = all_codes()
     names = sorted({row.code for row in findings})
     rules = [
-        {"id": name, "shortDescription": {"text": codes[name].title}, "help": {"text": codes[name].fix}}
+        {
+            "id": name,
+            "shortDescription": {"text": codes[name].title},
+            "fullDescription": {"text": codes[name].why},
+            "help": {"text": codes[name].fix},
+        }
         for name in names
     ]
     seen: Counter[str] = Counter()
@@ -44,7 +49,7 @@ def sarif_document(findings: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def _result(row: Diagnostic, rule: int, seen: Counter[str]) -> dict[str, Any]:
-    text = ". ".join(filter(None, [row.message, row.hint]))
+    text = "\n".join([". ".join(filter(None, [row.message, row.hint])), *row.notes])
     result: dict[str, Any] = {
         "ruleId": row.code,
         "ruleIndex": rule,

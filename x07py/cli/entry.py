@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, int]] = {
 def main() -> NoReturn:
     """Run one ``x07`` command line and exit with its code."""
     try:
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
         code = _dispatch(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
