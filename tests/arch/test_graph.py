@@ -110,6 +110,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
         manifest(node("a"), externals=externals("x07py")),
         {"a.py": "import x07py.worlds\n"},
     ),
+    "E_ARCH_SECRET_IN_MODULE": (
+        manifest(node("a")),
+        {"a.py": "x = 1\nURL = 'amqp://shop:hunter22@rabbit.shop.internal/'\n"},
+        manifest(node("a")),
+        {"a.py": "URL = f'amqp://{user}:{password}@rabbit.shop.internal/', 'amqp://shop:hunter22@127.0.0.1:5672'\n"},
+    ),
     "E_ARCH_NAME_MATCHES_NOTHING": (
         manifest(node("a"), node("b", match={"module_prefixes": ["a.c"], "path_globs": []})),
         {"a.py": ""},

@@ -21,7 +21,7 @@ from x07py.arch.packages import check_locked, read_package_modules
 from x07py.arch.repair import Patch, merge, suggest
 from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
-from x07py.arch.rules.modules import check_exports, check_imports
+from x07py.arch.rules.modules import check_exports, check_imports, check_secrets
 from x07py.arch.rules.unmatched import check_names
 from x07py.arch.rules.worlds import check_worlds
 from x07py.arch.scan.files import ModuleNames, Scan, SourceFile, module_files
@@ -183,6 +183,7 @@ def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Di
     findings += check_edges(manifest, graph, self_edges=self_edges)
     findings += check_cycles(manifest, graph)
     findings += check_exports(manifest, graph)
+    findings += check_secrets(graph)
     findings += check_worlds(manifest, graph, packages)
     findings += check_locked(graph, packages)
 

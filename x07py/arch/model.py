@@ -43,6 +43,7 @@ class Module(NamedTuple):
         uses: what a solve world may refuse; empty unless the scan was that deep.
         exports: names of public functions and classes; empty unless the scan was that deep.
         bare_bytes: bare bytes at its border; empty unless the scan was that deep.
+        secrets: offsets of passwords and keys in its text.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Module(NamedTuple):
     uses: tuple[Use, ...] = ()
     exports: tuple[str, ...] = ()
     bare_bytes: tuple[BareBytes, ...] = ()
+    secrets: tuple[int, ...] = ()
 
 
 def finding(code: str, message: str, **fields: object) -> Diagnostic:

@@ -97,6 +97,19 @@ def is_admitted(manifest: Manifest, target: str, *, python: bool) -> bool:
     return any(is_below(target, prefix) for prefix in externals["allowed_import_prefixes"])
 
 
+def check_secrets(graph: Graph) -> Iterator[Diagnostic]:
+    """Yield passwords and keys in modules; the line is not shown, since reports are kept."""
+    for module in graph.modules.values():
+        for offset in module.secrets:
+            yield finding(
+                "E_ARCH_SECRET_IN_MODULE",
+                f"module {module.id} holds a password or a private key",
+                **{**graph.sources.at(module.path, offset), "source": None},
+                hint="take it from the environment or a secret's file when the program runs; change it now",
+                data={"module_id": module.id, "module_path": module.path},
+            )
+
+
 def check_exports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield nodes whose smoke entry no module exports, and bare bytes at the border of public nodes."""
     exported: dict[str, set[str]] = {}

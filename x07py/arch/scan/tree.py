@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from x07py.arch.model import finding
 from x07py.arch.scan.cache import ScanCache
 from x07py.arch.scan.python import scan_python
+from x07py.arch.scan.secrets import secret_offsets
 from x07py.arch.scan.text import source_text
 from x07py.arch.scan.x07ast import scan_x07ast
 from x07py.errors import ArchError
@@ -92,7 +93,8 @@ class _Reader:
         """
         path = file.path
         if path.endswith(".x07.json"):
-            return scan_x07ast(_content(self._folder + path, file.stat[0]), path)
+            data = _content(self._folder + path, file.stat[0])
+            return scan_x07ast(data, path)._replace(secrets=secret_offsets(source_text(data)))
         name = self._name(path)
         depth = self._depth(name, path)
         module = self.cache.find(file, name, depth)
@@ -100,7 +102,8 @@ class _Reader:
             data = _content(self._folder + path, file.stat[0])
             module = self.cache.find_content(file, data, name, depth)
             if module is None:
-                module = scan_python(source_text(data), name, path, depth)
+                text = source_text(data)
+                module = scan_python(text, name, path, depth)._replace(secrets=secret_offsets(text))
                 self.cache.add(file, data, module, depth)
         return module
 
