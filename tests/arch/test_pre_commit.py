@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from tests.arch.trees import manifest, node, write
@@ -29,7 +30,14 @@ def commit_all(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_commit_that_breaks_the_architecture_is_refused(tmp_path: Path) -> None:
-    tool, project, home = tmp_path / "tool", tmp_path / "project", {"PRE_COMMIT_HOME": str(tmp_path / "home")}
+    tool, project = tmp_path / "tool", tmp_path / "project"
+    # the hook's environment takes the tool alone; what it needs is here already
+    home = {
+        "PRE_COMMIT_HOME": str(tmp_path / "home"),
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "false",
+        "PYTHONPATH": sysconfig.get_path("purelib"),
+    }
     for folder in (tool, project):
         folder.mkdir()
         subprocess.run(["git", "init", "-q", str(folder)], check=True)
