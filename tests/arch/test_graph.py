@@ -138,10 +138,11 @@ def test_rule_and_near_miss(code: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("imports", "code", "hint"),
     [
-        ({"deny_prefixes": ["sockett"]}, "E_ARCH_NAME_MATCHES_NOTHING", "did you mean 'socket'?"),
+        ({"deny_prefixes": ["sockett"]}, "W_ARCH_DENIED_UNKNOWN", "if 'socket' is meant, correct it"),
         ({"deny_prefixes": ["a.cc"]}, "E_ARCH_NAME_MATCHES_NOTHING", "take it out, or correct it"),
         ({"deny_prefixes": ["socket", "pika", "someones.library"]}, None, ""),
         ({"allow_prefixes": ["json", "re"]}, "W_ARCH_ALLOWED_UNUSED", "take it out"),
+        ({"allow_prefixes": ["json", "jsonn"]}, "W_ARCH_ALLOWED_UNUSED", "did you mean 'json'?"),
         ({"allow_prefixes": ["json", "a.b"]}, "E_ARCH_NAME_MATCHES_NOTHING", "take it out, or correct it"),
         ({"allow_prefixes": ["json"]}, None, ""),
     ],

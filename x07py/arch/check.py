@@ -18,6 +18,7 @@ from x07py.arch.lock import (
 from x07py.arch.manifest import Manifest, read_manifest
 from x07py.arch.model import finding
 from x07py.arch.packages import check_locked, read_package_modules
+from x07py.arch.place import with_places
 from x07py.arch.repair import Patch, merge, suggest
 from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
@@ -107,6 +108,13 @@ def check(request: Request) -> Report:
         ArchError: ``E_ARCH_SETTINGS``.
         PackageError, FileError: ``x07.lock`` or a lock to be written cannot be used.
     """
+    report = _check(request)
+    if report.findings:
+        report.findings = with_places(request.root, report.findings)
+    return report
+
+
+def _check(request: Request) -> Report:
     settle(request.root)
     report = Report(request.manifest)
     manifest = read_manifest(request.root, request.manifest, report.findings)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.model import finding
+from x07py.arch.place import POINTER
 from x07py.contracts.fits import surely_fits
 from x07py.contracts.schemas import load_schema
 from x07py.errors import FileError
@@ -57,7 +58,7 @@ def schema_findings(document: Any, schema: str, code: str, path: str, hint: str)
             f"{fault.instance_path or 'the document'}: {fault.message}",
             path=path,
             hint=hint,
-            data={"instance_path": fault.instance_path, "schema_path": fault.schema_path},
+            data={POINTER: fault.instance_path, "schema_path": fault.schema_path},
         )
         for fault in schema_faults(document, schema)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import jcs_sha256, schema_findings
 from x07py.arch.model import finding
+from x07py.arch.place import POINTER
 from x07py.arch.scan.files import compile_globs
 from x07py.contracts.loader import parse_json
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Iterator
     from pathlib import Path
 
     from x07py.arch.model import Depth
@@ -162,25 +163,38 @@ def _node(row: dict[str, Any]) -> Node:
 
 def _unknown_names(document: dict[str, Any], path: str) -> list[Diagnostic]:
     """Report ids that stand twice, and ids in rules and ``visible_to`` that no node has."""
-    ids = [row["id"] for row in document["nodes"]]
-    twice = [name for name, count in Counter(ids).items() if count > 1]
+    ids: dict[str, int] = {}
     found = [
-        finding("E_ARCH_MANIFEST_INVALID", f"two nodes are called {name!r}", path=path, hint="rename one of them")
-        for name in twice
+        finding(
+            "E_ARCH_MANIFEST_INVALID",
+            f"two nodes are called {name!r}",
+            path=path,
+            hint="rename one of them",
+            data={POINTER: f"/nodes/{index}/id"},
+        )
+        for index, name in enumerate(row["id"] for row in document["nodes"])
+        if ids.setdefault(name, index) != index
     ]
-    named = [(f"rule {r['id']!r}", n) for r in document["rules"] for n in _rule_nodes(r)]
-    named += [(f"visible_to of node {r['id']!r}", n) for r in document["nodes"] for n in r["visibility"]["visible_to"]]
-    for where, name in named:
+    for where, name, pointer in _named_nodes(document):
         if name in ids:
             continue
         near = get_close_matches(name, ids, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "nodes: " + ", ".join(sorted(ids)[:12])
         message = f"{where} names {name!r}, and no node is called so"
-        found.append(finding("E_ARCH_MANIFEST_INVALID", message, path=path, hint=hint, data={"node": name}))
+        facts = {"node": name, POINTER: pointer}
+        found.append(finding("E_ARCH_MANIFEST_INVALID", message, path=path, hint=hint, data=facts))
     return found
 
 
-def _rule_nodes(rule: dict[str, Any]) -> list[str]:
-    if rule["kind"] == "deps_v1":
-        return [rule["from"], *rule["to"]]
-    return list(rule.get("layers", []))
+def _named_nodes(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield where a node is named, its id, and the pointer to that."""
+    for index, rule in enumerate(document["rules"]):
+        where, pointer = f"rule {rule['id']!r}", f"/rules/{index}"
+        if "from" in rule:
+            yield where, rule["from"], f"{pointer}/from"
+        for key in ("to", "layers"):
+            for place, name in enumerate(rule.get(key, ())):
+                yield where, name, f"{pointer}/{key}/{place}"
+    for index, node in enumerate(document["nodes"]):
+        for place, name in enumerate(node["visibility"]["visible_to"]):
+            yield f"visible_to of node {node['id']!r}", name, f"/nodes/{index}/visibility/visible_to/{place}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from x07py.arch.manifest import is_below
 from x07py.arch.model import finding
+from x07py.arch.place import POINTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,14 +117,18 @@ def check_exports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     for module_id, node in graph.node_of.items():
         names = graph.modules[module_id].exports
         exported.setdefault(node.id, set()).update(names, (f"{module_id}.{name}" for name in names))
-    for node in manifest.nodes:
+    for index, node in enumerate(manifest.nodes):
         if node.smoke_entry and node.id in exported and node.smoke_entry not in exported[node.id]:
             yield finding(
                 "E_ARCH_SMOKE_MISSING",
                 f"no module of node {node.id} exports {node.smoke_entry}",
                 path=manifest.path,
                 hint="write the function, or correct smoke_entry of the node",
-                data={"node": node.id, "smoke_entry": node.smoke_entry},
+                data={
+                    "node": node.id,
+                    "smoke_entry": node.smoke_entry,
+                    POINTER: f"/nodes/{index}/contracts/smoke_entry",
+                },
             )
     if not manifest.checks("brand_boundary_v1"):
         return

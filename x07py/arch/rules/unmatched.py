@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from x07py.arch.model import finding
+from x07py.arch.place import POINTER
 from x07py.arch.scan.files import compile_globs
 from x07py.osbound import os_bound_table
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from x07py.diag import Diagnostic
 
 _CLOSE = 0.8
+_EXTERNALS = ("allowed_exact", "allowed_import_prefixes")
 
 
 def check_names(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield prefixes and globs that match no module and no import; a project without modules has none to match.
 
     What a node may not import is often what nobody imports. So of names from outside, a denied one is reported only if
-    it is nearly one that is imported or well known, and an allowed one, which has no effect, is a warning.
+    it is nearly one that is imported or well known, and as a warning, as is an allowed one, which has no effect.
     """
     if graph.modules:
         names = _Names(manifest, graph)
@@ -35,7 +37,8 @@ def check_names(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
 
 class _Names:
     def __init__(self, manifest: Manifest, graph: Graph) -> None:
-        self._manifest = manifest
+        self._path = manifest.path
+        self._document = manifest.document
         self._paths = [module.path for module in graph.modules.values()]
         self._ours = _with_parents(graph.modules)
         outside = {target for imported in graph.outside.values() for target in imported}
@@ -43,54 +46,78 @@ class _Names:
         self._tops = {name.partition(".")[0] for name in graph.modules}
 
     def of_nodes(self) -> Iterator[Diagnostic]:
-        for row in self._manifest.document["nodes"]:
-            for prefix in row["match"]["module_prefixes"]:
+        for index, row in enumerate(self._document["nodes"]):
+            prefixes, globs = row["match"]["module_prefixes"], row["match"]["path_globs"]
+            for place, prefix in enumerate(prefixes):
                 if prefix.removesuffix(".") not in self._ours:
-                    yield self._nothing(f"module_prefixes of node {row['id']!r}", prefix, self._ours)
-            for glob in row["match"]["path_globs"]:
+                    where = f"module_prefixes of node {row['id']!r}"
+                    yield self._nothing(where, prefix, self._ours, f"/nodes/{index}/match/module_prefixes/{place}")
+            for place, glob in enumerate(globs):
                 pattern = compile_globs([glob])
                 if not any(pattern.fullmatch(path) for path in self._paths):
-                    yield self._nothing(f"path_globs of node {row['id']!r}", glob, self._paths)
+                    where = f"path_globs of node {row['id']!r}"
+                    yield self._nothing(where, glob, self._paths, f"/nodes/{index}/match/path_globs/{place}")
+            if not prefixes and not globs:
+                yield finding(
+                    "E_ARCH_NAME_MATCHES_NOTHING",
+                    f"node {row['id']!r} has neither prefixes nor patterns, so no module belongs to it",
+                    path=self._path,
+                    hint="say which modules it holds, or take it out",
+                    data={"name": row["id"], POINTER: f"/nodes/{index}/match"},
+                )
 
     def denied(self) -> Iterator[Diagnostic]:
         known = sys.stdlib_module_names | os_bound_table().modules.keys() | self._imported
-        for row in self._manifest.document["nodes"]:
-            for prefix in row["imports"]["deny_prefixes"]:
-                name = prefix.removesuffix(".")
-                if name not in known and (self._is_ours(name) or get_close_matches(name, known, 1, _CLOSE)):
-                    yield self._nothing(f"deny_prefixes of node {row['id']!r}", prefix, known)
+        for index, row in enumerate(self._document["nodes"]):
+            where = f"deny_prefixes of node {row['id']!r}"
+            for place, prefix in enumerate(row["imports"]["deny_prefixes"]):
+                name, pointer = prefix.removesuffix("."), f"/nodes/{index}/imports/deny_prefixes/{place}"
+                if name in known:
+                    continue
+                if self._is_ours(name):
+                    yield self._nothing(where, prefix, self._ours, pointer)
+                elif near := get_close_matches(name, sorted(known), 1, _CLOSE):
+                    yield finding(
+                        "W_ARCH_DENIED_UNKNOWN",
+                        f"{where} names {prefix!r}, which nothing imports and which looks like {near[0]!r}",
+                        path=self._path,
+                        hint=f"if {near[0]!r} is meant, correct it",
+                        data={"name": prefix, POINTER: pointer},
+                    )
 
     def allowed(self) -> Iterator[Diagnostic]:
-        document = self._manifest.document
-        places = [(f"externals.{key}", document["externals"][key]) for key in sorted(document["externals"])]
-        places += [(f"allow_prefixes of node {n['id']!r}", n["imports"]["allow_prefixes"]) for n in document["nodes"]]
-        for where, prefixes in places:
-            for prefix in prefixes:
+        lists = [(f"externals.{key}", f"/externals/{key}", self._document["externals"][key]) for key in _EXTERNALS]
+        for index, row in enumerate(self._document["nodes"]):
+            where = f"allow_prefixes of node {row['id']!r}"
+            lists.append((where, f"/nodes/{index}/imports/allow_prefixes", row["imports"]["allow_prefixes"]))
+        for where, pointer, prefixes in lists:
+            for place, prefix in enumerate(prefixes):
                 name = prefix.removesuffix(".")
                 if name in self._imported:
                     continue
                 if self._is_ours(name):
-                    yield self._nothing(where, prefix, self._ours)
-                else:
-                    yield finding(
-                        "W_ARCH_ALLOWED_UNUSED",
-                        f"{where} names {prefix!r}, which nothing imports",
-                        path=self._manifest.path,
-                        hint="take it out",
-                        data={"name": prefix},
-                    )
+                    yield self._nothing(where, prefix, self._ours, f"{pointer}/{place}")
+                    continue
+                near = get_close_matches(name, sorted(self._imported), 1, _CLOSE)
+                yield finding(
+                    "W_ARCH_ALLOWED_UNUSED",
+                    f"{where} names {prefix!r}, which nothing imports",
+                    path=self._path,
+                    hint=f"did you mean {near[0]!r}?" if near else "take it out",
+                    data={"name": prefix, POINTER: f"{pointer}/{place}"},
+                )
 
     def _is_ours(self, name: str) -> bool:
         return name.partition(".")[0] in self._tops
 
-    def _nothing(self, where: str, name: str, known: Collection[str]) -> Diagnostic:
+    def _nothing(self, where: str, name: str, known: Collection[str], pointer: str) -> Diagnostic:
         near = get_close_matches(name, sorted(known), 1)
         return finding(
             "E_ARCH_NAME_MATCHES_NOTHING",
             f"{where} names {name!r}, which matches nothing",
-            path=self._manifest.path,
+            path=self._path,
             hint=f"did you mean {near[0]!r}?" if near else "take it out, or correct it",
-            data={"name": name},
+            data={"name": name, POINTER: pointer},
         )
 
 

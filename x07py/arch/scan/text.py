@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +37,13 @@ class Sources:
     def __init__(self, root: Path) -> None:
         self._text = lru_cache(maxsize=8)(lambda path: _read(root / path))
 
-    def at(self, path: str, offset: int) -> dict[str, object]:
+    def text(self, path: str) -> str:
+        """Return the text of a file, empty if it is not there any more or cannot be read."""
+        return self._text(path)
+
+    def at(self, path: str, offset: int) -> dict[str, Any]:
         """Return the location fields of a finding: path, line and column (1-based), and the line without its end."""
-        text: str = self._text(path)
+        text = self.text(path)
         start = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", start)
         source = text[start : end if end >= 0 else None].rstrip()
@@ -47,7 +51,7 @@ class Sources:
 
     def line(self, path: str, offset: int) -> int:
         """Return the line (1-based) of an offset."""
-        text: str = self._text(path)
+        text = self.text(path)
         return text.count("\n", 0, offset) + 1
 
 

@@ -1,0 +1,76 @@
+"""Where in a JSON document a finding points: its JSON pointer, turned into line, column and the line itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from json import JSONDecoder
+from typing import TYPE_CHECKING
+
+from x07py.arch.scan.text import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from x07py.diag import Diagnostic
+
+POINTER = "instance_path"
+"""The key of a finding's data that holds the pointer (RFC 6901)."""
+_SHOWN_COLUMNS = 200
+
+
+def with_places(root: Path, findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return findings, those with a pointer and no line with the place of what it names; linear in their documents."""
+    sources = Sources(root)
+    return [_placed(row, sources) if POINTER in row.data and row.path and not row.line else row for row in findings]
+
+
+def _placed(row: Diagnostic, sources: Sources) -> Diagnostic:
+    path = str(row.path)
+    try:
+        offset = offset_of(sources.text(path), row.data[POINTER])
+    except (ValueError, IndexError, RecursionError):  # it changed since it was parsed
+        return row
+    place = sources.at(path, offset)
+    if len(place["source"]) > _SHOWN_COLUMNS:
+        place["source"] = None
+    return replace(row, **place)
+
+
+def offset_of(text: str, pointer: str) -> int:
+    """Return where the value that a pointer names begins in a JSON text; of what is not there, what is around it.
+
+    Raises:
+        ValueError, IndexError, RecursionError: the text is not JSON, or is nested too deeply.
+    """
+    at = _blank(text, 0)
+    for part in pointer.split("/")[1:]:
+        wanted = part.replace("~1", "/").replace("~0", "~")
+        at = next((offset for name, offset in _children(text, at) if name == wanted), -1)
+        if at < 0:
+            return offset_of(text, pointer.rpartition("/")[0])
+    return at
+
+
+def _children(text: str, at: int) -> Iterator[tuple[str, int]]:
+    """Yield the names and offsets of the values in the object or array that begins at an offset; none of another."""
+    opening = text[at]
+    if opening not in "{[":
+        return
+    decoder, number = JSONDecoder(), 0
+    at = _blank(text, at + 1)
+    while text[at] not in "}]":
+        name = str(number)
+        if opening == "{":
+            name, at = decoder.raw_decode(text, at)
+            at = _blank(text, _blank(text, at) + 1)
+        yield name, at
+        at = _blank(text, decoder.raw_decode(text, at)[1])
+        at = _blank(text, at + 1) if text[at] == "," else at
+        number += 1
+
+
+def _blank(text: str, at: int) -> int:
+    while text[at] in " \t\r\n":
+        at += 1
+    return at
