@@ -7,13 +7,16 @@ session timeout.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import uuid
 from pathlib import Path
 
 import pytest
 
+from tests.project import EXAMPLE
 from tests.rr.builders import config
 from x07py import Delivery, Envelope, X07Error, open_driver
+from x07py.brokers.embedded import EmbeddedKafka
 from x07py.drivers.base import KAFKA, Subscription
 from x07py.drivers.replay import ReplayBackend
 from x07py.errors import DriverError, KafkaError, ReplayMismatchError
@@ -50,12 +53,29 @@ async def publish_and_consume(topic: str, *, group: str = "", change: bool = Fal
     return seen
 
 
-@pytest.fixture
-async def recorded(kafka: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[tuple[bytes, object]]]:
-    """A recording of the program above, made once; afterwards no broker can be reached."""
+@pytest.fixture(scope="module")
+def recording(
+    embedded: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str, list[tuple[bytes, object]]]:
+    """A project with a recording of the program above, made once."""
+    root = tmp_path_factory.mktemp("recording")
+    shutil.copytree(EXAMPLE / "arch", root / "arch")
     topic = f"orders-{uuid.uuid4().hex[:8]}"
-    with session(cassette=CASSETTE, mode="record"):
-        live = await publish_and_consume(topic)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("X07_KAFKA_LOCAL_DEV_V1", embedded.bootstrap)
+        with session(cassette=CASSETTE, mode="record"):
+            live = asyncio.run(publish_and_consume(topic))
+    return root, topic, live
+
+
+@pytest.fixture
+def recorded(
+    recording: tuple[Path, str, list[tuple[bytes, object]]], monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, list[tuple[bytes, object]]]:
+    """The recording, in a world where no broker can be reached."""
+    root, topic, live = recording
+    monkeypatch.chdir(root)
     monkeypatch.setenv("X07_WORLD", "solve-rr")
     monkeypatch.setenv("X07_KAFKA_LOCAL_DEV_V1", "127.0.0.1:1")
     return topic, live
@@ -69,9 +89,9 @@ async def test_a_replay_is_the_recording(recorded: tuple[str, list[tuple[bytes, 
         assert replay.unused() == []
 
 
-async def test_what_was_recorded(recorded: tuple[str, list[tuple[bytes, object]]], kafka: Path) -> None:
+def test_what_was_recorded(recorded: tuple[str, list[tuple[bytes, object]]]) -> None:
     topic, _ = recorded
-    entries = Cassette.load(kafka / ".x07_rr" / CASSETTE).entries
+    entries = Cassette.load(Path(".x07_rr") / CASSETTE).entries
     by_op = {op: [one for one in entries if one.op == f"std.msg.kafka.{op}_v1"] for op in ("publish_env", "poll_env")}
     assert len(by_op["publish_env"]) == len(by_op["poll_env"]) == COUNT
     assert {one.key for one in entries} == {"local_dev_v1"}
