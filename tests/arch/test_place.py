@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.arch.trees import contracts_project, manifest, node, run, write
-from x07py.arch.place import offset_of
+from tests.arch.trees import contracts_project, edit, manifest, node, run, write
+from x07py.arch.place import escaped, offset_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -24,7 +24,7 @@ def pointers(document: Any, above: str = "") -> Iterator[tuple[str, Any]]:
     yield above, document
     if isinstance(document, dict):
         for name, value in document.items():
-            yield from pointers(value, f"{above}/{name.replace('~', '~0').replace('/', '~1')}")
+            yield from pointers(value, f"{above}/{escaped(name)}")
     elif isinstance(document, list):
         for number, value in enumerate(document):
             yield from pointers(value, f"{above}/{number}")
@@ -92,5 +92,17 @@ def test_a_contract_too(tmp_path: Path) -> None:
     root = contracts_project(tmp_path)
     path = root / "arch/msg/index.x07msg.json"
     path.write_text(path.read_text().replace('"schema_version"', '"extra": 1,\n  "schema_version"', 1))
-    places = {row.location() for row in run(root).findings if row.path == "arch/msg/index.x07msg.json"}
-    assert places == {"arch/msg/index.x07msg.json:1:1"}
+    (row,) = [row for row in run(root).findings if row.path == "arch/msg/index.x07msg.json"]
+    assert (row.location(), row.source) == ("arch/msg/index.x07msg.json:1:1", None)
+    profile = "arch/msg/kafka/profiles/local_dev_v1.kafka.json"
+    edit(root, profile, lambda document: document.update(bootstrap=["user:word@localhost:9092"]))
+    (row,) = [row for row in run(root).findings if row.code == "E_ARCH_SECRET_IN_CONTRACT"]
+    assert row.column is not None
+    assert (root / profile).read_text()[row.column - 1 :].startswith('"user:word@')
+    assert row.source is None
+
+
+def test_a_line_with_a_password_is_not_shown_for_another_finding_either(tmp_path: Path) -> None:
+    write(tmp_path, manifest(node("a")), {"a.py": "u = 'amqp://me:s3cr3t@mq.corp/'; import numpy\n"})
+    rows = run(tmp_path).findings
+    assert [(row.line, row.source) for row in rows] == [(1, None)] * 2

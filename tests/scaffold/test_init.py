@@ -53,6 +53,7 @@ def test_new_projects_pass_the_commands_of_their_ci(tmp_path: Path) -> None:
         words = [*commands[0].split(), f"VENV={tmp_path / 'venv'}"]
         done = subprocess.run(words, cwd=tmp_path / name, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        assert ": 0 errors, 0 warnings" in done.stdout
         assert re.search(r"\d passed", done.stdout)
         assert "skipped" not in done.stdout
 

@@ -110,7 +110,7 @@ def check(request: Request) -> Report:
     """
     report = _check(request)
     if report.findings:
-        report.findings = with_places(request.root, report.findings)
+        report.findings = with_places(request.root, request.manifest, report.findings)
     return report
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.model import finding
-from x07py.arch.place import POINTER
+from x07py.arch.place import POINTER, escaped
 from x07py.contracts.fits import surely_fits
 from x07py.contracts.schemas import load_schema
 from x07py.errors import FileError
@@ -65,7 +65,7 @@ def schema_findings(document: Any, schema: str, code: str, path: str, hint: str)
 
 
 def _pointer(parts: Any) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(f"/{escaped(part)}" for part in parts)
 
 
 def jcs_sha256(document: Any) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import jcs_sha256, pretty, write_file
+from x07py.arch.fresh import cycle_rule, fresh_manifest, fresh_node
 from x07py.arch.graph import build_graph
 from x07py.arch.lock import LOCK_PATH, manifest_lock_bytes
 from x07py.arch.manifest import MANIFEST_PATH, read_manifest
@@ -68,7 +69,7 @@ def first_manifest(root: Path) -> tuple[int, list[str]]:
             }
         )
         if not strongly_connected(following(graph.node_edges())):
-            document["rules"] = [{"kind": "deny_cycles_v1", "id": "no-circles", "scope": "nodes"}]
+            document["rules"] = [cycle_rule("nodes")]
         _write(root, document)
         manifest = read_manifest(root, MANIFEST_PATH, [])
     if manifest is not None:
@@ -81,33 +82,8 @@ def _document(root: Path, names: Iterable[str]) -> dict[str, Any]:
     for name in names:
         stem = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-")[:100] or "node"
         ids[stem if stem not in ids else f"{stem}-{jcs_sha256(name)[:8]}"] = name
-    nodes = [
-        {
-            "id": node_id,
-            "match": {"module_prefixes": [name], "path_globs": []},
-            "world": "run-os",
-            "trust_zone": "untrusted",
-            "visibility": {"mode": "public", "visible_to": []},
-            "imports": {"deny_prefixes": [], "allow_prefixes": []},
-        }
-        for node_id, name in ids.items()
-    ]
     repo = re.sub(r"[^A-Za-z0-9._-]", "_", root.resolve().name).lstrip("._-") or "project"
-    return {
-        "schema_version": "x07.arch.manifest@0.3.0",
-        "repo": {"id": repo[:128], "root": "."},
-        "externals": {"allowed_import_prefixes": [], "allowed_exact": []},
-        "nodes": nodes,
-        "rules": [],
-        "checks": {
-            "deny_cycles": True,
-            "deny_orphans": True,
-            "enforce_visibility": True,
-            "enforce_world_caps": True,
-            "brand_boundary_v1": {"enabled": False},
-        },
-        "tool_budgets": {"max_modules": 50000, "max_edges": 500000, "max_diags": 2000},
-    }
+    return fresh_manifest(repo[:128], [fresh_node(node_id, "run-os", [name]) for node_id, name in ids.items()])
 
 
 def _write(root: Path, document: dict[str, Any]) -> None:

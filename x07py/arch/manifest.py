@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from x07py.diag import Diagnostic
 
 MANIFEST_PATH = "arch/manifest.x07arch.json"
+SCHEMA_VERSION = "x07.arch.manifest@0.3.0"
 _HINT = "docs/reference/arch.md lists the fields; `x07 arch init` writes a manifest to start from"
 
 

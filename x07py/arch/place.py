@@ -19,22 +19,36 @@ POINTER = "instance_path"
 _SHOWN_COLUMNS = 200
 
 
-def with_places(root: Path, findings: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return findings, those with a pointer and no line with the place of what it names; linear in their documents."""
+def with_places(root: Path, manifest_path: str, findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return findings, those with a pointer and no line with the place of what it names; linear in their documents.
+
+    The line itself is shown of the manifest only: that of a contract may hold what should be secret, and reports are
+    kept.
+    """
     sources = Sources(root)
-    return [_placed(row, sources) if POINTER in row.data and row.path and not row.line else row for row in findings]
+    return [
+        _placed(row, sources, shown=row.path == manifest_path)
+        if POINTER in row.data and row.path and not row.line
+        else row
+        for row in findings
+    ]
 
 
-def _placed(row: Diagnostic, sources: Sources) -> Diagnostic:
+def _placed(row: Diagnostic, sources: Sources, *, shown: bool) -> Diagnostic:
     path = str(row.path)
     try:
         offset = offset_of(sources.text(path), row.data[POINTER])
     except (ValueError, IndexError, RecursionError):  # it changed since it was parsed
         return row
     place = sources.at(path, offset)
-    if len(place["source"]) > _SHOWN_COLUMNS:
+    if not shown or len(place["source"] or "") > _SHOWN_COLUMNS:
         place["source"] = None
     return replace(row, **place)
+
+
+def escaped(name: object) -> str:
+    """Return a key or an index as a part of a pointer."""
+    return str(name).replace("~", "~0").replace("/", "~1")
 
 
 def offset_of(text: str, pointer: str) -> int:

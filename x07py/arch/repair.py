@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import canonical, pretty
+from x07py.arch.fresh import fresh_node
 from x07py.contracts.journal import change_together, project_lock
 from x07py.contracts.loader import parse_json, resolve_inside
 from x07py.errors import ArchError, FileError
@@ -93,17 +94,10 @@ def _node(module_id: str, path: str) -> dict[str, Any]:
     if not _NODE_ID.fullmatch(name):
         name = "orphan." + hashlib.sha256(module_id.encode()).hexdigest()[:32]
     first = module_id.partition(".")[0]
-    return {
-        "id": name,
-        "match": {"module_prefixes": [], "path_globs": [_literal(path)]},
-        "world": "solve-pure",
-        "trust_zone": "untrusted",
-        "visibility": {"mode": "restricted", "visible_to": []},
-        "imports": {
-            "deny_prefixes": [],
-            "allow_prefixes": ["std.", "ext.", f"{first}."] if path.endswith(".x07.json") else [],
-        },
-    }
+    node = fresh_node(name, "solve-pure", [], [_literal(path)], public=False)
+    if path.endswith(".x07.json"):
+        node["imports"]["allow_prefixes"] = ["std.", "ext.", f"{first}."]
+    return node
 
 
 def _literal(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import canonical, jcs_sha256, schema_findings
 from x07py.arch.model import finding
+from x07py.arch.place import POINTER, escaped
 from x07py.arch.repair import Patch
 from x07py.contracts.loader import parse_json, resolve_inside
 from x07py.contracts.schemas import load_schema
@@ -161,9 +162,9 @@ class Contracts:
 
     def _credentials(self, document: Any, path: str) -> None:
         """Refuse ``user:password@`` in any text of a contract."""
-        stack = [document]
+        stack = [(document, "")]
         while stack:
-            value = stack.pop()
+            value, pointer = stack.pop()
             if isinstance(value, str) and _CREDENTIALS.search(value):
                 self.report(
                     finding(
@@ -171,10 +172,12 @@ class Contracts:
                         "the contract holds a user and a password",
                         path=path,
                         hint="name secrets by username_secret_id and password_secret_id; change the password now",
+                        data={POINTER: pointer},
                     )
                 )
                 return
-            stack += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+            inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+            stack += [(one, f"{pointer}/{escaped(name)}") for name, one in inside]
 
     def unique(self, rows: list[dict[str, Any]], key: str, what: str, path: str) -> None:
         """Report values of `key` that stand twice."""

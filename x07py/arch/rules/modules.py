@@ -99,13 +99,13 @@ def is_admitted(manifest: Manifest, target: str, *, python: bool) -> bool:
 
 
 def check_secrets(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield passwords and keys in modules; the line is not shown, since reports are kept."""
+    """Yield passwords and keys in modules."""
     for module in graph.modules.values():
         for offset in module.secrets:
             yield finding(
                 "E_ARCH_SECRET_IN_MODULE",
                 f"module {module.id} holds a password or a private key",
-                **{**graph.sources.at(module.path, offset), "source": None},
+                **graph.sources.at(module.path, offset),
                 hint="take it from the environment or a secret's file when the program runs; change it now",
                 data={"module_id": module.id, "module_path": module.path},
             )

@@ -6,6 +6,8 @@ import io
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from x07py.arch.scan.secrets import secret_offsets
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -42,12 +44,16 @@ class Sources:
         return self._text(path)
 
     def at(self, path: str, offset: int) -> dict[str, Any]:
-        """Return the location fields of a finding: path, line and column (1-based), and the line without its end."""
+        """Return the location fields of a finding: path, line and column (1-based), and the line without its end.
+
+        A line with a password is not shown, since reports are kept.
+        """
         text = self.text(path)
         start = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", start)
         source = text[start : end if end >= 0 else None].rstrip()
-        return {"path": path, "line": text.count("\n", 0, start) + 1, "column": offset - start + 1, "source": source}
+        shown = None if secret_offsets(source) else source
+        return {"path": path, "line": text.count("\n", 0, start) + 1, "column": offset - start + 1, "source": shown}
 
     def line(self, path: str, offset: int) -> int:
         """Return the line (1-based) of an offset."""
