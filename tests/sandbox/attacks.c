@@ -1,5 +1,7 @@
 /* Tries to get out, one attempt a line: `NAME errno` with 0 for success. Arguments: allowed port, denied port, a
- * writable folder, a folder outside, the supervisor's process. Reaches 127.0.0.0/8 and ::1 only. */
+ * writable folder, a folder outside, the supervisor's process, seconds to race, a copy of this program that nobody may
+ * read. With a port alone: connects there and exits with errno. Reaches 127.0.0.0/8 and ::1 only.
+ * Names: `+` must work inside too, `?` need not work outside, of `~` only what it reaches is judged. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,22 +35,23 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static int allowed, denied, supervisor;
+#include "attacks.h"
+
+int allowed, denied, supervisor;
 static const char *inside, *outside;
 static char path[4096];
 
-static void say(const char *name, long result) {
+void say(const char *name, long result) {
     int code = errno;
     printf("%s %d\n", name, result >= 0 ? 0 : code);
     fflush(stdout);
 }
-#define TRY(name, call) do { errno = 0; say(name, (long)(call)); } while (0)
 
 static const char *at(const char *folder, const char *name) {
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
-static struct sockaddr_in v4(const char *host, int port) {
+struct sockaddr_in v4(const char *host, int port) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
     inet_pton(AF_INET, host, &a.sin_addr);
     return a;
@@ -58,8 +61,8 @@ static struct sockaddr_in6 v6(const char *host, int port) {
     inet_pton(AF_INET6, host, &a.sin6_addr);
     return a;
 }
-static int tcp(int family) { return socket(family, SOCK_STREAM, 0); }
-static int reach4(const char *host, int port) {
+int tcp(int family) { return socket(family, SOCK_STREAM, 0); }
+int reach4(const char *host, int port) {
     struct sockaddr_in a = v4(host, port);
     int fd = tcp(AF_INET);
     if (fd < 0) return -1;
@@ -89,6 +92,7 @@ static void addresses(void) {
     TRY("connect unspecified allowed port", reach4("0.0.0.0", allowed));
     TRY("connect unspecified mapped", reach6("::ffff:0.0.0.0", denied));
     TRY("connect unspecified v6", reach6("::", denied));
+    TRY("connect unspecified v6 allowed port", reach6("::", allowed));
     TRY("connect v6 loopback", reach6("::1", denied));
     TRY("connect v6 loopback allowed port", reach6("::1", allowed));
     for (unsigned i = 0; i < sizeof loop / sizeof *loop; i++) {
@@ -105,7 +109,9 @@ static void malformed(void) {
     struct sockaddr_in a = v4("127.0.0.1", denied);
     struct { struct sockaddr_in6 a; char rest[100]; } big = {.a = v6("::1", denied)};
     int fd = tcp(AF_INET), pair[2];
-    char *page = NULL;
+    char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(page + 4096, 4096, PROT_NONE);
+    memcpy(page + 4096 - sizeof a, &a, sizeof a);
     TRY("?connect unspecified family", connect(fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr)));
     TRY("?connect null", syscall(SYS_connect, fd, NULL, 16));
     TRY("?connect wild pointer", syscall(SYS_connect, fd, 0x10UL, 16));
@@ -114,7 +120,7 @@ static void malformed(void) {
     TRY("?connect length 0", connect(fd, (void *)&a, 0));
     TRY("?connect length 4096", connect(fd, (void *)&a, 4096));
     TRY("?connect length -1", syscall(SYS_connect, fd, &a, -1));
-    TRY("?connect length 128 at page end", syscall(SYS_connect, fd, page, 128));
+    TRY("?connect length 128 at page end", syscall(SYS_connect, fd, page + 4096 - sizeof a, 128));
     TRY("?connect bad descriptor", connect(999, (void *)&a, sizeof a));
     TRY("?connect negative descriptor", connect(-1, (void *)&a, sizeof a));
     TRY("?connect standard input", connect(0, (void *)&a, sizeof a));
@@ -141,6 +147,11 @@ static void fast_open(void) {
     setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof one);
     TRY("connect fast open option", connect(fd, (void *)&a, sizeof a));
     TRY("send after it", send(fd, "x", 1, MSG_NOSIGNAL));
+    fd = tcp(AF_INET);
+    setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof one);
+    a.sin_port = htons(allowed);
+    TRY("+connect fast open option allowed", connect(fd, (void *)&a, sizeof a));
+    TRY("+send after it allowed", send(fd, "x", 1, MSG_NOSIGNAL));
 }
 
 static void families(void) {
@@ -161,6 +172,7 @@ static void families(void) {
         {"?socket family 0", 0, SOCK_STREAM, 0}, {"?socket family 9999", 9999, SOCK_STREAM, 0},
         {"socket datagram with flag bits", AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0},
         {"?socket type 0", AF_INET, 0, 0}, {"?socket rdm", AF_INET, SOCK_RDM, 0},
+        {"?socket datagram with wild type bits", AF_INET, SOCK_DGRAM | 0x100, 0},
     };
     int pair[2];
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -172,6 +184,7 @@ static void families(void) {
     snprintf(u.sun_path, sizeof u.sun_path, "%s/s", outside);
     TRY("?connect a pair's end to a path", connect(pair[0], (void *)&u, sizeof u));
     TRY("socket high bits in family", syscall(SYS_socket, 0xdead00000000UL | AF_INET, SOCK_DGRAM, 0));
+    TRY("socket high bits in type", syscall(SYS_socket, AF_INET, 0xdead00000000UL | SOCK_DGRAM, 0));
 }
 
 static void listening(void) {
@@ -199,6 +212,7 @@ static void options(void) {
         TRY(rows[i].name, setsockopt(tcp(AF_INET), rows[i].level, rows[i].option, value, sizeof value));
     TRY("+option NODELAY", setsockopt(tcp(AF_INET), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
     TRY("+option KEEPALIVE", setsockopt(tcp(AF_INET), SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one));
+    TRY("+option TOS", setsockopt(tcp(AF_INET), IPPROTO_IP, IP_TOS, &one, sizeof one));
 }
 
 static int child_of(long flags) {
@@ -231,6 +245,16 @@ static int allow_all_then_connect(void) {
 static int undumpable_connect(void) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return reach4("127.0.0.1", denied);
+}
+static int undumpable_connect_allowed(void) {
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return reach4("127.0.0.1", allowed);
+}
+static const char *unreadable;
+static int unreadable_connect(void) {
+    char port[16];
+    snprintf(port, sizeof port, "%d", denied);
+    return execl(unreadable, unreadable, port, NULL);
 }
 static int unshared_files_connect(void) { return unshare(CLONE_FILES) < 0 && errno != EPERM ? -1 : reach4("127.0.0.1", denied); }
 static int unshare_all(void) { return unshare(CLONE_NEWUSER | CLONE_NEWNET); }
@@ -277,6 +301,7 @@ static int read_child(void) {
 
 static void kernel(void) {
     char buffer[256] = {0};
+    int mount_id;
     struct rlimit r = {64, 64};
     struct iovec v = {buffer, 8}, there = {(void *)&allowed, 8};
     TRY("io_uring_setup", syscall(425, 1, buffer));
@@ -292,10 +317,11 @@ static void kernel(void) {
     TRY("?read supervisor's memory", process_vm_readv(supervisor, &v, 1, &there, 1, 0));
     TRY("?write supervisor's memory", process_vm_writev(supervisor, &v, 1, &there, 1, 0));
     TRY("?kcmp", syscall(SYS_kcmp, getpid(), supervisor, 0, 0, 0));
-    TRY("?pidfd_getfd", syscall(438, 0, 3, 0));
+    TRY("?pidfd_getfd", syscall(438, syscall(SYS_pidfd_open, supervisor, 0), 0, 0));
     TRY("prlimit supervisor", syscall(SYS_prlimit64, supervisor, RLIMIT_CORE, NULL, &r));
     snprintf(path, sizeof path, "/proc/%d/mem", supervisor);
     TRY("open supervisor's memory", open(path, O_RDWR));
+    TRY("open supervisor's memory for reading", open(path, O_RDONLY));
     snprintf(path, sizeof path, "/proc/%d/environ", supervisor);
     TRY("read supervisor's environment", open(path, O_RDONLY));
     snprintf(path, sizeof path, "/proc/%d/fd/0", supervisor);
@@ -305,6 +331,8 @@ static void kernel(void) {
     snprintf(path, sizeof path, "/proc/%d/maps", supervisor);
     TRY("read supervisor's map", open(path, O_RDONLY));
     TRY("signal supervisor", kill(supervisor, 0));
+    TRY("signal supervisor by descriptor", syscall(SYS_pidfd_send_signal, syscall(SYS_pidfd_open, supervisor, 0), 0, NULL, 0));
+    TRY("~signal everybody", kill(-1, 0));
     TRY("tgkill supervisor", syscall(SYS_tgkill, supervisor, supervisor, 0));
     TRY("queue a signal to supervisor", sigqueue(supervisor, 0, (union sigval){0}));
     TRY("?bpf", syscall(SYS_bpf, 0, buffer, sizeof buffer));
@@ -320,7 +348,7 @@ static void kernel(void) {
     TRY("?pivot_root", syscall(SYS_pivot_root, inside, inside));
     TRY("?chroot", chroot("/nowhere"));
     TRY("?open_by_handle_at", open_by_handle_at(AT_FDCWD, (void *)buffer, 0));
-    TRY("?name_to_handle_at", syscall(SYS_name_to_handle_at, AT_FDCWD, "/", buffer, &allowed, 0));
+    TRY("?name_to_handle_at", syscall(SYS_name_to_handle_at, AT_FDCWD, "/", buffer, &mount_id, 0));
     TRY("shmget", shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
     TRY("?semget", syscall(SYS_semget, IPC_PRIVATE, 1, 0600));
     TRY("?msgget", syscall(SYS_msgget, IPC_PRIVATE, 0600));
@@ -347,6 +375,8 @@ static void kernel(void) {
     TRY("own listener", in_child(own_listener));
     TRY("allow-all filter, then connect", in_child(allow_all_then_connect));
     TRY("not dumpable, then connect", in_child(undumpable_connect));
+    TRY("~not dumpable, then connect allowed", in_child(undumpable_connect_allowed));
+    TRY("unreadable program, then connect", in_child(unreadable_connect));
     TRY("own descriptor table, then connect", in_child(unshared_files_connect));
     TRY("read a child's memory", in_child(read_child));
     TRY("write own memory as a file", open("/proc/self/mem", O_RDWR));
@@ -360,6 +390,7 @@ static void kernel(void) {
 static void files(void) {
     struct timeval times[2] = {{1, 0}, {1, 0}};
     char victim[4096], link_[4096], buffer[24] = {0};
+    struct stat info;
     snprintf(victim, sizeof victim, "%s/victim", outside);
     snprintf(link_, sizeof link_, "%s/link", inside);
     TRY("+write inside", open(at(inside, "file"), O_CREAT | O_WRONLY, 0600));
@@ -381,6 +412,8 @@ static void files(void) {
     snprintf(path, sizeof path, "%s/../%s/victim", inside, strrchr(outside, '/') + 1);
     TRY("walk up from inside", open(path, O_WRONLY));
     TRY("list outside", open(outside, O_RDONLY | O_DIRECTORY));
+    TRY("+stat outside", stat(victim, &info));
+    TRY("make a pipe inside", mkfifo(at(inside, "fifo"), 0600));
     TRY("mkdir outside", mkdir(at(outside, "folder"), 0777));
     TRY("make a pipe outside", mkfifo(at(outside, "fifo"), 0666));
     TRY("?make a device inside", mknod(at(inside, "device"), S_IFCHR | 0600, (1 << 8) | 1));
@@ -399,52 +432,23 @@ static void files(void) {
     TRY("?write kernel settings", open("/proc/sys/kernel/hostname", O_WRONLY));
     TRY("?read shadow", open("/etc/shadow", O_RDONLY));
     TRY("?open a disk", open("/dev/vda", O_RDONLY));
+    TRY("?read root's home", open("/root", O_RDONLY | O_DIRECTORY));
+    TRY("?open hosts for writing", open("/etc/hosts", O_WRONLY));
     TRY("?open kmsg", open("/dev/kmsg", O_RDONLY));
     TRY("?open own program for writing", open("/proc/self/exe", O_WRONLY));
     TRY("+anonymous memory", syscall(SYS_memfd_create, "x", 0));
     TRY("+pipe", pipe((int[2]){0}));
 }
 
-/* Another thread swaps the address while we connect. */
-static volatile struct sockaddr_in flipping;
-static volatile int stop;
-static void *flip(void *unused) {
-    in_port_t good = htons(allowed), bad = htons(denied);
-    (void)unused;
-    while (!stop) flipping.sin_port = flipping.sin_port == good ? bad : good;
-    return NULL;
-}
-static int race(double seconds) {
-    pthread_t thread;
-    int reached = 0;
-    struct timespec begin, now;
-    struct sockaddr_in first = v4("127.0.0.1", allowed);
-    memcpy((void *)&flipping, &first, sizeof first);
-    pthread_create(&thread, NULL, flip, NULL);
-    clock_gettime(CLOCK_MONOTONIC, &begin);
-    do {
-        int fd = tcp(AF_INET);
-        if (connect(fd, (void *)&flipping, sizeof flipping) == 0) {
-            struct sockaddr_in peer;
-            socklen_t length = sizeof peer;
-            if (getpeername(fd, (void *)&peer, &length) == 0 && ntohs(peer.sin_port) == denied) reached++;
-        }
-        close(fd);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while ((now.tv_sec - begin.tv_sec) + (now.tv_nsec - begin.tv_nsec) / 1e9 < seconds);
-    stop = 1;
-    pthread_join(thread, NULL);
-    errno = EACCES;
-    return reached ? 0 : -1;
-}
-
 int main(int count, char **arg) {
-    if (count != 7) return 2;
+    if (count == 2) return reach4("127.0.0.1", atoi(arg[1])) < 0 ? errno : 0;
+    if (count != 8) return 2;
     allowed = atoi(arg[1]);
     denied = atoi(arg[2]);
     inside = arg[3];
     outside = arg[4];
     supervisor = atoi(arg[5]);
+    unreadable = arg[7];
     addresses();
     malformed();
     fast_open();
@@ -454,6 +458,6 @@ int main(int count, char **arg) {
     kernel();
     foreign();
     files();
-    TRY("race on the address", race(atof(arg[6])));
+    races(atof(arg[6]));
     return 0;
 }

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,9 @@ def listeners() -> Iterator[Listeners]:
 def built() -> Iterator[Path]:
     """A folder that everybody may read, with the attack program."""
     folder = Path(tempfile.mkdtemp(prefix="x07-attacks-"))
-    source = Path(__file__).with_name("attacks.c")
-    subprocess.run(["cc", "-O1", "-o", folder / "attacks", source, "-pthread"], check=True)
+    sources = [Path(__file__).with_name(name) for name in ("attacks.c", "races.c")]
+    subprocess.run(["cc", "-O1", "-o", folder / "attacks", *sources, "-pthread"], check=True)
+    shutil.copy(folder / "attacks", folder / "unreadable").chmod(0o111)
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
@@ -119,8 +120,13 @@ def ground(request: pytest.FixtureRequest) -> Iterator[tuple[int | None, Ground]
     shutil.rmtree(made.root)
 
 
-def drive(**order: Any) -> tuple[dict[str, Any], str]:
-    """Run one order of `tests.sandbox.drive`; return the outcome and what the program printed."""
+def drive(started: Mapping[str, Any] | None = None, **order: Any) -> tuple[dict[str, Any], str]:
+    """Run one order of `tests.sandbox.drive`; return the outcome and what the program printed.
+
+    Args:
+        started: more arguments of ``subprocess.run``.
+        order: what `tests.sandbox.drive` takes.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "tests.sandbox.drive", json.dumps(order)],
         cwd=Path(__file__).parents[2],
@@ -128,6 +134,7 @@ def drive(**order: Any) -> tuple[dict[str, Any], str]:
         text=True,
         check=False,
         timeout=150,
+        **(started or {}),
     )
     text, mark, outcome = done.stdout.rpartition("\n@OUTCOME ")
     assert mark, done.stderr

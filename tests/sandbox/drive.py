@@ -1,7 +1,8 @@
 """Runs one program confined, or outside as a control, as another user if told so; prints the outcome as JSON.
 
 Argument: a JSON object with ``argv``, ``uid``, ``namespaces``, ``confined``, ``port``, ``write``, ``read``,
-``timeout``, ``limits``, ``emulate`` (names of environments), ``require`` and ``accept_weaker``. In ``argv``, ``@PID``
+``timeout``, ``limits``, ``emulate`` (names of environments), ``require``, ``accept_weaker`` and ``open_files`` (a bound
+on this process's own descriptors). In ``argv``, ``@PID``
 stands for this process.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import asdict
@@ -32,10 +34,12 @@ def main(order: dict[str, object]) -> dict[str, object]:
         os.setresuid(*[order["uid"]] * 3)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     argv = [str(os.getpid()) if word == "@PID" else word for word in order["argv"]]
+    if order.get("open_files"):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order["open_files"], order["open_files"]))
     for name in order.get("emulate", ()):
         ENVIRONMENTS[name]()
     if not order.get("confined", True):
-        return {"status": subprocess.run(argv, check=False, timeout=120).returncode}
+        return {"status": subprocess.run(argv, check=False, timeout=120, close_fds=False).returncode}
     home = Range(mapped(bytes([127, 0, 0, 1])), 128, order["port"], order["port"]) if order.get("port") else None
     paths = [(path, landlock.READ | landlock.EXECUTE) for path in (*SYSTEM, *order.get("read", ()))]
     paths += [(path, landlock.WRITE) for path in order.get("write", ())]

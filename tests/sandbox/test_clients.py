@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from tests.sandbox.conftest import Listeners, drive
 from tests.sandbox.test_launch import SPACES
+from x07py.brokers.native import fetch_kafka
+from x07py.brokers.process import RunningBroker
 
 AIO_PIKA = """
 import aio_pika, asyncio, sys
@@ -37,13 +41,27 @@ for port in sys.argv[1:]:
     print(attempt(port))
 """
 
-HTTP = """
-import sys, urllib.request
-for port in sys.argv[1:]:
-    try:
-        print(urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20).read().decode())
-    except OSError as error:
-        print(error.reason)
+WEB = """
+import asyncio, requests, subprocess, sys, urllib.request
+def with_urllib(url, port):
+    return urllib.request.urlopen(url, timeout=20).read().decode()
+def with_requests(url, port):
+    return requests.get(url, timeout=20).text
+def with_curl(url, port):
+    return subprocess.run(["curl", "--silent", "--show-error", url], capture_output=True, text=True, check=True).stdout
+def with_asyncio(url, port):
+    async def fetch():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        return (await reader.read()).decode().rpartition("\\n")[2]
+    return asyncio.run(fetch())
+for client in (with_urllib, with_requests, with_curl, with_asyncio):
+    for port in map(int, sys.argv[1:]):
+        try:
+            print(client.__name__, client(f"http://127.0.0.1:{port}/", port))
+        except (OSError, subprocess.CalledProcessError) as error:
+            words = f"{error} {getattr(error, 'stderr', '')}"
+            print(client.__name__, "denied" if "ermission denied" in words or "connect to server" in words else words)
 """
 
 
@@ -83,17 +101,50 @@ class Hello(BaseHTTPRequestHandler):
 
 
 @SPACES
-def test_http(listeners: Listeners, namespaces: bool) -> None:
+def test_web_clients(listeners: Listeners, namespaces: bool) -> None:
+    """One of them a program that the program starts: the denials say which."""
     with HTTPServer(("127.0.0.1", 0), Hello) as server:
-        thread = threading.Thread(target=server.handle_request)
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         port = server.server_address[1]
         outcome, text = drive(
-            argv=[sys.executable, "-c", HTTP, str(port), str(listeners.denied)],
+            argv=[sys.executable, "-c", WEB, str(port), str(listeners.denied)],
             port=port,
             namespaces=namespaces,
+            read=["/etc/ssl"],
             uid=None,
         )
+        server.shutdown()
         thread.join()
-    assert text.splitlines() == ["hello", "[Errno 13] Permission denied"], outcome
+    names = [f"with_{name}" for name in ("urllib", "requests", "curl", "asyncio")]
+    assert text.splitlines() == [f"{name} {word}" for name in names for word in ("hello", "denied")], outcome
+    assert {denial["target"] for denial in outcome["denials"]} == {f"127.0.0.1:{listeners.denied}"}
+    assert {denial["process"]: denial["count"] for denial in outcome["denials"]} == {
+        Path(sys.executable).name: 3,
+        "curl": 1,
+    }
+    assert all(denial["pid"] > 1 for denial in outcome["denials"])
+    assert listeners.seen == []
+
+
+@pytest.mark.live
+def test_kafkas_own_java_client(live_kafka: RunningBroker, listeners: Listeners, tmp_path: Path) -> None:
+    """A tool of Kafka's own jars lists a broker's settings, which it asks for with the Java client."""
+    java, jars, options = shutil.which("java"), fetch_kafka(print), tmp_path / "client.properties"
+    assert java is not None
+    allowed, denied = live_kafka.address, f"127.0.0.1:{listeners.denied}"
+    results = {}
+    for target, milliseconds in ((allowed, 30_000), (denied, 1_000)):
+        options.write_text(f"default.api.timeout.ms={milliseconds}\nrequest.timeout.ms={milliseconds}\n")
+        tool = ["kafka.admin.ConfigCommand", "--bootstrap-server", target, "--command-config", str(options)]
+        outcome, text = drive(
+            argv=[java, "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", *tool, "--describe", "--entity-type", "brokers"],
+            port=int(allowed.rpartition(":")[2]),
+            namespaces=True,
+            read=[str(jars), *map(str, Path("/etc").glob("java-*")), "/etc/hosts", str(options)],
+            uid=None,
+        )
+        denials = {(one["target"], one["process"]) for one in outcome["denials"]}
+        results[target] = outcome["status"], "Dynamic configs for broker" in text, denials
+    assert results == {allowed: (0, True, set()), denied: (1, False, {(denied, "kafka-admin-cli")})}
     assert listeners.seen == []

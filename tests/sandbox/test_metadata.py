@@ -68,6 +68,12 @@ attempt("chown", lambda: os.chown("own", 1, 1))
 for number in (90, 132, 235, 268, 280):
     for address in (0, 16, -4096 & (1 << 64) - 1):
         libc.syscall(number, ctypes.c_ulong(address), ctypes.c_ulong(address), ctypes.c_ulong(0o601), 0)
+def linked(make, name):
+    make(victim, name)
+    open(name, "a").close()
+attempt("hard link", lambda: linked(os.link, "hard"))
+attempt("rename", lambda: linked(os.rename, "moved"))
+if os.path.exists("moved"): os.rename("moved", victim)
 stop = time.monotonic() + 1
 def swap():
     while time.monotonic() < stop:
@@ -129,4 +135,42 @@ def test_the_attacks_work_outside(ground: tuple[int | None, Ground]) -> None:
     )
     assert text.count("chmod") == 9 or uid is not None
     assert "'chmod link'" in text
-    assert "'set-user-id'" in text
+    assert {"'set-user-id'", "'hard link'", "'rename'"} <= set(text.strip("[]\n").split(", "))
+
+
+ACROSS = """
+import os, shutil, subprocess, sys
+first, second, tools = sys.argv[1:]
+own = first + "/true"
+shutil.copy("/bin/true", own)
+os.chmod(own, 0o755)
+def link(name): os.link(own, name); return name
+def move(name): shutil.copy(own, own + "2"); os.rename(own + "2", name); return name
+places = {"itself": lambda: own}
+for name, folder in (("second", second), ("tools", tools)):
+    places["link to " + name] = lambda folder=folder: link(folder + "/linked")
+    places["move to " + name] = lambda folder=folder: move(folder + "/moved")
+for name, place in places.items():
+    try: subprocess.run([place()], check=True)
+    except OSError: continue
+    print(name)
+"""
+
+
+@SPACES
+def test_links_across_granted_folders_give_no_right(ground: tuple[int | None, Ground], namespaces: bool) -> None:
+    """From one writable folder to another, and to one whose programs may be run: what was written never runs."""
+    uid, place = ground
+    second = place.root / "second"
+    second.mkdir()
+    second.chmod(0o777)
+    order = {"argv": [PYTHON, "-c", ACROSS, str(place.inside), str(second), str(place.outside)], "uid": uid}
+    before = sorted(place.outside.iterdir())
+    outcome, text = drive(
+        write=[str(place.inside), str(second)], read=[str(place.outside)], namespaces=namespaces, **order
+    )
+    assert (outcome["status"], text) == (0, "")
+    assert sorted(place.outside.iterdir()) == before
+    for file in (*place.inside.iterdir(), *second.iterdir()):
+        file.unlink()
+    assert len(drive(confined=False, namespaces=False, **order)[1].splitlines()) == 5

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.sandbox.conftest import Listeners, drive
 from tests.sandbox.test_launch import ANYBODY, PYTHON, SPACES, running
 
@@ -41,6 +43,17 @@ while True:
             socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
         except OSError:
             pass
+"""
+
+HOLDS = """
+import socket, sys, time
+targets = [("127.0.0.1", int(port)) for port in sys.argv[1:3]]
+made = [(socket.socket(), target) for target in targets * 50]
+print("ready", flush=True)
+sys.stdin.readline()
+while True:
+    for one, target in made:
+        one.connect_ex(target)
 """
 
 FLOOD = """
@@ -103,10 +116,15 @@ def test_while_it_is_stopped_nothing_connects(listeners: Listeners, namespaces: 
 
 
 @SPACES
-def test_once_it_is_killed_nothing_connects_and_nothing_lives(listeners: Listeners, namespaces: bool) -> None:
+@pytest.mark.parametrize("program", [HOPS, HOLDS], ids=["hops", "holds sockets"])
+def test_once_it_is_killed_nothing_connects_and_nothing_lives(
+    listeners: Listeners, namespaces: bool, program: str
+) -> None:
+    """Also between making a socket and connecting it."""
     mark = f"hops{os.getpid()}"
-    with started(HOPS, listeners, namespaces, mark) as process:
+    with started(program, listeners, namespaces, mark) as process:
         process.kill()
+        process.communicate("go\n")
     deadline = time.monotonic() + 20
     while running(mark) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import select
 import socket
 import struct
@@ -55,7 +56,8 @@ class Denial:
 class Supervisor:
     """Serves one listener until no process is left under its filter.
 
-    Growth: one duplicate descriptor for each socket that is not connected yet, at most 1,024; the oldest are given up.
+    Growth: one duplicate descriptor for each socket that is not connected yet, at most 1,024 and half of what this
+    process may open; the oldest are given up.
 
     Args:
         listener: the descriptor that the filter was installed with.
@@ -90,6 +92,7 @@ class Supervisor:
         self._idle = 0
         self._threads = 0
         self._waiting: OrderedDict[int, socket.socket] = OrderedDict()
+        self._most_waiting = min(_MAX_WAITING, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._settled: OrderedDict[int, None] = OrderedDict()
         self._bound: set[int] = set()
         self._epoll: select.epoll | None = None
@@ -198,7 +201,7 @@ class Supervisor:
             self._settled.pop(inode, None)
             self._bound.discard(inode)
             self._waiting[inode] = made
-            evicted = self._waiting.popitem(last=False)[1] if len(self._waiting) > _MAX_WAITING else None
+            evicted = self._waiting.popitem(last=False)[1] if len(self._waiting) > self._most_waiting else None
         if evicted is not None:
             evicted.close()
         try:
