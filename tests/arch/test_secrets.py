@@ -27,6 +27,7 @@ PLACEHOLDERS = (
     "amqp://guest:guest@rabbit/",
     "amqp://{user}:{password}@rabbit/",
     "amqp://user:password@rabbit/",
+    "https://jo%40mail:a%20secret@somewhere.org/",
     "amqp://$USER:$PASS@rabbit/",
     "amqp://u:***@rabbit/",
     "amqp://u:hunter22@localhost:5672/",

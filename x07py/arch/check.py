@@ -145,7 +145,7 @@ def _check(request: Request) -> Report:
     _apply_rules(request.root, manifest, graph, report.findings, self_edges=settings.self_edges)
     report.findings += check_names(manifest, graph) if not unread else ()
     before = len(report.findings)
-    locked, repairs = _check_contracts(request.root, manifest, report.findings)
+    locked, repairs = _check_contracts(request.root, manifest, graph, report.findings)
     report.contract_files = _named_files(manifest, locked)
     report.patches = merge([*suggest(request.root, manifest.path, report.findings), *repairs])
     if request.write_lock and not any(row.severity == "error" for row in report.findings[before:]):
@@ -197,13 +197,13 @@ def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Di
 
 
 def _check_contracts(
-    root: Path, manifest: Manifest, findings: list[Diagnostic]
+    root: Path, manifest: Manifest, graph: Graph, findings: list[Diagnostic]
 ) -> tuple[dict[str, Any] | None, list[Patch]]:
     if not manifest.contracts:
         return None, []
     from x07py.arch.contracts_checks.run import check_contracts
 
-    return check_contracts(root, manifest, findings)
+    return check_contracts(root, manifest, graph, findings)
 
 
 def _named_files(manifest: Manifest, locked: dict[str, Any] | None) -> list[str]:

@@ -27,6 +27,11 @@ BareBytes: TypeAlias = tuple[str, str, str, int]
 """Bare bytes at a border: exported function, parameter (empty for the result), type, offset."""
 
 
+Scope: TypeAlias = tuple[str, str, str, int]
+"""A scope of a contract, or an operation: ``policy`` or ``budget`` and the contract's id (empty: only a run can tell);
+or ``op`` and the policy of the innermost scope around it (empty for none). Then the operation, and the offset."""
+
+
 DYNAMIC_IMPORT = "import ?"
 """The name of the use of an import whose target is known at run time only."""
 SET_ORDER = "set order"
@@ -44,6 +49,7 @@ class Module(NamedTuple):
         exports: names of public functions and classes; empty unless the scan was that deep.
         bare_bytes: bare bytes at its border; empty unless the scan was that deep.
         secrets: offsets of passwords and keys in its text.
+        scopes: scopes of contracts that it opens, and operations in them.
     """
 
     id: str
@@ -53,6 +59,7 @@ class Module(NamedTuple):
     exports: tuple[str, ...] = ()
     bare_bytes: tuple[BareBytes, ...] = ()
     secrets: tuple[int, ...] = ()
+    scopes: tuple[Scope, ...] = ()
 
 
 def finding(code: str, message: str, **fields: object) -> Diagnostic:

@@ -33,7 +33,7 @@ def check_budgets(state: Contracts, config: dict[str, Any]) -> None:
         return
     state.unique(index["profiles"], "id", "budget profiles", path)
     for entry in index["profiles"]:
-        state.budget_ids.add(entry["id"])
+        state.budgets[entry["id"]] = entry
         profile = state.load(entry["profile_path"], "x07.budget.profile", _PROFILE)
         if profile is not None:
             state.same_id(profile, entry["id"], entry["profile_path"])

@@ -54,7 +54,8 @@ class Contracts:
     files: dict[str, str] = field(default_factory=dict)
     rr_policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     sanitized: dict[str, bool] = field(default_factory=dict)
-    budget_ids: set[str] = field(default_factory=set)
+    rr_entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    budgets: dict[str, dict[str, Any]] = field(default_factory=dict)
     topic_bytes: int = 0
     bytes_read: int = 0
     over: bool = False

@@ -69,7 +69,7 @@ def _kafka(state: Contracts, path: str) -> None:
     for entry in index["profiles"]:
         facts = {"profile_id": entry["id"]}
         _policy_known(state, path, entry["rr_policy_id"], {**facts, "rr_policy_id": entry["rr_policy_id"]})
-        if entry["budget_profile_id"] not in state.budget_ids:
+        if entry["budget_profile_id"] not in state.budgets:
             message, hint, more = _budget(state, entry)
             state.report(
                 finding("E_ARCH_MSG_KAFKA_BUDGET_MISSING", message, path=path, hint=hint, data={**facts, **more})
@@ -138,7 +138,7 @@ def _amqp(state: Contracts, path: str) -> None:
         for entry in rows:
             facts = {"kind": kind, "id": entry["id"]}
             _policy_known(state, path, entry["rr_policy_id"], {**facts, "rr_policy_id": entry["rr_policy_id"]})
-            if entry["budget_profile_id"] not in state.budget_ids:
+            if entry["budget_profile_id"] not in state.budgets:
                 message, hint, more = _budget(state, entry)
                 state.report(
                     finding("E_ARCH_MSG_AMQP_BUDGET_MISSING", message, path=path, hint=hint, data={**facts, **more})
@@ -180,7 +180,7 @@ def _policy_known(state: Contracts, path: str, policy: str, facts: dict[str, str
 
 def _budget(state: Contracts, entry: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
     wanted = entry["budget_profile_id"]
-    near = get_close_matches(wanted, sorted(state.budget_ids), n=1)
+    near = get_close_matches(wanted, sorted(state.budgets), n=1)
     guess = f"did you mean {near[0]!r}? If not, add" if near else "add"
     hint = (
         f"{guess} {wanted!r} to {_BUDGETS_INDEX}, with its profile; "

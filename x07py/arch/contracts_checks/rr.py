@@ -86,6 +86,7 @@ def _order(state: Contracts, index: dict[str, Any], modes: list[str], path: str)
 
 
 def _entry(state: Contracts, entry: dict[str, Any], path: str, place: int) -> None:
+    state.rr_entries[entry["id"]] = entry
     facts = {"policy_id": entry["id"]}
     brand = entry["cassette_brand"]
     if brand.strip() != BRAND:

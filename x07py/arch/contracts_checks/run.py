@@ -8,12 +8,14 @@ from x07py.arch.contracts_checks.budgets import check_budgets
 from x07py.arch.contracts_checks.files import Contracts
 from x07py.arch.contracts_checks.msg import check_amqp, check_kafka, check_msg
 from x07py.arch.contracts_checks.rr import check_rr
+from x07py.arch.contracts_checks.scopes import check_scopes
 from x07py.arch.lock import contracts_lock
 from x07py.arch.model import finding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from x07py.arch.graph import Graph
     from x07py.arch.manifest import Manifest
     from x07py.arch.repair import Patch
     from x07py.diag import Diagnostic
@@ -28,7 +30,7 @@ _DOMAINS = {
 
 
 def check_contracts(
-    root: Path, manifest: Manifest, findings: list[Diagnostic]
+    root: Path, manifest: Manifest, graph: Graph, findings: list[Diagnostic]
 ) -> tuple[dict[str, Any] | None, list[Patch]]:
     """Check every domain that the manifest configures; return the contracts lock as it should be, and repairs.
 
@@ -53,16 +55,6 @@ def check_contracts(
                 data={"domain": name},
             )
         )
-    for name, switch in (("rr", "require_policy_for_os_calls"), ("budgets", "require_scopes")):
-        if config.get(name, {}).get(switch):
-            state.findings.append(
-                finding(
-                    "W_ARCH_CONTRACT_CODE_UNCHECKED",
-                    f"{name}.{switch} is on, and x07py does not read policy or budget scopes in code",
-                    path=manifest.path,
-                    hint=f"switch {switch} off; recordings and budgets hold at run time",
-                    data={"domain": name, "switch": switch},
-                )
-            )
+    check_scopes(state, config, graph)
     findings += state.findings
     return contracts_lock(state.indexes, state.files), state.repairs

@@ -15,6 +15,11 @@ _DYNAMIC_WORDS = ("import_module", "__import__", "resolve_name")
 _BYTES_WORD = re.compile(r"\b(?:bytes|bytearray|memoryview)\b")
 
 
+def package_of(module_id: str, path: str) -> str:
+    """Return the dotted name of the package that a module's relative imports start from."""
+    return module_id if path.rpartition("/")[2] == "__init__.py" else module_id.rpartition(".")[0]
+
+
 def scan_python(text: str, module_id: str, path: str, depth: Depth) -> Module:
     """Return what a Python file says.
 
@@ -28,7 +33,7 @@ def scan_python(text: str, module_id: str, path: str, depth: Depth) -> Module:
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    package = module_id if path.rpartition("/")[2] == "__init__.py" else module_id.rpartition(".")[0]
+    package = package_of(module_id, path)
     by_name = any(word in text for word in _DYNAMIC_WORDS)
     if depth < 2 and not by_name and not (depth and _BYTES_WORD.search(text)):
         imports = lexical_imports(text, package)

@@ -12,14 +12,16 @@ _SECRETS = {
     "PRIVATE KEY": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?:\s|\\n)*(?P<value>[A-Za-z0-9+/]{16})"),
 }
 """By a word that is looked for first, since most modules have none of them."""
-_PLACEHOLDER = re.compile(r"[{}<>$*]|%[s(]|^\.+$|^x+$|^(?:pass(?:word|wd)?|pwd?|secret|guest|token)$", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"[{}<>$*]|%[s(]|secret|password|^\.+$|^x+$|^(?:pass(?:wd)?|pwd?|guest|token)$", re.IGNORECASE
+)
 _HERE = re.compile(r"^(?:localhost|127\.\S*|\[::1\]|(?:.*\.)?example(?:\.\w+)?|.*\.(?:test|invalid|localhost))$")
 
 
 def secret_offsets(text: str) -> tuple[int, ...]:
     """Return where a module's text holds a password in a URL or in a client's settings, or a private key.
 
-    What stands for a password (``{password}``, ``<secret>``, ``***``, ``guest``) is none, nor is a password for a host
+    What stands for a password (``{user}``, ``***``, ``a-secret``, ``guest``) is none, nor is a password for a host
     that names no machine of anybody's: loopback, and the names that RFC 2606 and RFC 6761 set apart.
     """
     found = [

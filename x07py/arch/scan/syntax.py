@@ -37,7 +37,7 @@ def scan_tree(text: str, module_id: str, path: str, package: str, depth: Depth, 
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    reader = _Reader(text, package, deep=by_name or depth == 2)
+    reader = Reader(text, package, deep=by_name or depth == 2)
     reader.imports.sort(key=_position)
     uses = tuple(reader.uses) if depth == 2 else ()
     exports = tuple(_exports(reader.tree)) if depth else ()
@@ -50,15 +50,24 @@ def tree_imports(text: str, package: str) -> list[Import]:
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    return sorted(_Reader(text, package, deep=False).imports, key=_position)
+    return sorted(Reader(text, package, deep=False).imports, key=_position)
 
 
 def _position(row: Import) -> int:
     return row[3]
 
 
-class _Reader:
-    """Walks the tree once, with the names that imports bind."""
+class Reader:
+    """Walks the tree once, with the names that imports bind.
+
+    Args:
+        text: the file's text.
+        package: dotted name of the package that relative imports start from.
+        deep: whether to look at expressions too.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError: the file is not Python.
+    """
 
     def __init__(self, text: str, package: str, *, deep: bool) -> None:
         with warnings.catch_warnings():
@@ -211,7 +220,7 @@ def _bound(nodes: list[ast.AST]) -> set[str]:
     return names
 
 
-def _type_only(nodes: list[ast.AST], reader: _Reader) -> set[int]:
+def _type_only(nodes: list[ast.AST], reader: Reader) -> set[int]:
     """Return the nodes that run for type checkers only."""
     marked: set[int] = set()
     for node in nodes:
@@ -240,7 +249,7 @@ def _exports(tree: ast.Module) -> Iterator[str]:
             yield node.name
 
 
-def _bare_bytes(reader: _Reader) -> Iterator[BareBytes]:
+def _bare_bytes(reader: Reader) -> Iterator[BareBytes]:
     for node in reader.tree.body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue

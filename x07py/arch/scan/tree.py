@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from x07py.arch.model import finding
 from x07py.arch.scan.cache import ScanCache
-from x07py.arch.scan.python import scan_python
+from x07py.arch.scan.python import package_of, scan_python
 from x07py.arch.scan.secrets import secret_offsets
 from x07py.arch.scan.text import source_text
 from x07py.arch.scan.x07ast import scan_x07ast
@@ -102,10 +102,18 @@ class _Reader:
             data = _content(self._folder + path, file.stat[0])
             module = self.cache.find_content(file, data, name, depth)
             if module is None:
-                text = source_text(data)
-                module = scan_python(text, name, path, depth)._replace(secrets=secret_offsets(text))
+                module = _scanned(source_text(data), name, path, depth)
                 self.cache.add(file, data, module, depth)
         return module
+
+
+def _scanned(text: str, name: str, path: str, depth: Depth) -> Module:
+    module = scan_python(text, name, path, depth)._replace(secrets=secret_offsets(text))
+    if "x07py" not in text:
+        return module
+    from x07py.arch.scan.scopes import python_scopes
+
+    return module._replace(scopes=python_scopes(text, package_of(name, path)))
 
 
 def _content(path: str, size: int) -> bytes:
