@@ -205,6 +205,30 @@ def test_a_manifest_that_cannot_be_used(document: Any, code: str, tmp_path: Path
     assert (codes(report), report.exit_code) == ([code], 3)
 
 
+@pytest.mark.parametrize(
+    ("changes", "place", "message", "hint"),
+    [
+        ({"rules": [{**DENY, "form": "a"}]}, "/rules/0", "Additional properties", "did you mean 'from'?"),
+        ({"rules": [{**DENY, "mode": "denied"}]}, "/rules/0/mode", "is not one of", "did you mean 'deny'?"),
+        (
+            {"rules": [{**LAYERS, "kind": "layer_v1"}]},
+            "/rules/0/kind",
+            "'layer_v1' is not one",
+            "did you mean 'layers_v1'?",
+        ),
+        ({"rules": [{"id": "r"}]}, "/rules/0", "not valid under any", "docs/reference/arch.md lists the fields"),
+        ({"nodes": [node("a", world="solve-pur")]}, "/nodes/0/world", "is not one of", "did you mean 'solve-pure'?"),
+        ({"nodes": [], "node": []}, "", "Additional properties", "did you mean 'nodes'?"),
+    ],
+)
+def test_a_manifest_that_is_nearly_right(
+    changes: dict[str, Any], place: str, message: str, hint: str, tmp_path: Path
+) -> None:
+    (row,) = run(write(tmp_path, {**manifest(), **changes})).findings
+    assert (row.code, row.data["instance_path"], row.hint) == ("E_ARCH_MANIFEST_SCHEMA_INVALID", place, hint)
+    assert message in row.message
+
+
 def test_no_manifest(tmp_path: Path) -> None:
     report = run(tmp_path)
     assert (codes(report), report.exit_code) == (["E_ARCH_MANIFEST_READ"], 3)

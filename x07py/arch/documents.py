@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from x07py.contracts.schemas import load_schema
 from x07py.errors import FileError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
     from x07py.diag import Diagnostic
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way in which a document breaks its schema: where (JSON pointer), which rule, and what."""
+    """One way in which a document breaks its schema: where (JSON pointer), which rule, what, and what may be meant."""
 
     instance_path: str
     schema_path: str
     message: str
+    hint: str | None = None
 
 
 @cache
@@ -43,10 +47,7 @@ def schema_faults(document: Any, schema: str) -> list[Fault]:
     """Return the faults of a document, sorted by place; time is linear in the document."""
     if surely_fits(document, load_schema(schema)):
         return []
-    found = [
-        Fault(_pointer(error.absolute_path), _pointer(error.absolute_schema_path), error.message[:400])
-        for error in _validator(schema).iter_errors(document)
-    ]
+    found = [fault for error in _validator(schema).iter_errors(document) for fault in _faults(error)]
     return sorted(found, key=lambda fault: (fault.instance_path, fault.schema_path, fault.message))
 
 
@@ -57,11 +58,47 @@ def schema_findings(document: Any, schema: str, code: str, path: str, hint: str)
             code,
             f"{fault.instance_path or 'the document'}: {fault.message}",
             path=path,
-            hint=hint,
+            hint=fault.hint or hint,
             data={POINTER: fault.instance_path, "schema_path": fault.schema_path},
         )
         for fault in schema_faults(document, schema)
     ]
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    """Yield the faults of one error; of alternatives that a constant tells apart, those of the one that is meant."""
+    if error.validator == "oneOf" and error.context:
+        wrong = {one.schema_path[0]: one for one in error.context if one.validator == "const"}
+        meant = [one for one in error.context if one.schema_path[0] not in wrong]
+        if len({one.schema_path[0] for one in meant}) == 1:
+            for one in meant:
+                yield from _faults(one)
+            return
+        if not meant and len({_pointer(one.absolute_path) for one in wrong.values()}) == 1:
+            error = next(iter(wrong.values()))
+            names = [one.validator_value for one in wrong.values()]
+            message = f"{error.instance!r} is not one of {names!r}"
+            yield Fault(
+                _pointer(error.absolute_path),
+                _pointer(error.absolute_schema_path),
+                message,
+                _near(error.instance, names),
+            )
+            return
+    hint = None
+    instance: Any = error.instance
+    if error.validator == "enum":
+        allowed: Any = error.validator_value
+        hint = _near(instance, allowed)
+    elif error.validator == "additionalProperties" and isinstance(error.schema, dict):
+        known = error.schema.get("properties", {})
+        hint = next(filter(None, (_near(name, known) for name in instance if name not in known)), None)
+    yield Fault(_pointer(error.absolute_path), _pointer(error.absolute_schema_path), error.message[:400], hint)
+
+
+def _near(name: object, known: Iterable[object]) -> str | None:
+    near = get_close_matches(str(name), [one for one in known if isinstance(one, str)], 1)
+    return f"did you mean {near[0]!r}?" if near else None
 
 
 def _pointer(parts: Any) -> str:

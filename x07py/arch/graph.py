@@ -195,6 +195,6 @@ def _orphan(module: Module, manifest_path: str) -> Diagnostic:
         "E_ARCH_NODE_ORPHAN_MODULE",
         f"module {module.id} belongs to no node",
         path=module.path,
-        hint=f"add {module.id!r} or a package above it to module_prefixes of a node in {manifest_path}",
+        hint=f"add {module.id!r} to module_prefixes, or {module.path!r} to path_globs, of a node in {manifest_path}",
         data={"module_id": module.id, "module_path": module.path},
     )

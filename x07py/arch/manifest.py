@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MANIFEST_PATH = "arch/manifest.x07arch.json"
 SCHEMA_VERSION = "x07.arch.manifest@0.3.0"
-_HINT = "docs/reference/arch.md lists the fields; `x07 arch init` writes a manifest to start from"
+_HINT = "docs/reference/arch.md lists the fields"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ def read_manifest(root: Path, path: str, findings: list[Diagnostic]) -> Manifest
         document = parse_json((root / path).read_bytes())
     except OSError as error:
         what = error.strerror or "unreadable"
-        findings.append(finding("E_ARCH_MANIFEST_READ", f"cannot read the manifest: {what}", path=path, hint=_HINT))
+        hint = "`x07 arch init` writes a manifest to start from"
+        findings.append(finding("E_ARCH_MANIFEST_READ", f"cannot read the manifest: {what}", path=path, hint=hint))
         return None
     except (ValueError, RecursionError) as error:
         findings.append(finding("E_ARCH_MANIFEST_JSON_PARSE", f"not valid JSON: {error}", path=path, hint=_HINT))
