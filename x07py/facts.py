@@ -31,6 +31,11 @@ def note(kind: str, row: dict[str, Any]) -> None:
     _kept.setdefault(kind, []).append(row)
 
 
+def kept(kind: str) -> bool:
+    """Tell whether any row of a kind has been kept."""
+    return kind in _kept
+
+
 def _tell(process: int) -> None:
     if os.getpid() != process:
         return

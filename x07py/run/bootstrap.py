@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 
 from x07py.contracts.lockfile import read_lock
 from x07py.contracts.packages import Installed
+from x07py.errors import X07Error
 from x07py.run import guard
-from x07py.run.report import EXIT_REFUSED
+from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED
+from x07py.run.taped import Taped
 from x07py.sandbox.filter import refusing
 from x07py.sandbox.kernel import syscall
 from x07py.worlds import current_world
@@ -68,14 +70,24 @@ def main(argv: Sequence[str]) -> object:
     """Run an entry, ``module``, ``module:function`` or a file, with the arguments after it."""
     refuse_execution()
     asyncio.set_event_loop_policy(_Policy())
-    world = current_world().name
-    guard.install(Path.cwd(), world, _locked(Path.cwd(), world))
+    world = current_world()
+    taped = Taped(world)
+    guard.install(Path.cwd(), world.name, _locked(Path.cwd(), world.name), taped.admits)
     sys.argv = list(argv)
     try:
-        return _enter(argv[0])
+        with taped:
+            return _enter(argv[0])
     except guard.RefusedImport as error:
-        sys.stderr.write(f"error[{error.code}]: {error.message}\n  at: {error.where}\n  help: {error.hint}\n")
-        return EXIT_REFUSED
+        return _told(error, EXIT_REFUSED)
+    except X07Error as error:
+        if taped.opened:
+            return _told(error, EXIT_CANNOT)
+        raise
+
+
+def _told(error: X07Error, code: int) -> int:
+    sys.stderr.write(f"error[{error.code}]: {error.message}\n  at: {error.where}\n  help: {error.hint}\n")
+    return code
 
 
 def _locked(root: Path, world: str) -> Installed:

@@ -13,7 +13,7 @@ from x07py.errors import PackageError, RunError
 from x07py.osbound import os_bound_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from x07py.contracts.packages import Installed
 
@@ -22,13 +22,14 @@ class RefusedImport(RunError, ImportError):  # noqa: N818 (what happened, as in 
     """A module of the project imports what its world refuses; an `ImportError` to the program."""
 
 
-def install(root: Path, world: str, installed: Installed) -> None:
+def install(root: Path, world: str, installed: Installed, admits: Callable[[str], bool]) -> None:
     """Check every import statement of modules below `root` from now on.
 
     Args:
         root: the project's folder; what is installed in a ``site-packages`` below it does not count.
         world: the world whose refusals hold.
         installed: the locked packages; those that the world does not allow are named as such.
+        admits: asked about each module that the world refuses: whether it may be imported after all.
     """
     original = builtins.__import__
     table = os_bound_table()
@@ -44,7 +45,7 @@ def install(root: Path, world: str, installed: Installed) -> None:
             for target in (name, *(f"{name}.{one}" for one in fromlist or ())):
                 _check_package(installed, target)
                 row = table.refused_module(target, world)
-                if row is not None:
+                if row is not None and not admits(target):
                     raise RefusedImport(
                         "X07RUN_OS_IMPORT",
                         f"{globals.get('__name__')} ({world}) reaches {target}; {target} {row.reason}",

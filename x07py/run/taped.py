@@ -1,0 +1,81 @@
+"""Client libraries that a solve world lets in: those with drop-ins, on the cassette of the run.
+
+Their own clients could reach nothing, for the kernel refuses every socket; the drop-ins replay the cassette instead. It
+is opened at the first import of such a library, so that a program without one pays nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Self
+
+from x07py import facts
+from x07py.rr.open import ENV_CASSETTE, ENV_MODE
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from x07py.testing import use_cassette
+    from x07py.worlds import World
+
+LIBRARIES = frozenset({"confluent_kafka", "aio_pika", "aiormq"})
+
+
+class Taped:
+    """The cassette of a run, for programs that use a client library themselves; a context manager around the program.
+
+    Args:
+        world: the world of the program; only one that replays cassettes lets a library in.
+
+    Attributes:
+        opened: whether the program came to need the cassette.
+    """
+
+    def __init__(self, world: World) -> None:
+        replays = world.replay and os.environ.get(ENV_MODE) == "replay"
+        self._name = os.environ.get(ENV_CASSETTE) if replays else None
+        self._replays = replays
+        self._cassette: use_cassette | None = None
+        self.opened = False
+
+    def admits(self, module: str) -> bool:
+        """Tell whether a module may be imported after all; opens the cassette if it is the first that may.
+
+        Without a cassette of the run, a library may be imported inside the program's own `use_cassette`.
+
+        Raises:
+            CassetteError: the cassette cannot be used.
+        """
+        if not self._replays or module.partition(".")[0] not in LIBRARIES:
+            return False
+        used = sys.modules.get("x07py.testing.registry")
+        if used is not None and used.in_use():
+            return True
+        if self._name is None:
+            return False
+        if self._cassette is None:
+            from x07py.testing import use_cassette
+
+            self.opened = True
+            self._cassette = use_cassette(self._name, mode="none").__enter__()
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the cassette; entries left over are no fault if the program replayed through something else.
+
+        Raises:
+            ReplayMismatchError: what the program did is not what was recorded.
+        """
+        cassette, self._cassette = self._cassette, None
+        if cassette is None:
+            return
+        if cassette.last_activity is None and facts.kept("cassettes"):
+            cassette.allow_unused = True
+        ended = None if isinstance(error, SystemExit) else error
+        cassette.__exit__(type(ended) if ended is not None else None, ended, trace)
