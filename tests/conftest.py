@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 from tests import live
+from tests.docs.not_run import NOT_RUN
 from tests.live import (
     amqp_listeners,
     amqp_root,
@@ -45,7 +46,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what a run has left out."""
+    """Say loudly what a run has left out, and what the documentation shows that no run can try."""
     if live.SKIP:
         terminalreporter.section("LIVE TESTS SKIPPED", red=True, bold=True)
         terminalreporter.write_line(live.SKIPPED)
+    if any("tests/docs/" in report.nodeid for report in terminalreporter.getreports("passed")):
+        terminalreporter.section("commands of the documentation that were not run")
+        for (page, command), why in NOT_RUN.items():
+            terminalreporter.write_line(f"{page}: {command}: {why}")

@@ -1,9 +1,10 @@
 """Pages of the documentation as tests read them: blocks, markers, links, and a shell that runs `console` blocks.
 
 A fenced block ``console`` holds commands after ``$`` and, below each, lines that its output must hold in this order;
-``...`` stands for anything. ``# exit N`` or ``# exit N or M`` behind a command is its exit code. A comment before a
-block can say ``<!-- setup: worker|contracts|here -->`` (the project that the page starts in), ``<!-- broker: amqp -->``
-(the page starts that broker: it runs with the live tests) or ``<!-- not run: why -->``.
+``...`` stands for anything. ``# exit N`` or ``# exit N or M`` behind a command is its exit code. Comments before a
+block say ``<!-- setup: NAME -->`` (the project that the page starts in, see `projects`), ``<!-- broker: KIND -->`` (the
+broker that the profile leads to: ``embedded``, ``amqp``; ``own``: the page starts a native one, with the live tests) or
+ ``<!-- into: FILE -->`` (the reader puts the block into that file).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _FENCE = re.compile(
 )
 _INDENTED = re.compile(r"(?:^|\n)\n(?P<text>(?:    [^\n]+\n)+)", re.MULTILINE)
 _EXIT = re.compile(r"\s+# exit (?P<codes>\d+(?: or \d+)*)$")
+_COMMENT = re.compile(r"\s+# .*$")
 _END = "--end of command--"
 TIMEOUT_S = 120
 
@@ -57,7 +59,7 @@ class Block:
         for line, output in found:
             code = _EXIT.search(line)
             codes = tuple(map(int, code["codes"].split(" or "))) if code else (0,)
-            yield Command(_EXIT.sub("", line), codes, tuple(output))
+            yield Command(_COMMENT.sub("", line), codes, tuple(output))
 
 
 def blocks(page: Path) -> list[Block]:
@@ -78,14 +80,14 @@ def marked(page: Path, name: str) -> str | None:
 class Shell:
     """A bash that runs one command after the other and keeps its variables, with the tools of this environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         hidden = {"PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"}
         env = {name: value for name, value in os.environ.items() if name not in hidden}
         path = f"{Path(sys.executable).parent}:{env['PATH']}"
         self.process = subprocess.Popen(
             ["bash", "--norc"],
             cwd=folder,
-            env={**env, "PATH": path, "COLUMNS": "120"},
+            env={**env, "PATH": path, "COLUMNS": "120", **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
-import shutil
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,53 +13,98 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from tests.docs.pages import PAGES, Shell, blocks, marked, missing_line
+from tests.docs.not_run import NOT_RUN
+from tests.docs.pages import PAGES, Command, Shell, blocks, marked, missing_line
+from tests.docs.projects import SETUPS, put
 from tests.live import SKIP, SKIPPED
-from tests.project import EXAMPLE, REPOSITORY, x07
+from tests.project import REPOSITORY
 from x07py.cli.entry import COMMANDS
 
 CONSOLE = [page for page in PAGES if any(block.kind == "console" for block in blocks(page))]
 _PLACEHOLDERS = {"NUMBER": "1", "SECONDS": "1", "N": "2"}
+_PYTHON = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_HIDDEN = ("X07_WORLD", "X07_RR_MODE", "X07_RR_CASSETTE", "X07_RR_POLICY", "X07_KAFKA_LOCAL_DEV_V1")
 
 
 def name_of(page: Path) -> str:
     return page.relative_to(REPOSITORY).as_posix()
 
 
+def commands_of(page: Path) -> Iterator[Command]:
+    for block in blocks(page):
+        yield from block.commands() if block.kind == "console" else ()
+
+
 @pytest.mark.parametrize("page", CONSOLE, ids=name_of)
-def test_console_blocks_do_what_they_show(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if marked(page, "broker") and SKIP:
-        pytest.skip(SKIPPED)
-    for name in ("X07_WORLD", "X07_RR_MODE", "X07_RR_CASSETTE", "X07_RR_POLICY", "X07_KAFKA_LOCAL_DEV_V1"):
+def test_console_blocks_do_what_they_show(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in _HIDDEN:
         monkeypatch.delenv(name, raising=False)
-    shell = Shell(start(page, tmp_path))
+    shell = Shell(folder := SETUPS[marked(page, "setup")](page, tmp_path), broker(page, request))
     try:
         for block in blocks(page):
-            for command in block.commands() if block.kind == "console" and "not run:" not in block.marks else ():
-                code, output = shell.run(command.line)
-                assert code in command.codes, (command.line, output)
-                lost = missing_line(command.output, output)
-                assert lost is None, f"{command.line}\nshall print {lost!r} and prints\n{output}"
-                assert "Traceback" not in output
+            if into := re.search("<!-- into: (.+) -->", block.marks):
+                put(block, folder / into[1])
+            for command in block.commands() if block.kind == "console" else ():
+                if (name_of(page), command.line) not in NOT_RUN:
+                    check(shell, command)
     finally:
-        for kind in ("kafka", "amqp"):
-            shell.run(f"x07 broker down {kind}")
+        if any("x07 broker up" in command.line for command in commands_of(page)):
+            for kind in ("kafka", "amqp"):
+                shell.run(f"x07 broker down {kind}")
         shell.close()
 
 
-def start(page: Path, folder: Path) -> Path:
-    """Return the folder that the commands of a page start in."""
-    match marked(page, "setup"):
-        case "worker":
-            assert x07("init", "orders", cwd=folder).returncode == 0
-            return folder / "orders"
-        case "contracts":
-            shutil.copytree(EXAMPLE / "arch", folder / "arch")
-        case "here":
-            shutil.copytree(page.parent, folder, dirs_exist_ok=True)
+def broker(page: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the variables that lead to the broker which a page's commands find running."""
+    kind = marked(page, "broker")
+    if kind in {"amqp", "own"} and SKIP:
+        pytest.skip(SKIPPED)
+    match kind:
+        case "embedded":
+            return {"X07_KAFKA_LOCAL_DEV_V1": request.getfixturevalue("embedded").bootstrap}
+        case "amqp":
+            secrets = {"X07_SECRET_RABBIT_USERNAME": "guest", "X07_SECRET_RABBIT_PASSWORD": "guest"}
+            return {"X07_AMQP_LOCAL_DEV_V1": request.getfixturevalue("live_amqp").address, **secrets}
         case other:
-            assert other is None, other
-    return folder
+            assert other in {None, "own"}, other
+    return {}
+
+
+def check(shell: Shell, command: Command) -> None:
+    """Run a command and compare its exit code and output with what the page shows."""
+    code, output = shell.run(command.line)
+    assert code in command.codes, (command.line, output)
+    lost = missing_line(command.output, output)
+    assert lost is None, f"{command.line}\nshall print {lost!r} and prints\n{output}"
+    assert "Traceback" not in output
+
+
+def test_every_block_of_commands_is_one_that_is_run() -> None:
+    words = re.compile(r"(\$ |x07 |make |pip |pytest|python3? |docker |cd |git |apt-get |source |export )")
+    for page in PAGES:
+        for block in blocks(page):
+            lines = block.text.splitlines()
+            shell = block.kind not in {"console", "python", "json", "toml", "yaml"}
+            assert not (shell and any(words.match(line) for line in lines)), (name_of(page), block.text)
+            assert block.kind != "console" or lines[0].startswith("$ "), (name_of(page), block.text)
+
+
+def test_what_is_not_run_is_on_its_page() -> None:
+    shown = {(name_of(page), command.line) for page in CONSOLE for command in commands_of(page)}
+    assert set(NOT_RUN) - shown == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_blocks_are_python_and_name_what_there_is(page: Path) -> None:
+    for block in blocks(page):
+        if block.kind == "python":
+            for node in ast.walk(compile(block.text, name_of(page), "exec", _PYTHON)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "x07py":
+                    assert node.module
+                    module = import_module(node.module)
+                    assert [one.name for one in node.names if not hasattr(module, one.name)] == []
 
 
 def lines_of(page: Path) -> list[str]:
