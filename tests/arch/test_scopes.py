@@ -85,7 +85,6 @@ def test_policies(case: str, tmp_path: Path) -> None:
 
 REQUIRED = {
     "a client library": ("run-os", "import confluent_kafka\n", ["E_ARCH_RR_POLICY_REQUIRED"]),
-    "a driver, whose profile names a policy": ("run-os", "from x07py import open_driver\nopen_driver('kafka')\n", []),
     "a solve world": ("solve-rr", ast([PUBLISH, 0]), []),
     "reference: outside of a scope": ("run-os", ast([PUBLISH, 0]), ["E_ARCH_RR_POLICY_REQUIRED"]),
     "reference: in a scope": ("run-os-sandboxed", ast(policy(lit("msg_rr_v1"), [PUBLISH, 0])), []),
@@ -137,7 +136,7 @@ BUDGETS = {
     ),
     "a budget known at run time only": (
         "run-os",
-        BUDGET + "NAME = 'msg_kafka_v1'\nwith budget(NAME): ...\n",
+        BUDGET + "def f(name):\n    with budget(name): ...\n",
         ["W_ARCH_CONTRACT_OPAQUE_USAGE"],
     ),
     "reference: exists": ("run-os", ast(["budget.scope_from_arch_v1", lit("msg_kafka_v1"), 0]), []),
@@ -178,7 +177,12 @@ def test_budgets(case: str, tmp_path: Path) -> None:
 
 
 SELECTED = {
-    "decorated": (BUDGET + "@budget('msg_kafka_v1')\nasync def work(): ...\n", []),
+    "decorated": (BUDGET + "@budget('msg_kafka_v1')\ndef work(): ...\n", []),
+    "a coroutine, which starts when the decorator is done": (
+        BUDGET + "@budget('msg_kafka_v1')\nasync def work(): ...\n",
+        ["SCOPE_MISSING"],
+    ),
+    "a coroutine in a with": (BUDGET + "async def work():\n    with budget('msg_kafka_v1'): ...\n", []),
     "in a with": (BUDGET + "def work():\n    'Text.'\n    with budget('msg_kafka_v1'):\n        return 1\n", []),
     "a method": (BUDGET + "class A:\n    @budget('msg_kafka_v1')\n    def work(self): ...\n", ["FN_NOT_FOUND"]),
     "bare": ("def work(): ...\n", ["SCOPE_MISSING"]),

@@ -148,7 +148,8 @@ def _check(request: Request) -> Report:
     locked, repairs = _check_contracts(request.root, manifest, graph, report.findings)
     report.contract_files = _named_files(manifest, locked)
     report.patches = merge([*suggest(request.root, manifest.path, report.findings), *repairs])
-    if request.write_lock and not any(row.severity == "error" for row in report.findings[before:]):
+    faults = [row for row in report.findings[before:] if row.severity == "error" and "module_id" not in row.data]
+    if request.write_lock and not faults:  # what is wrong in a module is no fault of the contracts
         _write_locks(request, manifest, scan, locked)
     elif request.write_lock:
         report.findings.append(_not_locked(request))

@@ -29,7 +29,8 @@ BareBytes: TypeAlias = tuple[str, str, str, int]
 
 Scope: TypeAlias = tuple[str, str, str, int]
 """A scope of a contract, or an operation: ``policy`` or ``budget`` and the contract's id (empty: only a run can tell);
-or ``op`` and the policy of the innermost scope around it (empty for none). Then the operation, and the offset."""
+or ``op`` and the policy of the innermost scope around it (empty for none, ``*`` for one that is not named). Then the
+operation, and the offset."""
 
 
 DYNAMIC_IMPORT = "import ?"

@@ -31,6 +31,7 @@ def check_budgets(state: Contracts, config: dict[str, Any]) -> None:
     index = state.load(path, "x07.arch.budgets.index", _INDEX, index=True)
     if index is None:
         return
+    state.read.add("budgets")
     state.unique(index["profiles"], "id", "budget profiles", path)
     for entry in index["profiles"]:
         state.budgets[entry["id"]] = entry

@@ -43,6 +43,9 @@ class Contracts:
         max_files: most files that may be read; each path counts once.
         max_bytes: most bytes that may be read.
         canonical: whether files must stand in the canonical form of RFC 8785.
+        rr_entries: entries of the rr index by id.
+        budgets: entries of the budgets index by id.
+        read: which of these indexes, ``rr`` and ``budgets``, could be read.
         repairs: patches that mend some of the findings.
     """
 
@@ -56,6 +59,7 @@ class Contracts:
     sanitized: dict[str, bool] = field(default_factory=dict)
     rr_entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     budgets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
     topic_bytes: int = 0
     bytes_read: int = 0
     over: bool = False

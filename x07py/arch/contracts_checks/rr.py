@@ -62,6 +62,7 @@ def check_rr(state: Contracts, config: dict[str, Any]) -> None:
     index = state.load(path, "x07.arch.rr.index", _INDEX, index=True)
     if index is None:
         return
+    state.read.add("rr")
     modes = index.get("defaults", {}).get("record_modes_allowed", ["replay_v1"])
     _order(state, index, modes, path)
     for place, entry in enumerate(index["policies"]):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.manifest import is_below
 from x07py.arch.model import finding
+from x07py.arch.scan.scopes import ANY_POLICY, OPEN_DRIVER
 from x07py.codes import all_codes
 from x07py.osbound import os_bound_table
 from x07py.worlds import WORLDS
@@ -22,17 +23,29 @@ if TYPE_CHECKING:
     from x07py.arch.model import Module
     from x07py.arch.scan.scopes import Functions
 
+_ON_BROKERS = frozenset(
+    {
+        "std.msg.amqp.connect_from_arch_v1",
+        "std.msg.amqp.consume_env_v1",
+        "std.msg.amqp.ensure_topology_from_arch_v1",
+        "std.msg.amqp.publish_env_v1",
+        "std.msg.kafka.poll_env_v1",
+        "std.msg.kafka.publish_env_v1",
+    }
+)
+"""What x07AST modules do with brokers; ruled by policies even if none of them lists it."""
+
 
 def check_scopes(state: Contracts, config: dict[str, Any], graph: Graph) -> None:
     """Check what modules say of the domains ``rr`` and ``budgets``, where these are configured and could be read."""
     check = _Scopes(state, graph)
     for module_id, node in graph.node_of.items():
         module = graph.modules[module_id]
-        if state.rr_entries:
+        if "rr" in state.read:
             check.policies(module, node)
             if config["rr"]["require_policy_for_os_calls"] and not WORLDS[node.world].solve:
                 check.policy_required(module)
-        if state.budgets:
+        if "budgets" in state.read:
             check.budgets(module, node)
     if config.get("budgets", {}).get("require_scopes"):
         for entry in sorted(state.budgets.values(), key=lambda row: str(row["id"])):
@@ -43,7 +56,7 @@ def check_scopes(state: Contracts, config: dict[str, Any], graph: Graph) -> None
 class _Scopes:
     def __init__(self, state: Contracts, graph: Graph) -> None:
         self._state, self._graph = state, graph
-        self._recordable = {op for entry in state.rr_entries.values() for op in entry["ops_allowed"]}
+        self._recordable = _ON_BROKERS.union(*(entry["ops_allowed"] for entry in state.rr_entries.values()))
         rows = os_bound_table().modules.values()
         self._clients = {row.name for row in rows if row.origin == "distribution" and row.capability == "network"}
 
@@ -59,14 +72,23 @@ class _Scopes:
                 message = f"policy {name} is not for {node.world}, the world of node {node.id}"
                 facts = {"policy_id": name, "world": node.world}
                 self._report(module, offset, "E_ARCH_RR_WORLD_VIOLATION", message, **facts)
-            elif kind == "op" and op in self._recordable and name in entries and op not in entries[name]["ops_allowed"]:
-                message = f"policy {name} does not allow {op}"
-                self._report(module, offset, "E_ARCH_RR_OP_NOT_ALLOWED", message, policy_id=name, op=op)
+            elif kind == "op":
+                self._allowed(module, name, op, offset)
+
+    def _allowed(self, module: Module, name: str, op: str, offset: int) -> None:
+        """Report an operation that its policy does not list; of Python's, those of drivers are known by themselves."""
+        entries = self._state.rr_entries
+        if name == ANY_POLICY and len(entries) == 1:
+            name = next(iter(entries))
+        ruled = op != OPEN_DRIVER and (op in self._recordable or module.path.endswith(".py"))
+        if ruled and name in entries and op not in entries[name]["ops_allowed"]:
+            message = f"policy {name} does not allow {op}"
+            self._report(module, offset, "E_ARCH_RR_OP_NOT_ALLOWED", message, policy_id=name, op=op)
 
     def policy_required(self, module: Module) -> None:
         """Report operations outside of any policy, and imports of client libraries, which know of none."""
         for kind, name, op, offset in module.scopes:
-            if kind == "op" and op in self._recordable and not name:
+            if kind == "op" and not name and (op in self._recordable or op == OPEN_DRIVER):
                 message = f"{op} is called outside of any policy"
                 self._report(module, offset, "E_ARCH_RR_POLICY_REQUIRED", message, op=op)
         for target, origin in self._graph.outside[module.id].items():

@@ -1,48 +1,55 @@
-"""Scopes of contracts in code: which policy a recording is made under, and which budget holds a function."""
+"""Scopes of contracts in Python: which policy a recording is made under, and which budget holds a function.
+
+Scopes are lexical, as the reference reads them: what a function does that is called from inside a scope does not count.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from x07py.arch.scan.syntax import Reader, constant_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from x07py.arch.model import Scope
 
 Functions = dict[str, tuple[str, int]]
 """By full name of a function the budget that its whole body is in, or an empty string; and its offset."""
 
-_WORD = re.compile(r"\b(?:budget|session)\b")
-_OPENERS = {
-    "x07py.budget": ("budget", "profile"),
-    "x07py.budgets.budget": ("budget", "profile"),
-    "x07py.rr.session": ("policy", "policy"),
-    "x07py.rr.open.session": ("policy", "policy"),
+ANY_POLICY = "*"
+"""Stands for the policy of a session that names none: the command line's, or the project's only one."""
+OPEN_DRIVER = "open_driver"
+"""The operation that takes the policy around it: a driver keeps the session that it was opened in."""
+
+_WORD = re.compile(r"\b(?:budget|session|open_driver)\b")
+_NAMES = {
+    "x07py.budget": "budget",
+    "x07py.budgets.budget": "budget",
+    "x07py.rr.session": "session",
+    "x07py.rr.open.session": "session",
+    "x07py.open_driver": OPEN_DRIVER,
+    "x07py.drivers.open_driver": OPEN_DRIVER,
+    "x07py.drivers.open.open_driver": OPEN_DRIVER,
 }
-"""What opens a scope: its kind, and the argument that names the contract."""
+_DIALECT_OPS = {
+    ("kafka", "consume"): "poll_env",
+    ("amqp", "consume"): "consume_env",
+}
+_OPS = {"publish": "publish_env", "publish_many": "publish_env"}
+_SAME = {"ack", "nack", "commit", "seek", "pause", "resume", "lag"}
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def python_scopes(text: str, package: str) -> tuple[Scope, ...]:
-    """Return the scopes that a Python module opens with `x07py.budget` and `x07py.rr.session`, in no special order.
-
-    A session that names no policy takes it from the environment, and is none.
+    """Return the scopes that a Python module opens, and what it does with drivers, in no special order.
 
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    if not _WORD.search(text):
-        return ()
-    reader = Reader(text, package, deep=True)
-    found: list[Scope] = []
-    for call in reader.called.values():
-        opened = _opened(reader, call)
-        if opened is not None:
-            found.append((*opened, "", reader.offset(call)))
-    return tuple(found)
+    return tuple(_visited(text, package).scopes) if _WORD.search(text) else ()
 
 
 def python_functions(text: str, module_id: str, package: str) -> Functions:
@@ -51,40 +58,164 @@ def python_functions(text: str, module_id: str, package: str) -> Functions:
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    reader = Reader(text, package, deep=True)
-    return dict(_functions(reader, reader.tree.body, module_id))
+    return {f"{module_id}.{name}": row for name, row in _visited(text, package).functions.items()}
 
 
-def _functions(reader: Reader, body: Iterable[ast.stmt], above: str) -> Iterable[tuple[str, tuple[str, int]]]:
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            yield from _functions(reader, node.body, f"{above}.{node.name}")
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield f"{above}.{node.name}", (_budget_of(reader, node), reader.offset(node))
+def _visited(text: str, package: str) -> _Visitor:
+    visitor = _Visitor(Reader(text, package, deep=False))
+    visitor.visit(visitor.reader.tree)
+    return visitor
 
 
-def _budget_of(reader: Reader, function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """Return the budget that a decorator names, or a `with` that is all of the body but its docstring."""
-    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
-    holders: list[ast.expr] = list(function.decorator_list)
-    if len(body) == 1 and isinstance(body[0], ast.With):
-        holders += [item.context_expr for item in body[0].items]
-    for holder in holders:
-        opened = _opened(reader, holder) if isinstance(holder, ast.Call) else None
-        if opened is not None and opened[0] == "budget":
-            return opened[1]
-    return ""
+class _Visitor(ast.NodeVisitor):
+    """Walks a module with the policy around each place, and the drivers that names stand for."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.scopes: list[Scope] = []
+        self.functions: Functions = {}
+        self._policy = ""
+        self._drivers: dict[str, tuple[str, str]] = {}
+        self._inside: list[str] = []
+        self._constants = _constants(reader.tree)
+
+    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
+        before = self._policy, dict(self._drivers)
+        for item in node.items:
+            self.visit(item.context_expr)
+            if session := self._call_of("session", item.context_expr):
+                self._policy = self._session_policy(session)
+            if isinstance(item.optional_vars, ast.Name):
+                self._bind(item.optional_vars.id, item.context_expr)
+        for statement in node.body:
+            self.visit(statement)
+        self._policy, self._drivers = before
+
+    visit_AsyncWith = visit_With  # noqa: N815 (the name that ast calls)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.generic_visit(node)
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            for part in ast.walk(node.value):
+                self._bind(node.targets[0].id, part)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._inside.append(node.name)
+        self.generic_visit(node)
+        self._inside.pop()
+
+    def visit_FunctionDef(self, node: _Function) -> None:
+        before = self._policy, dict(self._drivers)
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+            session = self._call_of("session", decorator)
+            if session and isinstance(node, ast.FunctionDef):
+                self._policy = self._session_policy(session)
+        name = ".".join([*self._inside, node.name])
+        if "()" not in self._inside:
+            self.functions[name] = self._whole_budget(node), self.reader.offset(node)
+        self._inside.append("()")
+        for part in (node.args, *node.body):
+            self.visit(part)
+        self._inside.pop()
+        self._policy, self._drivers = before
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (the name that ast calls)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        meaning = self._means(node)
+        offset = self.reader.offset(node)
+        if meaning == "budget":
+            self.scopes.append(("budget", self._text(_argument(node, 0, "profile")), "", offset))
+        elif meaning == "session":
+            policy = self._session_policy(node)
+            if policy != ANY_POLICY:
+                self.scopes.append(("policy", policy, "", offset))
+        elif meaning == OPEN_DRIVER:
+            self.scopes.append(("op", self._policy, OPEN_DRIVER, offset))
+        elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            kind, policy = self._drivers.get(node.func.value.id, ("", ""))
+            op = self._operation(kind, node.func.attr, node) if policy else ""
+            if op:
+                self.scopes.append(("op", policy, op, offset))
+        self.generic_visit(node)
+
+    def _means(self, node: ast.Call) -> str | None:
+        """Return which of x07py's functions a call is of."""
+        return _NAMES.get(self.reader.dotted(node.func) or "")
+
+    def _call_of(self, name: str, node: ast.AST) -> ast.Call | None:
+        """Return the expression if it is a call of that function of x07py."""
+        return node if isinstance(node, ast.Call) and self._means(node) == name else None
+
+    def _text(self, node: ast.AST | None) -> str:
+        """Return a constant text, written there or given once to a name of the module; empty if only a run can tell."""
+        if isinstance(node, ast.Name):
+            return self._constants.get(node.id, "")
+        return (constant_text(node) if node else None) or ""
+
+    def _session_policy(self, node: ast.Call) -> str:
+        """Return the policy of a session: its id, `ANY_POLICY`, or an empty string if only a run can tell."""
+        if any(keyword.arg is None for keyword in node.keywords):
+            return ""
+        value = _argument(node, None, "policy")
+        if value is None or (isinstance(value, ast.Constant) and value.value is None):
+            return ANY_POLICY
+        return self._text(value)
+
+    def _bind(self, name: str, node: ast.AST) -> None:
+        opening = self._call_of(OPEN_DRIVER, node)
+        if opening:
+            kind = self._text(_argument(opening, 0, "kind"))
+            if kind in {"kafka", "amqp"}:
+                self._drivers[name] = kind, self._policy
+
+    def _operation(self, kind: str, method: str, node: ast.Call) -> str:
+        """Return the name under which a call of a driver is recorded; empty if it is no operation."""
+        if method == "control":
+            name = self._text(_argument(node, 0, "op"))
+        else:
+            name = method if method in _SAME else _DIALECT_OPS.get((kind, method), _OPS.get(method, ""))
+        return f"std.msg.{kind}.{name}_v1" if name else ""
+
+    def _whole_budget(self, node: _Function) -> str:
+        """Return the budget that holds all of a function; a decorator of a coroutine ends before it starts."""
+        for decorator in node.decorator_list:
+            budget = self._call_of("budget", decorator)
+            if budget and isinstance(node, ast.FunctionDef):
+                return self._text(_argument(budget, 0, "profile"))
+        body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+        if len(body) == 1 and isinstance(body[0], ast.With):
+            budget = self._call_of("budget", body[0].items[0].context_expr)
+            return self._text(_argument(budget, 0, "profile")) if budget else ""
+        return ""
 
 
-def _opened(reader: Reader, call: ast.Call) -> tuple[str, str] | None:
-    """Return the kind of the scope that a call opens, and the contract that it names (empty if only a run can tell)."""
-    known = _OPENERS.get(reader.dotted(call.func) or "")
-    if known is None:
-        return None
-    kind, argument = known
-    given = [word.value for word in call.keywords if word.arg == argument]
-    if kind == "budget":
-        given += call.args[:1]
-    if not given or (isinstance(given[0], ast.Constant) and given[0].value is None):
-        return None
-    return kind, constant_text(given[0]) or ""
+def _argument(node: ast.Call, place: int | None, name: str) -> ast.expr | None:
+    if place is not None and len(node.args) > place:
+        return node.args[place]
+    return next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """Return the names of a module that are given a text, and nothing else anywhere."""
+    bound = Counter(_bound_names(tree))
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        text = constant_text(node.value)
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if text is not None and isinstance(target, ast.Name) and bound[target.id] == 1:
+                found[target.id] = text
+    return found
+
+
+def _bound_names(tree: ast.Module) -> list[str]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.append(node.id)
+        elif isinstance(node, ast.arg):
+            names.append(node.arg)
+    return names

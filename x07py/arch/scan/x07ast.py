@@ -34,7 +34,7 @@ def scan_x07ast(text: bytes, path: str) -> Module:
         ValueError, RecursionError: it is not JSON, or not a module.
     """
     document = parse_json(text)
-    if not isinstance(document, dict) or document.get("kind") not in {"entry", "module"}:
+    if not isinstance(document, dict) or document.get("kind") not in ("entry", "module"):
         raise ValueError("kind is neither 'entry' nor 'module'")
     name = document.get("module_id")
     if not isinstance(name, str) or not name:
