@@ -55,6 +55,9 @@ reliability: $(VENV)/.bench brokers ## kill pumps and brokers at random, then co
 soak: $(VENV)/.bench brokers ## pump on both brokers for SOAK_S seconds, 1800 by default; memory must stay flat
 	$(BIN)/python -m bench.soak
 
+bench-failures: $(VENV)/.bench brokers ## how long each failure of a broker takes to be told, with the real time limits
+	$(BIN)/python -m bench.failures
+
 bench-drivers: $(VENV)/.bench $(VENV)/quix brokers ## publish, consume and latency on both brokers against peers
 	$(BIN)/python -m bench.drivers
 

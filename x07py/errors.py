@@ -45,6 +45,8 @@ class X07Error(Exception):
         self.hint = hint
         self.details: dict[str, object] = {}
         """Facts for programs, where an error has more to say than its message; part of its JSON report."""
+        if hint:
+            self.add_note(f"help: {hint}")
 
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""

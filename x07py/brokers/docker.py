@@ -39,7 +39,8 @@ def compose_up(kind: str, port: int) -> None:
         DriverError: 9630 if no engine runs or compose fails.
     """
     if not engine_runs():
-        raise DriverError(9630, "no Docker engine answers", hint="start it, or use --native or --embedded")
+        others = "--native or --embedded" if kind == "kafka" else "--native"
+        raise DriverError(9630, "no Docker engine answers", hint=f"start it, or use {others}")
     _compose("up", "--detach", kind, env={f"X07_{kind.upper()}_PORT": str(port)})
 
 

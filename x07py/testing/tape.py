@@ -160,6 +160,7 @@ class Tape:
         error = self.session.ledger.differs(number, bucket, shown.encode())
         if (recorded.topic, recorded.key, recorded.value) == (shown.topic, shown.key, shown.value):
             error.hint = f"a header that is another in every run belongs into ignore_headers; {error.hint}"
+            error.__notes__ = [f"help: {error.hint}"]
         return error
 
     def _lane(self, envelope: Envelope) -> Hashable:
