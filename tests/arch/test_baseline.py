@@ -62,6 +62,25 @@ def test_the_same_finding_counts_as_often_as_it_was(tmp_path: Path) -> None:
     assert x07(*CHECK, cwd=tmp_path).returncode == 2
 
 
+def test_each_import_between_two_nodes_counts(tmp_path: Path) -> None:
+    rule = {"kind": "deps_v1", "id": "r", "from": "a", "to": ["b"], "mode": "deny"}
+    files = {f"a/{name}.py": "import b\n" for name in ("k", "m")}
+    write(tmp_path, manifest(node("a"), node("b"), rules=[rule]), {**files, "a/x.py": "", "b.py": ""})
+    held = tmp_path / "base.json"
+    assert hold(run(tmp_path), held, update=True).exit_code == 0
+    (tmp_path / "a/x.py").write_text("\nimport b\n")
+    (tmp_path / "a/z.py").write_text("import b\n")
+    (new,) = hold(run(tmp_path), held, update=False).findings
+    assert (new.location(), new.notes) == ("a/x.py:2:1", ("a/z.py:1 imports b",))
+    assert new.message == "rule r forbids a to import b: a.x imports b"
+    for name in ("k", "x", "z"):
+        (tmp_path / f"a/{name}.py").write_text("")
+    report = hold(run(tmp_path), held, update=True)
+    assert (report.findings, report.accepted) == ([], 1)
+    (tmp_path / "a/k.py").write_text("import b\n")
+    assert hold(run(tmp_path), held, update=False).exit_code == 2
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": "x07.arch.baseline@9.9.9", "findings": []}', None])
 def test_what_is_no_baseline(old: Path, text: str | None) -> None:
     (old / "base.json").unlink()

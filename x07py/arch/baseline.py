@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.check import EXIT_CLEAN, EXIT_FINDINGS, Report, outcome
@@ -12,13 +13,15 @@ from x07py.contracts.loader import parse_json
 from x07py.errors import ArchError, FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from x07py.arch.graph import Graph
     from x07py.diag import Diagnostic
 
 SCHEMA = "x07.arch.baseline@0.1.0"
 _HINT = "restore it from version control, or make it anew: remove it and run with --update-baseline"
+_SHOWN = 20
 Key = tuple[str, str, str]
 """Code, path and message: what stays the same when lines above a finding come and go."""
 
@@ -37,21 +40,57 @@ def hold(report: Report, path: Path, *, update: bool) -> Report:
     """
     if report.exit_code not in {EXIT_CLEAN, EXIT_FINDINGS}:
         return report
-    found = Counter(_key(row) for row in report.findings)
+    graph = report.checked[1] if report.checked else None
+    parts = [_parts(row, graph) for row in report.findings]
+    found = Counter(_key(one) for rows in parts for one in rows)
     accepted = found if update and not path.exists() else _read(path)
     if update:
         accepted &= found
         write_file(path, _bytes(accepted))
     left, kept = accepted.copy(), []
-    for row in report.findings:
-        if left[_key(row)] > 0:
-            left[_key(row)] -= 1
-        else:
-            kept.append(row)
+    for rows in parts:
+        new = []
+        for row in rows:
+            if left[_key(row)] > 0:
+                left[_key(row)] -= 1
+            else:
+                new.append(row)
+        if new:
+            kept.append(new[0] if len(rows) == 1 else replace(new[0], notes=tuple(_noted(new[1:]))))
     report.accepted = len(report.findings) - len(kept)
     report.findings = [*kept, *_stale(left, path)]
     report.exit_code = outcome(report.findings)
     return report
+
+
+def _parts(row: Diagnostic, graph: Graph | None) -> list[Diagnostic]:
+    """Return a finding about two nodes as one for each import: each is accepted, mended or new by itself."""
+    if graph is None or "node_from" not in row.data:
+        return [row]
+    what = row.message.rpartition(": ")[0]
+    edges = graph.between(row.data["node_from"], row.data["node_to"])
+    if len(edges) == 1:
+        return [row]
+    return [
+        replace(
+            row,
+            message=f"{what}: {edge.module.id} imports {edge.target}",
+            **graph.at(edge),
+            data={
+                **row.data,
+                "module_path": edge.module.path,
+                "module_id": edge.module.id,
+                "import": edge.target,
+            },
+        )
+        for edge in edges
+    ]
+
+
+def _noted(rows: Sequence[Diagnostic]) -> Iterator[str]:
+    yield from (f"{row.path}:{row.line} imports {row.data['import']}" for row in rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        yield f"and {len(rows) - _SHOWN} more"
 
 
 def _key(row: Diagnostic) -> Key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.arch.model import finding
 from x07py.arch.scan.text import Sources
@@ -100,7 +100,7 @@ class Graph:
             if name in self.node_of and self.node_of[name].id == target
         ]
 
-    def at(self, edge: Edge) -> dict[str, object]:
+    def at(self, edge: Edge) -> dict[str, Any]:
         """Return the location fields of a finding about an import."""
         return self.sources.at(edge.module.path, edge.origin[3])
 
