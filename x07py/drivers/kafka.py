@@ -9,6 +9,7 @@ committed.
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ from x07py.errors import DriverError, KafkaError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from confluent_kafka import Consumer, TopicPartition
+
     from x07py.contracts.messaging import KafkaProfile
     from x07py.drivers.base import Json, Subscription
     from x07py.drivers.kafka_consumer import Ranges
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 _TRANSACTIONS = ("init_transactions", "begin_transaction", "commit_transaction", "abort_transaction")
 OPERATIONS = ("ack", "nack", "commit", "lag", "seek", "pause", "resume", *_TRANSACTIONS)
 _ASK_TIMEOUT_S = 10.0
+_COORDINATOR_TIMEOUT_S = 30.0
+"""A fresh Kafka has no coordinator before it has made its topic of offsets, which takes a slow machine seconds."""
+_COORDINATOR_PAUSE_S = 0.1
 
 
 class KafkaBackend:
@@ -189,7 +195,7 @@ class KafkaBackend:
             known = client.list_topics(timeout=_ASK_TIMEOUT_S).topics
             parts = [TopicPartition(name, number) for name in topics for number in known[name].partitions]
             lag: dict[str, int] = {}
-            for part in client.committed(parts, timeout=_ASK_TIMEOUT_S):
+            for part in _committed(client, parts):
                 first, after_last = client.get_watermark_offsets(part, timeout=_ASK_TIMEOUT_S)
                 lag[f"{part.topic}/{part.partition}"] = after_last - max(part.offset, first)
         except (KafkaException, KeyError) as error:
@@ -214,3 +220,19 @@ class KafkaBackend:
         await self._in_thread(self._transaction.close)
         await self._in_thread(self._publisher.close)
         self._threads.shutdown(wait=False)
+
+
+def _committed(client: Consumer, parts: list[TopicPartition]) -> list[TopicPartition]:
+    """Ask for committed offsets until the group has a coordinator."""
+    from confluent_kafka import KafkaError as Told
+    from confluent_kafka import KafkaException
+
+    passing = (Told.NOT_COORDINATOR, Told.COORDINATOR_NOT_AVAILABLE, Told.COORDINATOR_LOAD_IN_PROGRESS)
+    deadline = time.monotonic() + _COORDINATOR_TIMEOUT_S
+    while True:
+        try:
+            return client.committed(parts, timeout=_COORDINATOR_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in passing or time.monotonic() > deadline:
+                raise
+            time.sleep(_COORDINATOR_PAUSE_S)
