@@ -73,9 +73,14 @@ def _here(page: Path, folder: Path) -> Path:
     return shutil.copytree(page.parent, folder, dirs_exist_ok=True)
 
 
+def _flights(page: Path, folder: Path) -> Path:
+    return shutil.copytree(EXAMPLE.parent / "flight_delays", folder, dirs_exist_ok=True)
+
+
 SETUPS: dict[str | None, Callable[[Path, Path], Path]] = {
     None: _written({}),
     "contracts": _contracts,
+    "flights": _flights,
     "here": _here,
     "program": _written(_PROGRAM),
     "pyproject": _written({"pyproject.toml": '[project]\nname = "app"\nversion = "1"\n'}),

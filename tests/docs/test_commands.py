@@ -56,6 +56,12 @@ def test_console_blocks_do_what_they_show(
         shell.close()
 
 
+def test_a_guide_grants_each_broker_its_usual_port() -> None:
+    shown = [command.line for command in commands_of(REPOSITORY / "docs/guide/sandbox-brokers.md")]
+    for port in (9092, 5672):
+        assert any(line.startswith(f"x07 run --profile sandbox --allow-host 127.0.0.1:{port} -- ") for line in shown)
+
+
 def broker(page: Path, request: pytest.FixtureRequest) -> dict[str, str]:
     """Return the variables that lead to the broker which a page's commands find running."""
     kind = marked(page, "broker")

