@@ -373,6 +373,23 @@ def relocked(change: Callable[[Any], object]) -> Found:
 ROWS["W_ARCH_LOCK_NOT_WRITTEN"] = relocked(put(*_SIZE, 0)), relocked(put(*_SIZE, 5))
 
 
+def module_link(target: str) -> Found:
+    """A project with a link below it, and a module beside it."""
+
+    def found(root: Path) -> list[str]:
+        (root / "p").mkdir()
+        write(root / "p", manifest(node("a")), {"a.py": ""})
+        (root / "outside.py").write_text("")
+        (root / "p/linked.py").symlink_to(target)
+        return codes(run(root / "p"))
+
+    return found
+
+
+ROWS["E_ARCH_MODULE_LINK"] = module_link("../outside.py"), module_link("a.py")
+ROWS["W_ARCH_MODULE_LINK"] = module_link("a.py"), module_link("nowhere.py")
+
+
 def unlocked(name: str) -> Found:
     def found(root: Path) -> list[str]:
         contracts_project(root)

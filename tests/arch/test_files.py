@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import codes, manifest, node, run, write
+from x07py.arch.init import first_manifest
+from x07py.arch.scan.files import Scan, module_files
 
 DENY = {"kind": "deps_v1", "id": "r", "from": "a", "to": ["b"], "mode": "deny"}
 
@@ -69,5 +71,34 @@ def test_links_are_not_followed_and_environments_not_entered(tmp_path: Path) -> 
     (root / "env/pyvenv.cfg").write_text("")
     (root / "linked.py").symlink_to(root / "a.py")
     (root / "round").symlink_to(root)
+    (root / "gone.py").symlink_to(root / "nothing.py")
+    (root / "docs").symlink_to(root / "arch")
     report = run(root)
-    assert (codes(report), report.modules) == ([], 1)
+    assert (codes(report), report.modules, report.exit_code) == (["W_ARCH_MODULE_LINK"], 1, 0)
+    assert [(row.path, row.data["target"]) for row in report.findings] == [
+        ("linked.py", str(root / "a.py")),
+        ("round", str(root)),
+    ]
+
+
+@pytest.mark.parametrize("target", ["../outside", "gen", "../outside/x.py", "gen/x.py"])
+def test_a_link_to_what_is_not_checked_is_an_error(target: str, tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    for folder in (tmp_path / "outside", root / "gen"):
+        folder.mkdir(parents=True)
+        (folder / "x.py").write_text("import socket\n")
+    write(root, manifest(node("a")), {"a.py": ""})
+    name = f"linked{Path(target).suffix}"
+    (root / name).symlink_to(target)
+    report = run(root)
+    assert [(row.code, row.path) for row in report.findings] == [("E_ARCH_MODULE_LINK", name)]
+    (root / "arch").rename(tmp_path / "arch")
+    first_manifest(root)
+    assert codes(run(root)) == []
+
+
+def test_a_new_link_is_seen_after_a_clean_check(tmp_path: Path) -> None:
+    root = write(tmp_path, manifest(node("a")), {"a.py": ""})
+    before = module_files(root, Scan())
+    (root / "b.py").symlink_to("a.py")
+    assert module_files(root, Scan()) != before

@@ -143,7 +143,7 @@ def _check(request: Request) -> Report:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
     report.checked = manifest, graph
     _apply_rules(request.root, manifest, graph, report.findings, self_edges=settings.self_edges)
-    report.findings += check_names(manifest, graph) if not unread else ()
+    report.findings += check_names(manifest, graph) if outcome(unread) == EXIT_CLEAN else ()
     before = len(report.findings)
     locked, repairs = _check_contracts(request.root, manifest, graph, report.findings)
     report.contract_files = _named_files(manifest, locked)

@@ -53,7 +53,8 @@ def remember_clean(
     """
     named = sorted(named)
     others = other_inputs(root, named)
-    if all(is_settled(stat, started_ns) for _, stat in (*modules, *others)):
+    stats = [*(file.stat for file in modules), *(stat for _, stat in others)]
+    if all(is_settled(stat, started_ns) for stat in stats):
         plain = [tuple(file) for file in modules]
         Store(root, _KIND).write((scan.include, scan.exclude, plain, named, others, summary))
 

@@ -34,10 +34,14 @@ _ENVIRONMENT = "pyvenv.cfg"
 
 
 class SourceFile(NamedTuple):
-    """A file that may be a module: its path below the root, and what tells whether it changed."""
+    """A file that may be a module: its path below the root, and what tells whether it changed.
+
+    A link to a module, or to a folder that holds some, is one too, with what it points to; it is not followed.
+    """
 
     path: str
     stat: FileFacts
+    link: str = ""
 
 
 class Scan:
@@ -63,6 +67,11 @@ class Scan:
         """Tell whether a folder is looked into, given that the ones above it are."""
         exclude = self._patterns[1]
         return exclude is None or not exclude.fullmatch(f"{path}/x")
+
+    def excludes(self, path: str) -> bool:
+        """Tell whether a path is excluded by itself."""
+        exclude = self._patterns[1]
+        return exclude is not None and bool(exclude.fullmatch(path))
 
     def admits(self, path: str) -> bool:
         """Tell whether a file with the suffix of a module is one, given that its folder is looked into."""
@@ -132,11 +141,27 @@ def module_files(root: Path, scan: Scan) -> list[SourceFile]:
                     found.append(SourceFile(prefix + name, facts(entry.stat(follow_symlinks=False))))
             elif entry.is_dir(follow_symlinks=False) and name not in scan.pruned and scan.enters(prefix + name):
                 folders.append(f"{prefix}{name}/")
+            elif entry.is_symlink() and _holds_modules(entry, prefix + name, scan):
+                target = str((root / prefix / name).readlink())
+                found.append(SourceFile(prefix + name, facts(entry.stat(follow_symlinks=False)), target))
         else:
             rest += folders
             continue
         found = [file for file in found if not file.path.startswith(prefix)]
     return sorted(found)
+
+
+def _holds_modules(entry: os.DirEntry[str], path: str, scan: Scan) -> bool:
+    """Tell whether a link points to a module, or to a folder with one directly below it, and is not excluded."""
+    if scan.excludes(path) or entry.name in scan.pruned or not scan.enters(path):
+        return False
+    try:
+        if entry.is_dir():
+            with os.scandir(entry.path) as inside:
+                return any(one.name.endswith(_SUFFIXES) for one in inside)
+        return entry.is_file() and path.endswith(_SUFFIXES) and scan.admits(path)
+    except OSError:  # it points to nothing that can be read, nor can Python import it
+        return False
 
 
 class ModuleNames:

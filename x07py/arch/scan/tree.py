@@ -56,6 +56,9 @@ def read_modules(
     findings: list[Diagnostic] = []
     reader = _Reader(root, names, depth)
     for file in files:
+        if file.link:
+            findings.append(_link(root, file, files))
+            continue
         try:
             module = reader.read(file)
         except (SyntaxError, ValueError, RecursionError, OSError) as error:
@@ -74,6 +77,27 @@ def read_modules(
             )
     reader.cache.save()
     return modules, findings
+
+
+def _link(root: Path, file: SourceFile, files: Sequence[SourceFile]) -> Diagnostic:
+    """Return the finding for a link: an error if Python would run what this check does not see."""
+    facts = {"module_path": file.path, "target": file.link}
+    target = os.path.relpath(os.path.realpath(root / file.path), os.path.realpath(root)).replace(os.sep, "/")
+    if any(one.path == target or one.path.startswith(f"{target}/") for one in files) or target == ".":
+        return finding(
+            "W_ARCH_MODULE_LINK",
+            f"a link to {file.link}: what stands there is checked under its own name, and imports of this one are not",
+            path=file.path,
+            hint="import it by its own name, or exclude the link in arch/manifest.lock.json",
+            data=facts,
+        )
+    return finding(
+        "E_ARCH_MODULE_LINK",
+        f"a link to {file.link}, which is not checked: it is outside of the project, or excluded",
+        path=file.path,
+        hint="put the modules there in its place, or exclude the link in arch/manifest.lock.json",
+        data=facts,
+    )
 
 
 class _Reader:
