@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from x07py.errors import RunError
 
 ENV_WORLD = "X07_WORLD"
+ENV_MODE, ENV_CASSETTE, ENV_POLICY = "X07_RR_MODE", "X07_RR_CASSETTE", "X07_RR_POLICY"
+"""How `x07 run` tells a program what to do with which cassette."""
+CASSETTES = ".x07_rr"
+"""The project's folder of cassettes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from confluent_kafka import Producer
 
 from tests.project import x07
 from x07py.contracts.schemas import load_schema
@@ -195,6 +197,37 @@ async def main():
 try: asyncio.run(main()); print("published")
 except X07Error as error: print(error.code); sys.exit(1)
 """
+
+
+PUBLISHER = """
+import sys
+from confluent_kafka import Consumer, Producer
+producer = Producer({"bootstrap.servers": sys.argv[1], "message.timeout.ms": 3000})
+for partition in range(4): producer.produce("t", b"x", partition=partition)
+producer.flush(5)
+consumer = Consumer({"bootstrap.servers": sys.argv[2], "group.id": "g"})
+print(consumer.poll(0.5))
+"""
+
+
+def test_an_address_that_a_kafka_cluster_advertises_is_named_as_such(app: Path) -> None:
+    """Two brokers, of which one is granted: the program learns of the other one from it."""
+    cluster = Producer({"test.mock.num.brokers": 2, "bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+    cluster.list_topics("t", timeout=10)
+    granted, advertised = (
+        f"127.0.0.1:{one.port}" for _, one in sorted(cluster.list_topics(timeout=10).brokers.items())
+    )
+    (app / "publisher.py").write_text(PUBLISHER)
+    places = ("--entry", "publisher.py", "--allow-host", granted, "--report", "report", "--")
+    done = run(app, *places, granted, "127.0.0.1:2")
+    who = f"denied connect {advertised} by rdk:broker2 \\(pid [0-9]+\\)(, [0-9]+ times)?"
+    why = f"advertised by the Kafka cluster as broker 2; allow with --allow-host {advertised}"
+    assert re.search(f"{who}: {why}\n", done.stderr), done.stderr
+    origins = {one["target"]: one["origin"] for one in json.loads((app / "report").read_text())["denials"]}
+    assert origins == {
+        advertised: "advertised by the Kafka cluster as broker 2",
+        "127.0.0.1:2": "from bootstrap.servers or the Kafka cluster",
+    }
 
 
 def test_librdkafka_publishes_under_a_contract_and_not_without(kafka: Path) -> None:

@@ -99,9 +99,10 @@ def everything(app: Path, server: socket.socket, tmp_path_factory: pytest.TempPa
 
 def test_a_learned_policy_allows_what_was_seen_and_nothing_else(app: Path, everything: list[str]) -> None:
     assert run(app, "--", *everything).returncode == 1
-    learned = run(app, "--learn", "learned.json", "--timeout", "60", "--", *everything)
+    learned = run(app, "--learn", "learned.json", "--report", "report", "--timeout", "60", "--", *everything)
     assert learned.returncode == 0, learned.stderr
     assert learned.stderr.startswith("x07 run: learning: connections, listening, files and programs are not restricted")
+    assert json.loads((app / "report").read_text())["mode"] == "learned"
     document = json.loads((app / "learned.json").read_text())
     port, own, outside = int(everything[1]), int(everything[2]), everything[3]
     assert document["net"] == {

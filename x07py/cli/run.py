@@ -17,9 +17,7 @@ from x07py.cli.completion import cassettes, profiles
 from x07py.cli.output import print_error
 from x07py.errors import RunError, X07Error
 from x07py.facts import open_channel, read_channel
-from x07py.rr.files import write_atomically
 from x07py.run.hosts import read_host_file
-from x07py.run.learn import WEAKER
 from x07py.run.profile import Place, Profile, check_world, choose, find_place
 from x07py.run.program import Plan, confinement, make_plan
 from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, effective_policy, exit_code, run_report, summary
@@ -144,6 +142,8 @@ def _with_flags(place: Place, name: str | None, flags: dict[str, Any]) -> Profil
 
 def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> int:
     if plan.observe:
+        from x07py.run.learn import WEAKER
+
         sys.stderr.write(f"x07 run: learning: {WEAKER}\n")
     told = open_channel()
     outcome = run_watched(plan, partial(_outcome, plan, told), watch)
@@ -155,6 +155,8 @@ def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> 
         if state.endswith("(accepted)"):
             sys.stderr.write(f"x07 run: warning: weaker isolation: {layer} {state}\n")
     if report is not None:
+        from x07py.rr.files import write_atomically
+
         text = json.dumps(finished, indent=2, sort_keys=True) + "\n"
         write_atomically(report, text.encode())
     if outcome.timed_out:

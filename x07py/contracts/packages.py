@@ -9,7 +9,6 @@ import hashlib
 import shlex
 import shutil
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +249,8 @@ def check_dists(packages: tuple[LockedPackage, ...]) -> None:
 
 
 def _is_installed(text: str) -> bool:
+    from importlib import metadata
+
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:

@@ -16,8 +16,7 @@ from x07py.drivers.driver import Driver
 from x07py.drivers.tracing import traced
 from x07py.errors import DriverError
 from x07py.rr import Mode, current_session, open_session_from_environment
-from x07py.rr.open import ENV_CASSETTE
-from x07py.worlds import current_world
+from x07py.worlds import ENV_CASSETTE, current_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,12 +18,13 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from x07py.errors import CassetteError, FileError
+from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FOLDER = ".x07_rr"
+FOLDER = CASSETTES
 SIDE_FILE = "cassettes.lock.json"
 _SIDE_SCHEMA = "x07.rr.cassettes.lock@0.1.0"
 PARTIAL, DAMAGED = ".partial", ".damaged"

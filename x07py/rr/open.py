@@ -11,15 +11,13 @@ from x07py.contracts.rr import LIMITS, only_policy_id, read_rr_policy
 from x07py.errors import CassetteError
 from x07py.rr.config import Config, Match, Mode
 from x07py.rr.session import Session
-from x07py.worlds import current_world
+from x07py.worlds import ENV_CASSETTE, ENV_MODE, ENV_POLICY, current_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from x07py.contracts.rr import RRPolicy
-
-ENV_MODE, ENV_CASSETTE, ENV_POLICY = "X07_RR_MODE", "X07_RR_CASSETTE", "X07_RR_POLICY"
 
 
 def open_session(

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from x07py.contracts.lockfile import DEPS_FOLDER, LOCK_NAME
 from x07py.contracts.project import PYPROJECT, STANDALONE
 from x07py.contracts.schemas import SHIPPED
-from x07py.rr.files import FOLDER
 from x07py.sandbox import landlock
-from x07py.worlds import WORLDS
+from x07py.worlds import CASSETTES, WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +89,7 @@ def _solve_rules(plan: Plan) -> tuple[tuple[str, int], ...]:
     whole = {*_SYSTEM, *_SETTINGS, sys.prefix, sys.base_prefix, *map(str, SHIPPED)}
     whole |= {str(root / name) for name in _PROJECT}
     whole |= {str(fixtures)} if fixtures else set()
-    whole |= {str(root / FOLDER)} if "cassettes" in files else set()
+    whole |= {str(root / CASSETTES)} if "cassettes" in files else set()
     others = {Path(folder) for folder in sys.path if folder and not _is_below(folder, whole)}
     listed = sorted({root, *others})
     modules = sorted({str(file) for folder in listed for file in _modules(folder)})

@@ -10,19 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
 from x07py.contracts.packages import installed_packages
-from x07py.drivers.open import addressed
 from x07py.errors import PackageError, RunError
 from x07py.facts import ENV_FACTS
-from x07py.rr.open import ENV_CASSETTE, ENV_MODE, ENV_POLICY
 from x07py.run.files import FIXTURES, fixture_folder, landlock_rules
 from x07py.run.hosts import HostRule, hosts_file, parse_host
 from x07py.run.policy import apply, read_policy
 from x07py.sandbox.confine import TOLD, Confinement, Limits
 from x07py.sandbox.filter import Wanted
 from x07py.sandbox.network import Range, Rules
-from x07py.worlds import ENV_WORLD, WORLDS
+from x07py.worlds import CASSETTES, ENV_CASSETTE, ENV_MODE, ENV_POLICY, ENV_WORLD, WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +137,7 @@ def make_plan(
             hint="record with --profile sandbox; solve worlds replay",
         )
     if profile.rr not in {None, "off", "replay"}:
-        cassettes = place.root / ".x07_rr"
+        cassettes = place.root / CASSETTES
         cassettes.mkdir(exist_ok=True)
         write.append(cassettes)
     return Plan(
@@ -295,6 +292,9 @@ def contract_hosts(root: Path, text: str) -> list[HostRule]:
         raise RunError(
             "X07RUN_HOST", f"{text!r} is no broker profile", where="--allow-contract", hint="write kafka:PROFILE"
         )
+    from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
+    from x07py.drivers.open import addressed
+
     if kind == "kafka":
         addresses = list(addressed(read_kafka_profile(root, name)).bootstrap)
     else:

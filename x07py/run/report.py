@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from x07py.sandbox.launch import Outcome
     from x07py.sandbox.supervisor import Denial
 
+_RDKAFKA = re.compile(r"rdk:broker(?P<node>-?[0-9]+)")
 EXIT_TIME, EXIT_CANNOT, EXIT_REFUSED, EXIT_LIMIT = 124, 125, 126, 137
 
 
@@ -43,6 +45,13 @@ def effective_policy(plan: Plan) -> dict[str, Any]:
     }
 
 
+def mode_of(plan: Plan) -> str:
+    """Return whether grants were enforced, only watched (``--learn``), or without meaning (``run-os``)."""
+    if plan.world == "run-os":
+        return "unrestricted"
+    return "learned" if plan.observe else "enforced"
+
+
 def _rule(rule: HostRule) -> dict[str, Any]:
     row: dict[str, Any] = {"rule": rule.text, "source": rule.source}
     return row | ({"addresses": list(rule.addresses)} if rule.addresses else {})
@@ -63,12 +72,13 @@ def run_report(profile: str | None, plan: Plan, outcome: Outcome, told: dict[str
         "schema_version": "x07.run.report@0.1.0",
         "world": plan.world,
         "profile": profile,
+        "mode": mode_of(plan),
         "command": list(plan.argv[1:]),
         "policy": effective,
         "policy_sha256": digest,
         "layers": outcome.layers,
         "connections": outcome.connects,
-        "denials": [asdict(one) | {"allow": advice(one)} for one in outcome.denials],
+        "denials": [asdict(one) | {"allow": advice(one), "origin": origin(one)} for one in outcome.denials],
         "cassettes": _rows(told, "cassettes", _CASSETTE),
         "budgets": _rows(told, "budgets", _BUDGET),
         "use": None if WORLDS[plan.world].solve else _use(outcome),
@@ -100,6 +110,7 @@ def summary(report: dict[str, Any]) -> list[str]:
     ended = report["exit"]
     how = f"signal {ended['signal']}" if ended["signal"] else f"exit code {ended['code']}"
     profile = f" ({report['profile']})" if report["profile"] else ""
+    profile += ", learned: nothing was refused" if report["mode"] == "learned" else ""
     use = report["use"]
     spent = f", {use['seconds']:.1f} s, {use['memory_bytes'] >> 20} MiB" if use else ""
     lines = [f"{report['world']}{profile}: {how}{spent}"]
@@ -130,10 +141,22 @@ def advice(denial: Denial) -> str | None:
     return f"--allow-{'host' if denial.kind == 'connect' else 'listen'} {denial.target}"
 
 
+def origin(denial: Denial) -> str | None:
+    """Return how the program came by an address, or None: librdkafka names each thread after its broker."""
+    found = _RDKAFKA.fullmatch(denial.process)
+    if found is None or denial.kind != "connect":
+        return None
+    if found["node"].startswith("-"):
+        return "from bootstrap.servers or the Kafka cluster"
+    return f"advertised by the Kafka cluster as broker {found['node']}"
+
+
 def denial_line(denial: Denial) -> str:
     """Return the line that a person reads about a denial; what the program controls is shown escaped."""
     process = denial.process.encode("unicode_escape").decode()
     times = f", {denial.count} times" if denial.count > 1 else ""
     flag = advice(denial)
     allow = f"; allow with {flag}" if flag else ""
-    return f"x07 run: denied {denial.kind} {denial.target} by {process} (pid {denial.pid}){times}{allow}"
+    source = origin(denial)
+    why = f": {source}" if source else ""
+    return f"x07 run: denied {denial.kind} {denial.target} by {process} (pid {denial.pid}){times}{why}{allow}"

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from x07py import facts
-from x07py.rr.open import ENV_CASSETTE, ENV_MODE
+from x07py.worlds import ENV_CASSETTE, ENV_MODE
 
 if TYPE_CHECKING:
     from types import TracebackType

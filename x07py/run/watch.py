@@ -7,9 +7,6 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import RunError
-from x07py.rr.files import write_atomically
-from x07py.run.audit import AuditLog
-from x07py.run.learn import learned_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +80,12 @@ def run_watched(plan: Plan, run: Callable[[Callable[[Access], None] | None], Out
         FileError: ``X07IO_WRITE`` for the policy.
     """
     audit, learn, environment = watch
+    if not audit and learn is None:
+        return run(None)
+    from x07py.rr.files import write_atomically
+    from x07py.run.audit import AuditLog
+    from x07py.run.learn import learned_policy
+
     seen: dict[tuple[str, str], Access] = {}
     with AuditLog(audit, plan) if audit else nullcontext() as log:
 
@@ -92,7 +95,7 @@ def run_watched(plan: Plan, run: Callable[[Callable[[Access], None] | None], Out
             if learn is not None:
                 seen[access.kind, access.target] = access
 
-        outcome = run(note if audit or learn else None)
+        outcome = run(note)
     if learn is not None:
         limits = {"wall_ms": plan.timeout and int(plan.timeout * 1000), "mem_bytes": plan.limits.memory}
         document = learned_policy(
