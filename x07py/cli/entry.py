@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import typer
 
     from x07py.errors import X07Error
@@ -88,19 +90,29 @@ def _dispatch(args: list[str]) -> int:
     if args == ["arch", "check"]:
         from x07py.cli.quick import check_architecture
 
-        try:
-            return check_architecture()
-        except Exception as error:
-            code = _failed(error, args[1:], "x07 arch", COMMANDS["arch"][1])
-            if code is None:
-                raise
-            return code
+        return _reported(check_architecture, args)
+    if args[0] == "run":
+        from x07py.cli.running import execute, parse
+
+        if (asked := parse(args[1:])) is not None:
+            return _reported(lambda: execute(asked), args)
     name = args[0]
     if name not in COMMANDS:
         _unknown(name)
         return EXIT_USAGE
     app: typer.Typer = import_module(f"x07py.cli.{name}").app
     return _run(app, args[1:], f"x07 {name}", COMMANDS[name][1])
+
+
+def _reported(command: Callable[[], int], args: list[str]) -> int:
+    """Return the exit code of a command that needs no Typer, or that of what it raised."""
+    try:
+        return command()
+    except Exception as error:
+        code = _failed(error, args[1:], f"x07 {args[0]}", COMMANDS[args[0]][1])
+        if code is None:
+            raise
+        return code
 
 
 def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:

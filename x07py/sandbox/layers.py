@@ -12,6 +12,8 @@ from x07py.sandbox import kernel, landlock
 from x07py.sandbox.network import MOST_RELAYS, endpoints
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from x07py.sandbox.confine import Confinement
 
 LAYERS = {
@@ -24,7 +26,7 @@ LAYERS = {
 """What ``--require-layer`` may name."""
 
 
-def check_layers(names: list[str]) -> None:
+def check_layers(names: Sequence[str]) -> None:
     """Refuse the name of a layer that there is not.
 
     Raises:

@@ -1,0 +1,66 @@
+"""The quick reading of `x07 run`'s options is that of Typer, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from x07py.cli.run import app
+from x07py.cli.running import Asked, parse
+
+LINES = [
+    [],
+    ["--profile", "sandbox"],
+    ["--profile=sandbox", "--allow-host", "127.0.0.1:1", "--allow-host=[::1]:2", "--", "--allow-host", "x", "--"],
+    ["--world", "run-os", "--entry", "a:b", "one", "--profile", "x", "--", "two"],
+    ["--profile", "a", "--profile", "b", "--explain", "--i-accept-weaker-isolation"],
+    ["--timeout", "1.5", "--max-memory", "7", "--max-procs=2", "--verify-determinism", "3", "--report", "a/b"],
+    ["--allow-host-file", "a", "--allow-host-file", "b", "--learn=x", "--audit", "y", "--require-layer", "proc", "--"],
+    ["--timeout", "1e3", "--rr=replay", "--cassette", "a=b", "x", "-"],
+]
+LEFT = [
+    ["--help"],
+    ["--profil", "x"],
+    ["--profile"],
+    ["--profile="],
+    ["--profile", "--"],
+    ["--explain=yes"],
+    ["--timeout", "0"],
+    ["--timeout", "nan"],
+    ["--timeout", "soon"],
+    ["--max-memory", "1.5"],
+    ["--max-procs", "0"],
+    ["-p", "x"],
+    ["-"],
+]
+
+
+def as_typer_reads(line: list[str]) -> dict[str, str]:
+    context = get_command(app).make_context("x07 run", list(line))
+    return plain(context.params)
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return options as text, without the differences between nothing and none, lists and tuples, paths and words."""
+    many = {name: [str(one) for one in value] for name, value in options.items() if isinstance(value, list | tuple)}
+    return {name: str(value or None) for name, value in {**options, **many}.items()}
+
+
+@pytest.mark.parametrize("line", LINES, ids=" ".join)
+def test_a_line_means_the_same_both_ways(line: list[str]) -> None:
+    asked = parse(line)
+    assert asked is not None
+    assert plain(asdict(asked)) == as_typer_reads(line)
+
+
+@pytest.mark.parametrize("line", LEFT, ids=" ".join)
+def test_what_may_be_wrong_is_left_to_typer(line: list[str]) -> None:
+    assert parse(line) is None
+
+
+def test_every_option_is_known_both_ways() -> None:
+    assert [one.name for one in get_command(app).params if one.name != "help"] == [one.name for one in fields(Asked)]
