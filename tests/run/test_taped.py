@@ -91,6 +91,7 @@ def test_a_plain_kafka_program_is_replayed_in_a_solve_world(recorded: Path) -> N
     assert refused.stderr.startswith("error[X07RUN_OS_IMPORT]: __main__ (solve-rr) reaches confluent_kafka"), (
         refused.stderr
     )
+    assert "or replay it: x07 run --profile replay --cassette NAME" in refused.stderr
 
 
 def test_a_program_with_a_cassette_of_its_own_needs_none_of_the_run(recorded: Path) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.errors import PackageError, RunError
 from x07py.osbound import os_bound_table
+from x07py.run.taped import LIBRARIES
+from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,11 +52,18 @@ def install(root: Path, world: str, installed: Installed, admits: Callable[[str]
                         "X07RUN_OS_IMPORT",
                         f"{globals.get('__name__')} ({world}) reaches {target}; {target} {row.reason}",
                         where=str(globals["__file__"]),
-                        hint="move this to an adapter in a run-os node and pass values in",
+                        hint=_hint(target, world),
                     )
         return original(name, globals, locals, fromlist or (), level)
 
     builtins.__import__ = checked
+
+
+def _hint(target: str, world: str) -> str:
+    hint = "move this to an adapter in a run-os node and pass values in"
+    if WORLDS[world].replay and target.partition(".")[0] in LIBRARIES:
+        return f"{hint}, or replay it: x07 run --profile replay --cassette NAME"
+    return hint
 
 
 def _check_package(installed: Installed, target: str) -> None:
