@@ -65,7 +65,7 @@ $(VENV)/quix: $(STAMP)
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet 'quixstreams>=3.28,<4'
 
-stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr: one digest
+stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr: one digest, and no network call in the trace (root)
 	$(BIN)/python -m bench.stability
 
 bench-%: $(VENV)/.bench

@@ -1,6 +1,9 @@
 """Replays a program of 100,000 recorded interactions 20 times in solve-rr: one digest of all that a run shows.
 
-Records against the embedded Kafka, so it needs nothing but this machine. Prints the digest; exit 1 if two runs differ.
+Records against the embedded Kafka, so it needs nothing but this machine. All runs are traced: the recording has to show
+network calls, else the trace would prove nothing, and the replays none. The kernel traces what it carries out; what a
+filter refuses it does not, so one more replay runs without any sandbox, to show that none is even tried. Prints the
+digest and the calls; exit 1 if two runs differ, if a replay made a network call, or if this machine cannot trace.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.trace import NETWORK, Trace
 from x07py.brokers.embedded import EmbeddedKafka
 
 MESSAGES, RUNS = 50_000, 20
@@ -66,10 +70,18 @@ def main() -> None:
         (folder / "x07.toml").write_text('entry = "program.py"\n')
         (folder / "program.py").write_text(PROGRAM)
         os.environ["X07_KAFKA_LOCAL_DEV_V1"] = kafka.bootstrap
-        run(folder, "--profile", "sandbox", "--allow-contract", "kafka:local_dev_v1", "--rr", "record")
-        digests = [run(folder, "--profile", "replay") for _ in range(RUNS)]
+        with Trace((*NETWORK, "execve")) as recording:
+            run(folder, "--profile", "sandbox", "--allow-contract", "kafka:local_dev_v1", "--rr", "record")
+        with Trace((*NETWORK, "execve")) as replays:
+            digests = [run(folder, "--profile", "replay") for _ in range(RUNS)]
+        with Trace((*NETWORK, "execve")) as free:
+            run(folder, "--profile", "os", "--rr", "replay")
     print(f"{2 * MESSAGES} interactions, {RUNS} replays, {len(set(digests))} digests: {digests[0]}")
-    sys.exit(len(set(digests)) > 1)
+    for name, trace in (("the recording", recording), ("the replays", replays), ("a replay without sandbox", free)):
+        print(f"system calls of {name}: {dict(sorted(trace.calls.items()))}")
+    quiet = not any(trace.calls[name] for trace in (replays, free) for name in NETWORK)
+    heard = sum(recording.calls[name] for name in NETWORK) and replays.calls["execve"] and free.calls["execve"]
+    sys.exit(not (len(set(digests)) == 1 and quiet and heard))
 
 
 if __name__ == "__main__":

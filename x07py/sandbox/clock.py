@@ -1,13 +1,15 @@
-"""Virtual time and seeded randomness for programs that must repeat.
+"""Virtual time, seeded randomness and a machine that is always the same, for programs that must repeat.
 
 Every clock stands still but while the program sleeps: then it moves by exactly that long, and no real time passes.
-Random bytes come from a seed. Both are answered below the program's libraries, so native code gets the same.
+Random bytes come from a seed, and the machine is called x07 and has one processor. All this is answered below the
+program's libraries, so native code gets the same.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import platform
 import struct
 import threading
 from typing import TYPE_CHECKING
@@ -31,10 +33,15 @@ _MAX_RANDOM = 1 << 20
 _MAX_SLEEP_NS = 1 << 60
 _WALL_CLOCKS = {0, 5, 8, 11}  # REALTIME, REALTIME_COARSE, REALTIME_ALARM, TAI
 _START_NS = 1000 * _SECOND
+_MACHINE = b"".join(
+    word.encode().ljust(65, b"\0") for word in ("Linux", "x07", "6.0.0", "#1", platform.machine(), "(none)")
+)
+_PROCESSORS = struct.pack("=Q", 1)
+_USUAL_PRIORITY = 20  # as the system call has it: 20 minus the nice value
 
 
 class VirtualClock:
-    """The time and the randomness of one program.
+    """The time, the randomness and the machine of one program.
 
     Args:
         seed: what the random bytes come from.
@@ -59,6 +66,9 @@ class VirtualClock:
             "getrandom": self._getrandom,
             "times": self._times,
             "getrusage": lambda call: self._put(call, call.args[1], bytes(_RUSAGE_BYTES)),
+            "uname": lambda call: self._put(call, call.args[0], _MACHINE),
+            "sched_getaffinity": self._sched_getaffinity,
+            "getpriority": lambda _: _USUAL_PRIORITY,
         }
 
     def _now(self, clock: int) -> int:
@@ -111,6 +121,12 @@ class VirtualClock:
         if call.args[0]:
             self._put(call, call.args[0], bytes(_TIMES_BYTES))
         return self._now(1) // (_SECOND // 100)
+
+    def _sched_getaffinity(self, call: Call) -> int:
+        if call.args[1] < len(_PROCESSORS):
+            raise Refused(errno.EINVAL)
+        self._put(call, call.args[2], _PROCESSORS)
+        return len(_PROCESSORS)
 
     def _getrandom(self, call: Call) -> int:
         length = min(call.args[1], _MAX_RANDOM)

@@ -45,7 +45,8 @@ TIME = """alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofda
 SOCKETS = "accept accept4 getpeername getsockname getsockopt recvfrom recvmmsg recvmsg shutdown"
 METADATA = """chown fchown lchown fchownat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr"""
 FORKS = "fork vfork"
-VIRTUAL = "clock_gettime gettimeofday time nanosleep clock_nanosleep getrandom times getrusage"
+VIRTUAL = """clock_gettime gettimeofday time nanosleep clock_nanosleep getrandom times getrusage uname sched_getaffinity
+ getpriority"""
 REAL_TIME = """alarm setitimer getitimer timer_create timer_settime timer_gettime timerfd_create timerfd_settime
  timerfd_gettime sysinfo"""
 
@@ -73,7 +74,7 @@ class Wanted:
         network: TCP through the supervisor; else no socket at all.
         listen: `bind` and `listen` through the supervisor.
         processes: fork and exec, and modes and times of files through the supervisor; else threads alone.
-        clock: clocks and randomness through the supervisor, and nothing that tells real time.
+        clock: clocks, randomness and what the machine is through the supervisor, and nothing that tells real time.
         relay: TCP without the supervisor: the kernel's own, in a namespace that leads to relays alone.
         observe: opening, changing and executing files through the supervisor, which lets them pass.
     """
