@@ -150,6 +150,7 @@ class _Running:
         self.writable = [os.path.realpath(path) for path in granted]
         self.init = 0
         self.program: int | None = None
+        self.held_back: list[int] = []
         self.alone = self.confined = self.timed_out = False
         self.layers = found | {"supervisor": "connects"}
         self.before: set[int] = set()
@@ -241,7 +242,7 @@ class _Running:
             elif kind == b"N":
                 raise _NotNotified(int(content))
             elif kind == b"B":
-                (self.program,) = handles
+                self._started(handles[0])
             elif kind == b"S":
                 raw, user, system, peak = reaper.STATUS.unpack(content)
                 self.status, self.cpu_seconds, self.peak = os.waitstatus_to_exitcode(raw), user + system, peak * 1024
@@ -286,9 +287,20 @@ class _Running:
             self._pass_on(signal.SIGCONT)
         return False
 
+    def _started(self, program: int) -> None:
+        """Take the program's descriptor, and pass on what came before it did."""
+        self.program = program
+        for number in self.held_back:
+            self._pass_on(number)
+
     def _pass_on(self, number: int) -> None:
-        """Send the program a signal; the number is the user's, and may be none that Python has a name for."""
-        if self.program is not None:
+        """Send the program a signal, or keep it until the program is known.
+
+        The number is the user's, and may be none that Python has a name for.
+        """
+        if self.program is None:
+            self.held_back.append(number)
+        else:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.program, number)
 
