@@ -99,11 +99,11 @@ def everything(app: Path, server: socket.socket, tmp_path_factory: pytest.TempPa
 
 def test_a_learned_policy_allows_what_was_seen_and_nothing_else(app: Path, everything: list[str]) -> None:
     assert run(app, "--", *everything).returncode == 1
-    learned = run(app, "--learn", "learned.json", "--report", "report", "--timeout", "60", "--", *everything)
+    learned = run(app, "--learn", "policy/learned.json", "--report", "report", "--timeout", "60", "--", *everything)
     assert learned.returncode == 0, learned.stderr
     assert learned.stderr.startswith("x07 run: learning: connections, listening, files and programs are not restricted")
     assert json.loads((app / "report").read_text())["mode"] == "learned"
-    document = json.loads((app / "learned.json").read_text())
+    document = json.loads((app / "policy/learned.json").read_text())
     port, own, outside = int(everything[1]), int(everything[2]), everything[3]
     assert document["net"] == {
         "enabled": True,
@@ -115,9 +115,9 @@ def test_a_learned_policy_allows_what_was_seen_and_nothing_else(app: Path, every
     beyond = [path for path in document["fs"]["read_roots"] if not path.startswith("/etc/")]
     assert beyond == [f"{outside}/in.txt", f"{outside}/script"]
     assert f"{outside}/script" in document["process"]["allow_execs"]
-    again = run(app, "--policy", "learned.json", "--", *everything)
+    again = run(app, "--policy", "policy/learned.json", "--", *everything)
     assert (again.returncode, again.stdout) == (0, learned.stdout), again.stderr
-    assert run(app, "--policy", "learned.json", "--", "connect", "1").stdout == "refused 13\n"
+    assert run(app, "--policy", "policy/learned.json", "--", "connect", "1").stdout == "refused 13\n"
 
 
 def test_a_policy_comes_from_audit_logs_too(app: Path, server: socket.socket) -> None:

@@ -25,7 +25,7 @@ try:
         if message is not None:
             print("got", message.value().decode(), message.offset(), flush=True)
 except KeyboardInterrupt:
-    print("interrupted")
+    print("interrupted", *sorted({"aiormq", "aio_pika"} & sys.modules.keys()))  # what it does not use is not loaded
 finally:
     consumer.close()
 """

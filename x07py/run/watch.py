@@ -56,7 +56,8 @@ def check_watch(watch: Watch, profile: Profile, hosts_from_files: bool) -> None:
         raise RunError(
             "X07RUN_CONTRADICTION",
             "--learn lets the program do what it wants and watches, so grants, denials and policies have no meaning",
-            hint="leave them out; --allow-env, --timeout and --max-memory hold and get into the policy",
+            hint="leave them out (where the profile grants something: --world run-os-sandboxed in its place); "
+            "--allow-env, --timeout and --max-memory hold and get into the policy",
         )
     if learn.exists():
         raise RunError(
@@ -105,5 +106,6 @@ def run_watched(plan: Plan, run: Callable[[Callable[[Access], None] | None], Out
             environment=environment,
             limits={name: value for name, value in limits.items() if value},
         )
+        learn.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(learn, (json.dumps(document, indent=2) + "\n").encode())
     return outcome

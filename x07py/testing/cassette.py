@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from x07py.contracts.loader import find_root
@@ -13,6 +14,8 @@ from x07py.msg import Envelope
 from x07py.rr import Config, Match, Mode, Session
 from x07py.rr.files import FOLDER
 from x07py.testing import registry
+from x07py.testing.arrivals import Arrivals
+from x07py.testing.libraries import PACKAGES, library
 from x07py.testing.matching import PARTS, Rules
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from x07py.testing.libraries import Library
     from x07py.testing.matching import Filter, Matcher
+    from x07py.testing.tape import Tape
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -117,8 +121,6 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         return (self.root or find_root()) / FOLDER / self.name
 
     def __enter__(self) -> Self:
-        from x07py.testing.libraries import installed_libraries
-
         root = self.root or find_root()
         config = Config(
             mode=mode_of(self.mode, exists=self.path.exists()),
@@ -131,26 +133,37 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             max_key_bytes=1024,
         )
         session = Session(config, root, allow_unused=True)
-        self._libraries: list[Library] = installed_libraries()
         session.__enter__()
         self.session = session
         self._owner, self._aborted, self._left = _current_task(), False, False
-        self._tapes = {one.tape.library: one.tape(session, self.rules) for one in self._libraries}
-        for tape in self._tapes.values():
-            tape.on_failure.append(self._abort_later)
+        self._tapes: dict[str, Tape] = {}
+        self._libraries: dict[str, Library] = {}
         registry.push(self._tapes)
-        for library in self._libraries:
-            library.install()
+        self._arrivals = Arrivals(PACKAGES, self._join)
+        self._arrivals.watch()
+        for package in PACKAGES:
+            if package in sys.modules:
+                self._join(package)
         return self
+
+    def _join(self, package: str) -> None:
+        """Put a library that is loaded on the cassette."""
+        if package in self._libraries:
+            return
+        joining = self._libraries[package] = library(package)
+        tape = self._tapes[joining.tape.library] = joining.tape(self.session, self.rules)
+        tape.on_failure.append(self._abort_later)
+        joining.install()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._left = True
         registry.pop(self._tapes)
+        self._arrivals.end()
         if not registry.in_use():
-            for library in self._libraries:
-                library.remove()
+            for joined in self._libraries.values():
+                joined.remove()
         try:
             for tape in self._tapes.values():
                 for finish in tape.on_close:
@@ -196,8 +209,9 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
 
     def unused(self) -> list[int]:
         """Return the numbers of the recorded entries that were not used, without questions (metadata and the like)."""
-        tapes = self._tapes.values()
-        return [n for n in self.session.ledger.unused() if not any(tape.is_optional(n) for tape in tapes)]
+        from x07py.testing.tape import is_optional
+
+        return [n for n in self.session.ledger.unused() if not is_optional(self.session.ledger.bucket(n).op)]
 
     def _refuse_unused(self) -> None:
         left = self.unused()

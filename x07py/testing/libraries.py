@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from x07py.testing.patching import rebase_subclasses, replace_everywhere, replace_methods, restore_methods
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from x07py.testing.tape import Tape
 
 _LEFT_ALONE = ("x07py", "confluent_kafka.cimpl", "cimpl")
@@ -44,16 +46,9 @@ class Library(NamedTuple):
             restore_methods(kind, methods)
 
 
-def installed_libraries() -> list[Library]:
-    """Return the libraries with drop-ins that are installed."""
-    found = []
-    for make, package in ((_confluent_kafka, "confluent_kafka"), (_aio_pika, "aiormq")):
-        try:
-            found.append(make())
-        except ModuleNotFoundError as error:
-            if error.name != package:
-                raise
-    return found
+def library(package: str) -> Library:
+    """Return the library of a package that is loaded, one of `PACKAGES`."""
+    return _MAKE[package]()
 
 
 def _aio_pika() -> Library:
@@ -86,3 +81,8 @@ def _confluent_kafka() -> Library:
         classes,
         ((admin.AdminClient, METHODS),),
     )
+
+
+_MAKE: dict[str, Callable[[], Library]] = {"confluent_kafka": _confluent_kafka, "aiormq": _aio_pika}
+PACKAGES = tuple(_MAKE)
+"""The packages that have drop-ins, by the names that they are imported by."""

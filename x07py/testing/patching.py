@@ -1,8 +1,9 @@
 """Putting drop-in classes in place of a library's own, everywhere, and back.
 
 Three things hold a class: modules that imported it by name, the library's own module, and classes that were derived
-from it. Tried and dropped: replacing methods on the class itself (impossible for classes written in C), and an import
-hook (too late for whatever was imported before).
+from it. What the program imports later is patched when it arrives (`x07py.testing.arrivals`). Tried and dropped:
+replacing methods on the class itself (impossible for classes written in C), and an import hook alone (too late for
+whatever was imported before).
 """
 
 from __future__ import annotations

@@ -34,6 +34,11 @@ LIBRARY_ERROR = 9640
 _MISSES = (2009, 2050)
 
 
+def is_optional(op: bytes) -> bool:
+    """Tell whether an entry need not be used: its operation is a question, or something that only the broker did."""
+    return op.rpartition(b".")[2].startswith((_QUERY.encode(), _EVENT.encode()))
+
+
 @dataclass
 class Hit:
     """Whether the tape had what was asked for."""
@@ -333,11 +338,6 @@ class Tape:
             if number is not None:
                 self._answers[op + place] = self.take(number)
             return self._answers.get(op + place)
-
-    def is_optional(self, number: int) -> bool:
-        """Tell whether an entry need not be used: it is a question, or something that only the broker did."""
-        optional = tuple(self.operation(part).removesuffix("_v1").encode() for part in (_QUERY, _EVENT))
-        return self.session.ledger.bucket(number).op.startswith(optional)
 
     def _write(self, op: str, scope: str, rows: list[Row]) -> None:
         with self.lock:
