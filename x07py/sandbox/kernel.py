@@ -33,6 +33,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _prctl = _libc.prctl
 _prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+_readv = _libc.process_vm_readv
+_readv.restype = ctypes.c_ssize_t
+_readv.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong]
+_connect = _libc.connect
+_connect.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 _holding = ctypes.PyDLL(None, use_errno=True)
 
 
@@ -154,8 +159,16 @@ def read_memory(pid: int, address: int, length: int) -> bytes:
     buffer = ctypes.create_string_buffer(length)
     local = _Iovec(ctypes.addressof(buffer), length)
     remote = _Iovec(address, length)
-    count = syscall("process_vm_readv", pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+    count = int(_readv(pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0))
+    if count < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), "process_vm_readv")
     return buffer.raw[:count]
+
+
+def connect(handle: int, address: bytes) -> int:
+    """Connect a socket to a ``struct sockaddr`` and return the error number, 0 for none."""
+    return ctypes.get_errno() if _connect(handle, address, len(address)) < 0 else 0
 
 
 def read_text(pid: int, address: int) -> str:

@@ -8,9 +8,9 @@ goes. No answer ever lets the kernel continue the program's own call.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
+import functools
 import os
 import resource
 import select
@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 from x07py.sandbox.answers import Access, Call, Refused
 from x07py.sandbox.clock import VirtualClock
-from x07py.sandbox.kernel import read_memory, signed, syscall, syscall_numbers
+from x07py.sandbox.kernel import connect, read_memory, signed, syscall_numbers
 from x07py.sandbox.metadata import Metadata
-from x07py.sandbox.network import Rules, parse
+from x07py.sandbox.network import Address, Rules, parse
 from x07py.sandbox.observe import Observer
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Supervisor:
         self.on_denied, self.on_access = on_denied, on_access
         self.denials: dict[tuple[str, str, str], Denial] = {}
         self.connects = 0
+        self._judged = functools.lru_cache(_MAX_WAITING)(self._judge)
         self._lock = threading.Lock()
         self._receiving = threading.Lock()
         self._idle = 0
@@ -193,8 +194,7 @@ class Supervisor:
         family, kind, _ = (arg & 0xFFFFFFFF for arg in call.args[:3])
         if kind & ~(socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC):
             raise Refused(errno.EINVAL)
-        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        made.setblocking(not kind & socket.SOCK_NONBLOCK)
+        made = socket.socket(family, socket.SOCK_STREAM | kind & socket.SOCK_NONBLOCK, socket.IPPROTO_TCP)
         flags = os.O_CLOEXEC if kind & socket.SOCK_CLOEXEC else 0
         inode = os.fstat(made.fileno()).st_ino
         with self._lock:
@@ -249,21 +249,27 @@ class Supervisor:
     def _connect(self, call: Call) -> int:
         data = self._sockaddr(call)
         inode = self._inode(call)
-        address = parse(data)
+        address, permitted = self._judged(data)
         if address is None:
             raise Refused(self._deny("connect", f"address family {struct.unpack_from('=H', data)[0]}", call))
-        if not self.connect_rules.permits(address):
+        if not permitted:
             raise Refused(self._deny("connect", str(address), call))
-        self._note("connect", str(address), call)
+        if self.on_access is not None:
+            self._note("connect", str(address), call)
         with self._lock:
             own, settled = self._waiting.get(inode), inode in self._settled
         if own is None:
             raise Refused(errno.EISCONN if settled else errno.EACCES)
         if own.family == socket.AF_INET and not address.ipv4:
             raise Refused(errno.EAFNOSUPPORT)
-        return self._connect_own(own, inode, address.sockaddr(own.family))
+        return self._connect_own(own, inode, _raw(address, own.family))
 
-    def _connect_own(self, own: socket.socket, inode: int, target: tuple[str, int]) -> int:
+    def _judge(self, data: bytes) -> tuple[Address | None, bool]:
+        """Return the address that a ``struct sockaddr`` means, and whether it is allowed."""
+        address = parse(data)
+        return address, address is not None and self.connect_rules.permits(address)
+
+    def _connect_own(self, own: socket.socket, inode: int, target: bytes) -> int:
         """Connect our duplicate; another thread receives meanwhile."""
         with self._lock:
             if self._idle <= 1 and self._threads >= _MAX_THREADS:
@@ -274,7 +280,7 @@ class Supervisor:
             self._spawn()
         try:
             self.connects += 1
-            code = _raw_connect(own, target)
+            code = connect(own.fileno(), target)
         finally:
             with self._lock:
                 self._idle += 1
@@ -373,15 +379,11 @@ class Supervisor:
         return errno.EACCES
 
 
-def _raw_connect(own: socket.socket, target: tuple[str, int]) -> int:
-    """Return the error number of ``connect`` on a socket whose blocking flag belongs to the program."""
-    if own.family == socket.AF_INET:
-        raw = struct.pack("=H", own.family) + struct.pack("!H", target[1]) + socket.inet_aton(target[0]) + b"\0" * 8
-    else:
-        raw = struct.pack("=H", own.family) + struct.pack("!HI", target[1], 0)
-        raw += socket.inet_pton(socket.AF_INET6, target[0]) + b"\0" * 4
-    try:
-        syscall("connect", own.fileno(), ctypes.c_char_p(raw), len(raw))
-    except OSError as error:
-        return error.errno or errno.EACCES
-    return 0
+@functools.lru_cache(_MAX_WAITING)
+def _raw(address: Address, family: int) -> bytes:
+    """Return the ``struct sockaddr`` of an address for a socket of `family`."""
+    host, port = address.sockaddr(family)
+    if family == socket.AF_INET:
+        return struct.pack("=H", family) + struct.pack("!H", port) + socket.inet_aton(host) + b"\0" * 8
+    raw = struct.pack("=H", family) + struct.pack("!HI", port, 0)
+    return raw + socket.inet_pton(socket.AF_INET6, host) + b"\0" * 4
