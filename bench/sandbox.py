@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.measure import table, write
+from bench.sandbox_brokers import ROOT, brokers, rates
 from x07py.sandbox import landlock
 from x07py.sandbox.confine import Confinement
 from x07py.sandbox.launch import run as confined
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 15
 PROBE_ROUNDS = 5
-READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", sys.prefix, sys.base_prefix, "/proc")
+READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", sys.prefix, sys.base_prefix, "/proc", str(ROOT))
 
 SERVER = """
 import socket, threading
@@ -78,10 +79,20 @@ def main() -> None:
                 for name, argv in (("true", ["/bin/true"]), ("python -c pass", [sys.executable, "-c", "pass"]))
             }
             calls = _calls(runners, port, folder)
+            sent = _sent(folder)
     finally:
         server.kill()
         server.wait()
-    _report(starts, calls)
+    _report(starts, calls, sent)
+
+
+def _sent(folder: str) -> dict[str, dict[str, float | None]]:
+    """Return messages a second of clients of brokers, by what they do and by runner."""
+    found: dict[str, dict[str, float | None]] = {}
+    with tempfile.TemporaryDirectory() as root:
+        for kind, address in brokers(Path(root)):
+            found |= rates(lambda port: _runners(port, folder), kind, address, Path(folder))
+    return found
 
 
 def _runners(port: int, folder: str) -> dict[str, Callable[[Sequence[str]], object]]:
@@ -140,15 +151,24 @@ def _calls(
     }
 
 
-def _report(starts: dict[str, dict[str, float]], calls: dict[str, dict[str, float]]) -> None:
+def _report(
+    starts: dict[str, dict[str, float]],
+    calls: dict[str, dict[str, float]],
+    sent: dict[str, dict[str, float | None]],
+) -> None:
     names = list(calls)
     rows = [[f"start {what}, ms", *(f"{one[name]:.1f}" for name in names)] for what, one in starts.items()]
     for call in calls["bare"]:
         bare = calls["bare"][call]
         rows.append([f"{call}, µs", *(f"{calls[name][call]:.1f} ({calls[name][call] / bare:.2f})" for name in names)])
+    for what, one in sent.items():
+        bare = one["bare"] or 0.0
+        found = (one[name] for name in names)
+        rows.append([f"{what}, a second", *(f"{rate:,.0f} ({rate / bare:.2f})" if rate else "fails" for rate in found)])
     text = table(["", *names], rows)
     text += "\nIn brackets: times bare. Starting counts from a Python process that has x07py imported already.\n"
-    write("sandbox", "make bench-sandbox", ["x07py", "sandlock"], {"start_ms": starts, "calls_us": calls}, text)
+    measured = {"start_ms": starts, "calls_us": calls, "messages_a_second": sent}
+    write("sandbox", "make bench-sandbox", ["x07py", "sandlock", "aio-pika", "confluent-kafka"], measured, text)
 
 
 if __name__ == "__main__":
