@@ -11,6 +11,7 @@ import confluent_kafka
 import pytest
 
 from tests.drivers.test_conformance import prepare, take, values
+from tests.drivers.test_failures import limit
 from tests.proxy import Proxy
 from tests.pump.test_pump import kind
 from x07py import Delivery, Envelope, open_driver
@@ -18,7 +19,7 @@ from x07py.contracts.messaging import read_kafka_profile
 from x07py.drivers import Driver
 from x07py.drivers.kafka import KafkaBackend
 from x07py.drivers.open import addressed
-from x07py.errors import EnvelopeError, KafkaError
+from x07py.errors import DriverError, EnvelopeError, KafkaError
 
 __all__ = ["kind"]
 pytestmark = pytest.mark.live
@@ -254,3 +255,24 @@ async def test_connections_that_are_reset_within_a_message_lose_nothing(kind: st
             await publishing
     assert proxy.cuts == 4
     assert kind == "amqp" or seen == list(range(count))
+
+
+async def test_a_broker_that_stays_away(kind: str, proxied: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to a publisher after 1 s here, instead of 30, and to a consumer after 3 s instead of 60."""
+    limit(monkeypatch, kind, 3)
+    for name, seconds in {"kafka_producer._DELIVERY_TIMEOUT_MS": 1000, "amqp.CONFIRM_S": 1.0}.items():
+        monkeypatch.setattr(f"x07py.drivers.{name}", seconds)
+    name = place()
+    async with proxied as proxy, open_driver(kind, profile="local_dev_v1") as driver:
+        await prepare(driver, name)
+        await driver.publish(Envelope(name, b"k", b"0"))
+        batches = driver.consume([name], group=name if kind == "kafka" else "")
+        await driver.ack(await anext(batches))
+        proxy.refusing = True
+        proxy.cut()
+        codes = []
+        for call in (driver.publish(Envelope(name, b"k", b"1")), anext(batches)):
+            with pytest.raises(DriverError) as caught:
+                await asyncio.wait_for(call, 60)
+            codes.append(caught.value.code)
+    assert codes == {"kafka": [9752, 9760], "amqp": [9852, 9851]}[kind]
