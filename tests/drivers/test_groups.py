@@ -237,9 +237,10 @@ async def test_connections_that_are_reset_within_a_message_lose_nothing(kind: st
     seen: list[int] = []
     async with proxied as proxy, open_driver(kind, profile="local_dev_v1") as driver:
         await prepare(driver, name)
+        await driver.publish(Envelope(name, b"k", b"0"))
 
         async def publish() -> None:
-            for number in range(count):
+            for number in range(1, count):
                 if number % 15 == 7:
                     proxy.cut_after(half)
                 await driver.publish(Envelope(name, b"k", b"%d" % number, {"pad": "x" * 2 * half}))
