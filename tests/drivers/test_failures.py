@@ -137,9 +137,10 @@ async def test_killed_and_restarted_under_load(own: Own, monkeypatch: pytest.Mon
     found: set[int] = set()
     async with open_driver(own.kind, profile="local_dev_v1") as driver:
         place = await make(driver, own)
+        await driver.publish(Envelope(place, b"k", b"0"))
 
         async def publish() -> int:
-            number = 0
+            number = 1
             while not back.is_set():
                 await driver.publish(Envelope(place, b"k", b"%d" % number))
                 number += 1
