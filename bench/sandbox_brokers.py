@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
-ROUNDS = 5
+ROUNDS = 3
 PROGRAMS = {
-    "aio-pika confirms": ("amqp", "aio_pika_publish", 5_000),
-    "librdkafka produce": ("kafka", "raw_publish", 200_000),
-    "librdkafka consume": ("kafka", "raw_poll", 200_000),
+    "aio-pika confirms": ("amqp", "aio_pika_publish", 4_000),
+    "librdkafka produce": ("kafka", "raw_publish", 100_000),
+    "librdkafka consume": ("kafka", "raw_poll", 100_000),
 }
 """What is measured: the broker, the program of ``bench.drivers``, and the number of messages."""
 

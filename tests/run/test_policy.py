@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import x07
+from tests.project import x07, x07_here
 from x07py.errors import RunError
 from x07py.run.policy import TEMPLATES, read_policy, template
 
@@ -42,9 +42,9 @@ def write(app: Path, name: str = "job", **tables: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_templates_are_valid(app: Path, name: str) -> None:
-    printed = x07("policy", "init", name, cwd=app)
+    printed = x07_here("policy", "init", name, cwd=app)
     (app / "p.json").write_text(printed.stdout)
-    assert x07("policy", "check", "p.json", cwd=app).stdout == f"p.json: ok, policy {name}\n"
+    assert x07_here("policy", "check", "p.json", cwd=app).stdout == f"p.json: ok, policy {name}\n"
 
 
 def test_every_table_bites(app: Path) -> None:
@@ -95,11 +95,11 @@ def test_what_is_not_enforced_is_refused(app: Path, tables: dict[str, Any], mess
 
 def test_broken_files_and_contradictions_are_refused(app: Path) -> None:
     (app / "p.json").write_text('{"a": 1, "a": 2}')
-    assert "error[X07RUN_POLICY]" in x07("policy", "check", "p.json", cwd=app).stderr
-    assert "error[X07RUN_FILE]" in x07("policy", "check", "none.json", cwd=app).stderr
+    assert "error[X07RUN_POLICY]" in x07_here("policy", "check", "p.json", cwd=app).stderr
+    assert "error[X07RUN_FILE]" in x07_here("policy", "check", "none.json", cwd=app).stderr
     write(app)
     for flag in (("--allow-host", "127.0.0.1:1"), ("--allow-run", "echo"), ("--timeout", "9999")):
         done = x07("run", "--profile", "sandbox", "--policy", "policy.json", *flag, "--", "limits", cwd=app)
         assert (done.returncode, "error[X07RUN_CONTRADICTION]" in done.stderr) == (126, True)
-    done = x07("run", "--profile", "os", "--policy", "policy.json", "--", "limits", cwd=app)
+    done = x07_here("run", "--profile", "os", "--policy", "policy.json", "--", "limits", cwd=app)
     assert "error[X07RUN_CONTRADICTION]" in done.stderr

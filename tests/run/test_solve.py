@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import REPOSITORY, x07
+from tests.project import REPOSITORY, x07, x07_here
 
 HIDDEN = """
 from importlib import import_module
@@ -180,7 +180,7 @@ def test_reports_of_two_runs_are_equal(app: Path) -> None:
     ],
 )
 def test_what_a_world_cannot_do_is_refused(app: Path, args: tuple[str, ...]) -> None:
-    done = x07("run", *args, "--entry", "repeatable.py", cwd=app)
+    done = x07_here("run", *args, "--entry", "repeatable.py", cwd=app)
     assert done.returncode == 126
     assert "error[X07RUN_CONTRADICTION]" in done.stderr
 
@@ -234,7 +234,7 @@ def test_a_world_reads_code_contracts_and_what_it_promises(app: Path, world: str
 def test_a_world_with_fixtures_needs_some(app: Path) -> None:
     (app / "fixtures/fs").rmdir()
     for world in ("solve-fs", "solve-full"):
-        done = x07("run", "--world", world, "--entry", "repeatable.py", cwd=app)
+        done = x07_here("run", "--world", world, "--entry", "repeatable.py", cwd=app)
         assert (done.returncode, done.stdout) == (126, "")
         assert "error[X07RUN_FIXTURES]" in done.stderr
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.project import x07
+from tests.project import x07, x07_here
 from x07py.contracts.schemas import load_schema
 from x07py.run.learn import learned_policy
 from x07py.run.policy import MAX_ROOTS, read_policy, template
@@ -123,10 +123,10 @@ def test_a_learned_policy_allows_what_was_seen_and_nothing_else(app: Path, every
 def test_a_policy_comes_from_audit_logs_too(app: Path, server: socket.socket) -> None:
     port = str(server.getsockname()[1])
     assert run(app, "--audit", "audit", "--", "connect", port).stdout == "refused 13\n"
-    (app / "policy.json").write_text(x07("policy", "learn", "audit", cwd=app).stdout)
+    (app / "policy.json").write_text(x07_here("policy", "learn", "audit", cwd=app).stdout)
     assert run(app, "--policy", "policy.json", "--", "connect", port).stdout == "connected\n"
     (app / "audit").write_text("{}\n")
-    assert "error[X07RUN_FILE]" in x07("policy", "learn", "audit", cwd=app).stderr
+    assert "error[X07RUN_FILE]" in x07_here("policy", "learn", "audit", cwd=app).stderr
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_policy_comes_from_audit_logs_too(app: Path, server: socket.socket) ->
     ],
 )
 def test_watching_what_cannot_be_watched_is_refused(app: Path, args: tuple[str, ...], code: str) -> None:
-    done = x07("run", *args, "--", "connect", "1", cwd=app)
+    done = x07_here("run", *args, "--", "connect", "1", cwd=app)
     assert (done.returncode, done.stdout) == (126, "")
     assert f"error[{code}]" in done.stderr
 
@@ -165,20 +165,21 @@ def test_policies_are_shown_and_compared_by_what_they_grant(app: Path) -> None:
     document |= {"policy_id": "other", "notes": "the same"}
     document["net"]["allow_hosts"] = [{"host": "127.0.0.1", "ports": [9092, 9092]}]
     (app / "b.json").write_text(json.dumps(document))
-    assert x07("policy", "diff", "a.json", "b.json", cwd=app).stdout == "no differences\n"
+    assert x07_here("policy", "diff", "a.json", "b.json", cwd=app).stdout == "no differences\n"
     document["net"]["allow_hosts"].append({"host": "::1", "ports": [9093]})
     document["limits"]["fds"] = 99
     (app / "c.json").write_text(json.dumps(document))
-    different = x07("policy", "diff", "a.json", "c.json", cwd=app)
+    different = x07_here("policy", "diff", "a.json", "c.json", cwd=app)
     assert different.returncode == 1
     assert different.stdout == "+ connect [::1]:9093\n- limit fds 1024\n+ limit fds 99\n3 differences\n"
-    report = json.loads(x07("policy", "diff", "a.json", "c.json", "--format", "json", cwd=app).stdout)
+    report = json.loads(x07_here("policy", "diff", "a.json", "c.json", "--format", "json", cwd=app).stdout)
     jsonschema.validate(report, load_schema("x07.policy.diff.report"))
     shown = {
-        name: json.loads(x07("policy", "show", f"{name}.json", "--format", "json", cwd=app).stdout) for name in "abc"
+        name: json.loads(x07_here("policy", "show", f"{name}.json", "--format", "json", cwd=app).stdout)
+        for name in "abc"
     }
     for one in shown.values():
         jsonschema.validate(one, load_schema("x07.policy.show.report"))
     assert shown["a"]["sha256"] == shown["b"]["sha256"] != shown["c"]["sha256"]
-    assert "  connect      [::1]:9093\n" in x07("policy", "show", "c.json", cwd=app).stdout
+    assert "  connect      [::1]:9093\n" in x07_here("policy", "show", "c.json", cwd=app).stdout
     assert read_policy(app / "c.json").document["policy_id"] == "other"
