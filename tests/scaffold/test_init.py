@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.live import rabbitmqctl
 from tests.project import REPOSITORY, x07
@@ -44,18 +45,41 @@ def test_new_projects_pass_the_commands_of_their_ci(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, REPOSITORY]
     subprocess.run(command, check=True, timeout=300)
     env = {**os.environ, "PIP_FIND_LINKS": str(wheels), "X07_KAFKA_LOCAL_DEV_V1": "127.0.0.1:1"}
+    env["MAKEFLAGS"] = f"VENV={tmp_path / 'venv'}"
     for template in TEMPLATES:
         name = f"my-{template}"
         assert x07("init", name, "--template", template, cwd=tmp_path).returncode == 0
-        workflow = (tmp_path / name / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-        commands = re.findall(r"^ +- run: (.+)$", workflow, re.MULTILINE)
-        assert commands == ["make test"]
-        words = [*commands[0].split(), f"VENV={tmp_path / 'venv'}"]
-        done = subprocess.run(words, cwd=tmp_path / name, env=env, capture_output=True, text=True, check=False)
+        out = run_workflow(tmp_path / name, env)
+        assert ": 0 errors, 0 warnings" in out
+        assert re.search(r"\d passed", out)
+        assert "skipped" not in out
+
+
+def run_workflow(folder: Path, env: dict[str, str]) -> str:
+    """Run the steps of a project's workflow as its runner does, each in a shell that stops at an error."""
+    workflow = yaml.safe_load((folder / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    steps = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert steps
+    out = ""
+    for step in steps:
+        shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step]
+        done = subprocess.run(shell, cwd=folder, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert ": 0 errors, 0 warnings" in done.stdout
-        assert re.search(r"\d passed", done.stdout)
-        assert "skipped" not in done.stdout
+        out += done.stdout
+    return out
+
+
+def test_workflows_are_what_the_runner_takes(tmp_path: Path) -> None:
+    """By the published schema of GitHub's workflows; a misspelt key shows that it is held to."""
+    files = []
+    for template in TEMPLATES:
+        assert x07("init", f"my-{template}", "--template", template, cwd=tmp_path).returncode == 0
+        files.append(tmp_path / f"my-{template}/.github/workflows/ci.yml")
+    checker = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*checker, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files[0].write_text(files[0].read_text(encoding="utf-8").replace("runs-on:", "run-on:"), encoding="utf-8")
+    assert subprocess.run([*checker, files[0]], capture_output=True, check=False).returncode == 1
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
