@@ -94,3 +94,23 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
             r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', page.read_text(encoding="utf-8")
         )
         assert loaded == [], page.name
+
+
+@pytest.mark.parametrize("width", [1400, 500])
+def test_the_search_works_on_pages_opened_from_disk(site: Path, width: int, tmp_path: Path) -> None:
+    script = """
+    const query = document.querySelector('[data-md-component="search-query"]');
+    const form = document.querySelector(".md-search__form");
+    const wide = form.getBoundingClientRect().width;
+    document.getElementById("__search").click();
+    query.focus();
+    query.value = "topology";
+    query.dispatchEvent(new Event("input", {bubbles: true}));
+    setTimeout(() => {
+      const found = [...document.querySelectorAll(".md-search-result__item h1")].map(one => one.innerText);
+      document.body.dataset.result = JSON.stringify({wide, found});
+    }, 3000);
+    """
+    seen = look(site / "tutorial.html", script, tmp_path, f"--window-size={width},900")
+    assert "Running a pump" in seen["found"]
+    assert width < 1000 or seen["wide"] > 100
