@@ -68,6 +68,9 @@ $(VENV)/quix: $(STAMP)
 stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr: one digest, and no network call in the trace (root)
 	$(BIN)/python -m bench.stability
 
+bench-viewer: $(VENV)/.bench chromium ## frames, clicks and searches of the viewer's page with 10,000 entries
+	$(BIN)/python -m bench.viewer
+
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*
 
