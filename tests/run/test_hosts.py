@@ -63,6 +63,8 @@ def test_unspecified_addresses_and_port_0_are_never_reached() -> None:
         ("", "add the port"),
         ("*.example.com:443", "wildcards"),
         ("https://example.com:443", "scheme"),
+        ("http://example.com", "scheme"),
+        ("http://example.com/a", "scheme"),
         ("::1:443", "brackets"),
         ("2001:db8::1", "brackets"),
         ("h:0", "1 to 65535"),

@@ -100,7 +100,8 @@ def _ports(text: str, written: str, source: str, *, deny: bool) -> list[tuple[in
         match = _PORTS.fullmatch(part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 0 < first <= last < 65536:
-            _refuse(text, source, "ports are 1 to 65535, as in 9092 or 9092,9094 or 9092-9094")
+            ports = "ports are 1 to 65535, as in 9092 or 9092,9094 or 9092-9094"
+            _refuse(text, source, _advice(text) if "://" in text else ports)
         ranges.append((first, last))
     return ranges
 
