@@ -309,7 +309,7 @@ ROWS |= {
         locked(CONTRACTS_LOCK, '{"schema_version": "x07.arch.contracts.lock@0.1.0"}'),
         locked(CONTRACTS_LOCK, ""),
     ),
-    "W_ARCH_ALLOWED_UNUSED": (
+    "E_ARCH_ALLOWED_UNUSED": (
         tree(manifest(node("a"), externals=_ALLOWED), {"a.py": "import json\n"}),
         tree(manifest(node("a"), externals=_ALLOWED), {"a.py": "import numpy.linalg\n"}),
     ),

@@ -257,8 +257,8 @@ SECTION_14_1: dict[str, tuple[dict[str, Any], dict[str, str], list[str], int, st
     "external_import_names_that_nothing_uses": (
         manifest(node("a"), externals=STD),
         {"a.x07.json": module("a", "std.vec")},
-        ["W_ARCH_ALLOWED_UNUSED"],
-        0,
+        ["E_ARCH_ALLOWED_UNUSED"],
+        2,
         "the reference says nothing of rules that match nothing",
     ),
     "allowlist_mode": (

@@ -141,8 +141,8 @@ def test_rule_and_near_miss(code: str, tmp_path: Path) -> None:
         ({"deny_prefixes": ["sockett"]}, "W_ARCH_DENIED_UNKNOWN", "if 'socket' is meant, correct it"),
         ({"deny_prefixes": ["a.cc"]}, "E_ARCH_NAME_MATCHES_NOTHING", "take it out, or correct it"),
         ({"deny_prefixes": ["socket", "pika", "someones.library"]}, None, ""),
-        ({"allow_prefixes": ["json", "re"]}, "W_ARCH_ALLOWED_UNUSED", "take it out"),
-        ({"allow_prefixes": ["json", "jsonn"]}, "W_ARCH_ALLOWED_UNUSED", "did you mean 'json'?"),
+        ({"allow_prefixes": ["json", "re"]}, "E_ARCH_ALLOWED_UNUSED", "take it out"),
+        ({"allow_prefixes": ["json", "jsonn"]}, "E_ARCH_ALLOWED_UNUSED", "did you mean 'json'?"),
         ({"allow_prefixes": ["json", "a.b"]}, "E_ARCH_NAME_MATCHES_NOTHING", "take it out, or correct it"),
         ({"allow_prefixes": ["json"]}, None, ""),
     ],
@@ -162,10 +162,10 @@ def test_a_glob_that_matches_nothing_and_one_in_a_project_without_modules(tmp_pa
     assert codes(run(write(tmp_path, document, {"lib/x/y.py": ""}))) == []
 
 
-def test_an_external_that_nothing_imports_is_a_warning(tmp_path: Path) -> None:
+def test_an_external_that_nothing_imports_is_an_error(tmp_path: Path) -> None:
     report = run(write(tmp_path, manifest(node("a"), externals=externals("rich")), {"a.py": ""}))
-    assert codes(report) == ["W_ARCH_ALLOWED_UNUSED"]
-    assert report.exit_code == 0
+    assert codes(report) == ["E_ARCH_ALLOWED_UNUSED"]
+    assert report.exit_code == 2
 
 
 def test_module_cycles_are_found_though_upstream_ignores_them(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def project(root: Path, world: str, module: str, **switches: dict[str, Any]) -> 
 
 def found(root: Path) -> list[str]:
     """The codes of a check, but for those of locks, packages and externals, which other tests are about."""
-    others = ("LOCK", "W_ARCH_ALLOWED_UNUSED", "E_ARCH_OS_IMPORT", "E_ARCH_PACKAGE")
+    others = ("LOCK", "E_ARCH_ALLOWED_UNUSED", "E_ARCH_OS_IMPORT", "E_ARCH_PACKAGE")
     return [code for code in codes(run(root)) if not any(other in code for other in others)]
 
 

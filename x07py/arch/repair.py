@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import canonical, pretty
 from x07py.arch.fresh import fresh_node
+from x07py.arch.manifest import is_below
+from x07py.arch.scan.x07ast import scan_x07ast
 from x07py.contracts.journal import change_together, project_lock
 from x07py.contracts.loader import parse_json, resolve_inside
 from x07py.errors import ArchError, FileError
@@ -68,7 +70,7 @@ def suggest(root: Path, manifest_path: str, findings: Sequence[Diagnostic]) -> l
         operations = _added("/externals/allowed_exact/-", names)
         patches.append(Patch(manifest_path, operations, "allow these imports from outside", widens=True))
     if rows := found.get("E_ARCH_NODE_ORPHAN_MODULE"):
-        nodes = [_node(str(row.data["module_id"]), str(row.data["module_path"])) for row in rows]
+        nodes = [_node(root, str(row.data["module_id"]), str(row.data["module_path"])) for row in rows]
         patches.append(
             Patch(
                 manifest_path, _added("/nodes/-", nodes), "give each orphan a node of its own, in the strictest world"
@@ -89,14 +91,16 @@ def _added(path: str, values: Iterable[object]) -> tuple[dict[str, Any], ...]:
     return tuple({"op": "add", "path": path, "value": value} for value in values)
 
 
-def _node(module_id: str, path: str) -> dict[str, Any]:
+def _node(root: Path, module_id: str, path: str) -> dict[str, Any]:
     name = f"orphan.{module_id}"
     if not _NODE_ID.fullmatch(name):
         name = "orphan." + hashlib.sha256(module_id.encode()).hexdigest()[:32]
     first = module_id.partition(".")[0]
     node = fresh_node(name, "solve-pure", [], [_literal(path)], public=False)
     if path.endswith(".x07.json"):
-        node["imports"]["allow_prefixes"] = ["std.", "ext.", f"{first}."]
+        imported = [row[0] for row in scan_x07ast((root / path).read_bytes(), path).imports]
+        used = [prefix for prefix in ("std.", "ext.") if any(is_below(name, prefix) for name in imported)]
+        node["imports"]["allow_prefixes"] = [*used, f"{first}."]
     return node
 
 

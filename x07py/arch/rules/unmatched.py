@@ -100,7 +100,7 @@ class _Names:
                     continue
                 near = get_close_matches(name, sorted(self._imported), 1, _CLOSE)
                 yield finding(
-                    "W_ARCH_ALLOWED_UNUSED",
+                    "E_ARCH_ALLOWED_UNUSED",
                     f"{where} names {prefix!r}, which nothing imports",
                     path=self._path,
                     hint=f"did you mean {near[0]!r}?" if near else "take it out",
