@@ -32,7 +32,7 @@ help-pages: $(STAMP) ## make x07py/cli/help.json, which answers --help, from the
 	$(BIN)/python .ci/help_pages.py
 
 unit: $(STAMP) chromium $(if $(X07_SKIP_LIVE),,brokers)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3 # on two cores too: many tests wait for brokers
 
 brokers: $(STAMP) ## install what the live tests need and the machine lacks: RabbitMQ, Java, Maven, Kafka's jars
 	.ci/brokers

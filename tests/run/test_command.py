@@ -224,10 +224,9 @@ def test_an_address_that_a_kafka_cluster_advertises_is_named_as_such(app: Path) 
     why = f"advertised by the Kafka cluster as broker 2; allow with --allow-host {advertised}"
     assert re.search(f"{who}: {why}\n", done.stderr), done.stderr
     origins = {one["target"]: one["origin"] for one in json.loads((app / "report").read_text())["denials"]}
-    assert origins == {
-        advertised: "advertised by the Kafka cluster as broker 2",
-        "127.0.0.1:2": "from bootstrap.servers or the Kafka cluster",
-    }
+    assert origins.pop(advertised) == "advertised by the Kafka cluster as broker 2"
+    other = {"127.0.0.1:2": "from bootstrap.servers or the Kafka cluster"}
+    assert origins.items() <= other.items()  # the client need not come to try this one
 
 
 def test_librdkafka_publishes_under_a_contract(kafka: Path) -> None:

@@ -96,6 +96,8 @@ def start_from_environment(folder: str) -> None:
     _write(report, "open", None)
     atexit.register(_finish, cassette, report)
     if order["until_idle_s"] is not None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job, which nothing would end
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_interrupt, args=(cassette, order["until_idle_s"]), daemon=True).start()
 
 
