@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from x07py.arch.fresh import fresh_manifest, fresh_node
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,32 +81,17 @@ def _write_rules(root: Path) -> None:
     (root / "tach.toml").write_text(f'source_roots = ["src"]\nlayers = [{names}]\n{parts}', encoding="utf-8")
 
 
-def _manifest() -> dict[str, object]:
-    def node(name: str, prefixes: list[str], globs: list[str], denied: list[str]) -> dict[str, object]:
+def _manifest() -> dict[str, Any]:
+    def node(name: str, prefixes: list[str], globs: list[str], denied: list[str]) -> dict[str, Any]:
         return {
-            "id": name,
-            "match": {"module_prefixes": prefixes, "path_globs": globs},
-            "world": "run-os",
-            "trust_zone": "untrusted",
-            "visibility": {"mode": "public", "visible_to": []},
+            **fresh_node(name, "run-os", prefixes, globs),
             "imports": {"deny_prefixes": denied, "allow_prefixes": []},
         }
 
-    return {
-        "schema_version": "x07.arch.manifest@0.3.0",
-        "repo": {"id": "bench", "root": "."},
-        "externals": {"allowed_import_prefixes": list(_OUTSIDE), "allowed_exact": []},
-        "nodes": [
-            node("top", [], ["src/shop/__init__.py"], []),
-            *(node(one, [f"shop.{one}"], [], list(_FORBIDDEN) if one == "base" else []) for one in LAYERS),
-        ],
-        "rules": [{"kind": "layers_v1", "id": "layers", "layers": list(LAYERS), "direction": "down"}],
-        "checks": {
-            "deny_cycles": True,
-            "deny_orphans": True,
-            "enforce_visibility": True,
-            "enforce_world_caps": True,
-            "brand_boundary_v1": {"enabled": False},
-        },
-        "tool_budgets": {"max_modules": 100_000, "max_edges": 1_000_000, "max_diags": 2000},
-    }
+    nodes = [
+        node("top", [], ["src/shop/__init__.py"], []),
+        *(node(one, [f"shop.{one}"], [], list(_FORBIDDEN) if one == "base" else []) for one in LAYERS),
+    ]
+    rules = [{"kind": "layers_v1", "id": "layers", "layers": list(LAYERS), "direction": "down"}]
+    whole = fresh_manifest("bench", nodes, rules, _OUTSIDE)
+    return {**whole, "tool_budgets": {"max_modules": 100_000, "max_edges": 1_000_000, "max_diags": 2000}}

@@ -49,7 +49,7 @@ def raw_poll(topic: str, count: int) -> float:
     return seconds
 
 
-def raw_batches(topic: str, count: int) -> float:
+def raw_batches(topic: str, count: int, *, wait: bool = True) -> float:
     """Take up to 500 messages, decode them, commit synchronously."""
     consumer, done, started = _consumer(topic), 0, 0.0
     while done < count:
@@ -58,8 +58,8 @@ def raw_batches(topic: str, count: int) -> float:
             started = started or time.perf_counter()
             for message in messages:
                 json.loads(message.value())
-            consumer.commit(asynchronous=False)
             done += len(messages)
+            consumer.commit(asynchronous=not wait and done < count)
     seconds = time.perf_counter() - started
     consumer.close()
     return seconds
@@ -67,18 +67,7 @@ def raw_batches(topic: str, count: int) -> float:
 
 def raw_batches_unwaited(topic: str, count: int) -> float:
     """The same, with commits that nobody waits for, but the last."""
-    consumer, done, started = _consumer(topic), 0, 0.0
-    while done < count:
-        messages = consumer.consume(AT_A_TIME, 1.0)
-        if messages:
-            started = started or time.perf_counter()
-            for message in messages:
-                json.loads(message.value())
-            done += len(messages)
-            consumer.commit(asynchronous=done < count)
-    seconds = time.perf_counter() - started
-    consumer.close()
-    return seconds
+    return raw_batches(topic, count, wait=False)
 
 
 def raw_publish(topic: str, count: int) -> float:

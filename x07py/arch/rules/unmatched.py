@@ -26,7 +26,7 @@ def check_names(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield prefixes and globs that match no module and no import; a project without modules has none to match.
 
     What a node may not import is often what nobody imports. So of names from outside, a denied one is reported only if
-    it is nearly one that is imported or well known, and as a warning, as is an allowed one, which has no effect.
+    it is nearly one that is imported or well known, and as a warning; an allowed one, which has no effect, is an error.
     """
     if graph.modules:
         names = _Names(manifest, graph)
