@@ -35,7 +35,7 @@ def test_confluent_readme_asyncio_producer(project: Path, embedded: EmbeddedKafk
 def test_confluent_readme_consumer(project: Path, embedded: EmbeddedKafka) -> None:
     text = readme("confluent-kafka", "Received message").replace("mybroker", "BROKER").replace("mytopic", "readme-in")
     produced(embedded.bootstrap, "readme-in", b"one", b"two")
-    printed = prove(project, write(project, "consumer", text), embedded.bootstrap)
+    printed = prove(project, write(project, "consumer", text), embedded.bootstrap, idle="5")
     assert sorted(printed.splitlines()) == ["Received message: one", "Received message: two"]
 
 
