@@ -18,6 +18,7 @@ from typing import Any
 from bench.messages import AT_A_TIME, FASTSTREAM_SHARE, body, paced
 
 ADDRESS = os.environ.get("X07_KAFKA_LOCAL_DEV_V1", "")
+PUBLISHED_AT_A_TIME = 10_000
 
 
 def _consumer(topic: str) -> Any:
@@ -92,6 +93,28 @@ def raw_publish(topic: str, count: int) -> float:
         if number % AT_A_TIME == 0:
             producer.poll(0)
     producer.flush()
+    assert confirmed == count + 1
+    return time.perf_counter() - started
+
+
+def raw_publish_batches(topic: str, count: int) -> float:
+    """The same, flushed every 10,000 messages, as `x07py_publish` waits for each batch."""
+    producer, value, confirmed = _producer(), body(), 0
+
+    def report(error: object, _: Any) -> None:
+        nonlocal confirmed
+        assert error is None
+        confirmed += 1
+
+    producer.produce(topic, value, on_delivery=report)
+    producer.flush()
+    started = time.perf_counter()
+    for first in range(0, count, PUBLISHED_AT_A_TIME):
+        for number in range(first, min(first + PUBLISHED_AT_A_TIME, count)):
+            producer.produce(topic, value, b"k%d" % (number % 64), on_delivery=report)
+            if number % AT_A_TIME == 0:
+                producer.poll(0)
+        producer.flush()
     assert confirmed == count + 1
     return time.perf_counter() - started
 
@@ -179,8 +202,8 @@ async def x07py_publish(topic: str, count: int) -> float:
     async with open_driver("kafka", profile="local_dev_v1") as driver:
         await driver.publish(Envelope(topic, b"", value))
         started = time.perf_counter()
-        for first in range(0, count, 10_000):
-            numbers = range(first, min(first + 10_000, count))
+        for first in range(0, count, PUBLISHED_AT_A_TIME):
+            numbers = range(first, min(first + PUBLISHED_AT_A_TIME, count))
             await driver.publish_many([Envelope(topic, b"k%d" % (n % 64), value) for n in numbers])
         return time.perf_counter() - started
 

@@ -204,7 +204,7 @@ def test_the_template_writes_what_an_entry_encodes(rows: list[Row], scope: str) 
     from hashlib import sha256
 
     template = EntryTemplate("rr", OP, "p", scope)
-    frames = b"".join(template.frame(row, UNLIMITED) for row in rows)
+    frames = template.frames(rows, UNLIMITED)
     expected = [
         Entry("rr", OP, "p", r.req, r.resp, r.err, r.ticks, r.meta.decode(), scope, sha256(r.req).hexdigest())
         for r in rows
@@ -215,7 +215,7 @@ def test_the_template_writes_what_an_entry_encodes(rows: list[Row], scope: str) 
 @given(ROWS, st.integers(0, 10**6))
 def test_the_quick_path_sees_what_the_full_one_sees(rows: list[Row], place: int) -> None:
     template = EntryTemplate("rr", OP, "p", "t")
-    data = bytearray(b"".join(template.frame(row, UNLIMITED) for row in [*rows, *rows]))
+    data = bytearray(template.frames([*rows, *rows], UNLIMITED))
     data[place % len(data)] ^= 1 + place % 255
 
     def read(full: bool) -> object:

@@ -176,16 +176,44 @@ def _parse_meta(text: bytes) -> dict[str, Json]:
     return found
 
 
-class Ack(NamedTuple):
-    """The broker's confirmation of one publish: its text, and canonical JSON of where the message went."""
+class Ack:
+    """The broker's confirmation of one publish.
 
-    text: bytes
-    meta_json: bytes
+    Args:
+        text: the broker's answer.
+        meta_json: canonical JSON of where the message went.
+    """
+
+    __slots__ = ("_meta_json", "_text")
+
+    def __init__(self, text: bytes, meta_json: bytes) -> None:
+        self._text, self._meta_json = text, meta_json
+
+    @property
+    def text(self) -> bytes:
+        """The broker's answer."""
+        return self._text
+
+    @property
+    def meta_json(self) -> bytes:
+        """``meta`` as canonical JSON."""
+        return self._meta_json
 
     @property
     def meta(self) -> dict[str, Json]:
         """Where the message went, for example ``partition`` and ``offset``."""
         return _parse_meta(self.meta_json)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ack):
+            return NotImplemented
+        return self.text == other.text and self.meta_json == other.meta_json
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.meta_json))
+
+    def __repr__(self) -> str:
+        return f"Ack({self.text!r}, {self.meta_json!r})"
 
 
 class Subscription(NamedTuple):
@@ -214,7 +242,7 @@ class Backend(Protocol):
     dialect: Dialect
     profile: str
 
-    async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Ack]:
         """Publish messages in order and return when the broker has confirmed all of them."""
         ...
 

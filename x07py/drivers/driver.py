@@ -15,7 +15,7 @@ from x07py.msg.native import check_reserved
 from x07py.rr import current_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from x07py.counting import Budget
@@ -130,7 +130,7 @@ class Driver:
         """
         return (await self.publish_many([envelope]))[0]
 
-    async def publish_many(self, envelopes: Iterable[Envelope]) -> list[Ack]:
+    async def publish_many(self, envelopes: Iterable[Envelope]) -> Sequence[Ack]:
         """Publish messages in order, as one batch, and return when the broker has confirmed all of them.
 
         Raises:

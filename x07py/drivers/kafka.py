@@ -59,10 +59,10 @@ class KafkaBackend:
         self._members: list[Member] = []
         self._in_use = asyncio.Lock()
 
-    async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Ack]:
         """Publish in order, within the transaction if one is open; raises as `Publisher.publish`."""
         producer = self._transaction.producer if self._transaction.open else None
-        acks: list[Ack] = await self._in_thread(self._publisher.publish, envelopes, producer)
+        acks: Sequence[Ack] = await self._in_thread(self._publisher.publish, envelopes, producer)
         return acks
 
     async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:

@@ -13,7 +13,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from x07py.drivers.base import KAFKA, Delivery
+from x07py.drivers.base import Delivery
 from x07py.drivers.offsets import OffsetLedger
 from x07py.errors import KafkaError
 from x07py.msg import Envelope, from_kafka
@@ -38,13 +38,13 @@ _SLICE_S = 0.2
 class _KafkaDelivery(Delivery):
     """A delivery whose metadata is put together when somebody asks for it."""
 
-    __slots__ = ("_group", "_timestamp")
+    __slots__ = ("_group", "_place", "_timestamp")
 
     def __init__(
-        self, envelope: Envelope, place: tuple[str, int, int], group: str, timestamp: Callable[[], tuple[int, int]]
+        self, envelope: Envelope, place: tuple[str, int, int], group: bytes, timestamp: Callable[[], tuple[int, int]]
     ) -> None:
         self._envelope = envelope
-        self._coordinates = place
+        self._place = self._coordinates = place
         self._group, self._timestamp = group, timestamp
         self._envelope_bytes = self._meta_json = b""
         self._meta = None
@@ -53,9 +53,9 @@ class _KafkaDelivery(Delivery):
     def meta_json(self) -> bytes:
         """``meta`` as canonical JSON."""
         if not self._meta_json:
-            topic, partition, offset = self.coordinates(KAFKA)
+            topic, partition, offset = self._place
             self._meta_json = b'{"group":%b,"offset":%d,"partition":%d,"timestamp_ms":%d,"topic":%b}' % (
-                _json(self._group),
+                self._group,
                 offset,
                 partition,
                 self._timestamp()[1],
@@ -137,7 +137,7 @@ class Member:
         return []
 
     def _deliveries(self, messages: list[Any]) -> list[Delivery]:
-        group = self.subscription.group
+        group = _json(self.subscription.group)
         batch: list[Delivery] = []
         runs: dict[Partition, list[int]] = {}
         for message in messages:

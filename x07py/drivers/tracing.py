@@ -77,7 +77,7 @@ class TracedBackend:
         self._tracer = trace.get_tracer("x07py")
         self._facts = {"messaging.system": {"amqp": "rabbitmq"}.get(live.dialect.name, live.dialect.name)}
 
-    async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
+    async def publish_many(self, envelopes: Sequence[Envelope]) -> Sequence[Ack]:
         """Publish within a span; messages without a trace get that of the span."""
         from opentelemetry.propagate import inject
 

@@ -36,7 +36,8 @@ _V = TypeVar("_V")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _encoded_names: dict[str, bytes] = {}
-_encoded_topics: dict[str, bytes] = {}
+_heads: dict[str, bytes] = {}
+"""By topic, what stands between the length of an encoding and its key: magic bytes, and the topic with its length."""
 _decoded_topics: dict[bytes, str] = {}
 
 
@@ -79,8 +80,8 @@ class Envelope:
         else:
             self._headers = _NO_HEADERS
             self._block = _EMPTY_BLOCK
-        name = _encoded_topics.get(topic) or _encode_topic(topic)
-        self._size = size = 28 + len(name) + len(key) + len(value) + len(self._block)
+        head = _heads.get(topic) or _encode_topic(topic)
+        self._size = size = 16 + len(head) + len(key) + len(value) + len(self._block)
         if size >= _MAX_I31 + 4:
             raise EnvelopeError(9506, f"the envelope would have {size} bytes", hint="the limit is 2 GiB")
         self._topic = topic
@@ -148,12 +149,12 @@ class Envelope:
         """Return the ``X7ME`` bytes."""
         encoded = self._encoded
         if not encoded:
-            name = _encoded_topics.get(self._topic) or _encode_topic(self._topic)
+            head = _heads.get(self._topic) or _encode_topic(self._topic)
             key, value, block = self._key, self._value, self._block
             self._encoded = encoded = b"".join(
                 (
-                    _HEAD.pack(self._size - 4, _MAGIC, len(name)),
-                    name,
+                    _pack(self._size - 4),
+                    head,
                     _pack(len(key)),
                     key,
                     _pack(len(value)),
@@ -209,7 +210,8 @@ def _remember(cache: dict[_K, _V], key: _K, value: _V) -> _V:
 
 def _encode_topic(topic: str) -> bytes:
     name = topic.encode("utf-8", "surrogateescape")
-    return _remember(_encoded_topics, topic, name) if len(name) <= _MAX_CACHED else name
+    head = _MAGIC + _pack(len(name)) + name
+    return _remember(_heads, topic, head) if len(name) <= _MAX_CACHED else head
 
 
 def _decode_topic(raw: bytes) -> str:

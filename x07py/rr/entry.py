@@ -15,9 +15,12 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import CassetteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _U32 = struct.Struct("<I")
 _pack = _U32.pack
@@ -286,6 +289,10 @@ class Row(NamedTuple):
     ticks: int = 0
 
 
+Fields = tuple[bytes, bytes, bytes, int, int]
+"""A `Row`, or a plain tuple of the same, which takes a third of the time to make."""
+
+
 class EntryTemplate:
     """Writer of entries that share kind, operation, key and scope; all but the row's own bytes is made once."""
 
@@ -296,29 +303,33 @@ class EntryTemplate:
         self._op_req = _field(b"op", _STRING, _bytes(op)) + _head(b"req", _STRING)
         self._tail = _field(b"scope", _STRING, _bytes(scope)) if scope else b""
         self._starts: dict[tuple[int, int, bool], bytes] = {}
-        self._last_req, self._last_sha = b"", _field(b"req_sha256", _STRING, hashlib.sha256().hexdigest().encode())
+        self._last = b"", _field(b"req_sha256", _STRING, hashlib.sha256().hexdigest().encode())
 
-    def frame(self, row: Row, limits: Limits) -> bytes:
-        """Return the framed entry of `row`.
+    def frames(self, rows: Iterable[Fields], limits: Limits) -> bytes:
+        """Return the framed entries of `rows`, one after the other.
 
         Raises:
-            CassetteError: 2005, 2006 or 2007 when request, response or key is larger than `limits`.
+            CassetteError: 2005, 2006 or 2007 when a request, a response or the key is larger than `limits`.
         """
-        req, resp, meta, err, ticks = row
-        if len(req) > limits.req:
-            raise _too_large(2005, "req", len(req), limits.req)
-        if len(resp) > limits.resp:
-            raise _too_large(2006, "resp", len(resp), limits.resp)
         if self._key_bytes > limits.key:
             raise _too_large(2007, "key", self._key_bytes, limits.key)
-        start = self._starts.get((err, ticks, not meta)) or self._start(err, ticks, has_meta=bool(meta))
-        if req != self._last_req:
-            self._last_req = req
-            self._last_sha = _SHA_HEAD + hashlib.sha256(req).hexdigest().encode()
-        middle = b"".join((_META_HEAD, _pack(len(meta)), meta)) if meta else b""
-        body = (start, middle, self._op_req, _pack(len(req)), req, self._last_sha, _RESP_HEAD, _pack(len(resp)), resp)
-        payload = b"".join((*body, self._tail))
-        return _pack(len(payload)) + payload
+        starts, op_req, tail = self._starts, self._op_req, self._tail
+        last_req, last_sha = self._last
+        frames: list[bytes] = []
+        for req, resp, meta, err, ticks in rows:
+            if len(req) > limits.req:
+                raise _too_large(2005, "req", len(req), limits.req)
+            if len(resp) > limits.resp:
+                raise _too_large(2006, "resp", len(resp), limits.resp)
+            if req != last_req:
+                last_req, last_sha = req, _SHA_HEAD + hashlib.sha256(req).hexdigest().encode()
+            start = starts.get((err, ticks, not meta)) or self._start(err, ticks, has_meta=bool(meta))
+            middle = b"".join((_META_HEAD, _pack(len(meta)), meta)) if meta else b""
+            lengths = _pack(len(req)), _pack(len(resp))
+            payload = b"".join((start, middle, op_req, lengths[0], req, last_sha, _RESP_HEAD, lengths[1], resp, tail))
+            frames += (_pack(len(payload)), payload)
+        self._last = last_req, last_sha
+        return b"".join(frames)
 
     def _start(self, err: int, ticks: int, *, has_meta: bool) -> bytes:
         count = 7 + bool(self._tail) + bool(ticks) + has_meta

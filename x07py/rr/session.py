@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from x07py.contracts.rr import RRPolicy
     from x07py.msg import Envelope
     from x07py.rr.config import Config
-    from x07py.rr.entry import Entry, EntryTemplate, Row
+    from x07py.rr.entry import Entry, EntryTemplate, Fields
 
 _U32 = struct.Struct("<I")
 _current: ContextVar[Session | None] = ContextVar("x07_rr_session", default=None)
@@ -262,7 +262,7 @@ class Session:
         if self.mode is Mode.RECORD_MISSING:
             self.ledger.add(payload)
 
-    def record(self, template: EntryTemplate, rows: list[Row]) -> None:
+    def record(self, template: EntryTemplate, rows: Sequence[Fields]) -> None:
         """Write the entries of one driver call, all of them or (if one is refused) none.
 
         They count as used: a driver that has just done something does not want it replayed to itself.
@@ -276,8 +276,8 @@ class Session:
             FileError: ``X07IO_WRITE``.
         """
         self._check_allowed(template.kind, template.op)
-        self._write(b"".join([template.frame(row, self._limits) for row in rows]), len(rows))
-        self._pass_time(sum([row.ticks for row in rows]))
+        self._write(template.frames(rows, self._limits), len(rows))
+        self._pass_time(sum([row[4] for row in rows]))
 
     def _pass_time(self, ticks: int) -> None:
         """Let virtual time pass: for the budgets of the program, and for its clocks where they are virtual."""
