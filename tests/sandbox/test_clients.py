@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.conftest import Listeners, drive
-from tests.sandbox.test_launch import SPACES
 from x07py.brokers.native import fetch_kafka
 from x07py.brokers.process import RunningBroker
+
+BACKENDS = pytest.mark.parametrize("emulate", [[], ["busy"]], ids=["supervisor", "relays"])
 
 AIO_PIKA = """
 import aio_pika, asyncio, sys
@@ -69,18 +70,19 @@ def ports(listeners: Listeners) -> list[str]:
     return [str(listeners.allowed), str(listeners.denied)]
 
 
-@SPACES
+@BACKENDS
 @pytest.mark.parametrize(
     ("program", "shown"),
     [(AIO_PIKA, ["False", "True"]), (LIBRDKAFKA, ["False", "True"])],
     ids=["aio-pika", "librdkafka"],
 )
-def test_broker_clients(listeners: Listeners, program: str, shown: list[str], namespaces: bool) -> None:
+def test_broker_clients(listeners: Listeners, program: str, shown: list[str], emulate: list[str]) -> None:
     """The listeners hang up, so that both ports end in an error; only the denied one says "permission denied"."""
     outcome, text = drive(
         argv=[sys.executable, "-c", program, *ports(listeners)],
         port=listeners.allowed,
-        namespaces=namespaces,
+        namespaces=True,
+        emulate=emulate,
         read=["/etc/hosts", "/etc/ssl"],
         uid=None,
     )
@@ -100,8 +102,8 @@ class Hello(BaseHTTPRequestHandler):
         return
 
 
-@SPACES
-def test_web_clients(listeners: Listeners, namespaces: bool) -> None:
+@BACKENDS
+def test_web_clients(listeners: Listeners, emulate: list[str]) -> None:
     """One of them a program that the program starts: the denials say which."""
     with HTTPServer(("127.0.0.1", 0), Hello) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -110,7 +112,8 @@ def test_web_clients(listeners: Listeners, namespaces: bool) -> None:
         outcome, text = drive(
             argv=[sys.executable, "-c", WEB, str(port), str(listeners.denied)],
             port=port,
-            namespaces=namespaces,
+            namespaces=True,
+            emulate=emulate,
             read=["/etc/ssl"],
             uid=None,
         )

@@ -29,9 +29,8 @@ from x07py.worlds import WORLDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from x07py.sandbox.answers import Access
+    from x07py.sandbox.answers import Access, Denial
     from x07py.sandbox.launch import Outcome
-    from x07py.sandbox.supervisor import Denial
 
 _CANNOT = {"X07RUN_CANNOT_CONFINE", "X07RUN_NOT_EXECUTABLE"}
 _INTO_PROFILE = (

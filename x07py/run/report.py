@@ -14,8 +14,8 @@ from x07py.worlds import WORLDS
 if TYPE_CHECKING:
     from x07py.run.hosts import HostRule
     from x07py.run.program import Plan
+    from x07py.sandbox.answers import Denial
     from x07py.sandbox.launch import Outcome
-    from x07py.sandbox.supervisor import Denial
 
 _RDKAFKA = re.compile(r"rdk:broker(?P<node>-?[0-9]+)")
 EXIT_TIME, EXIT_CANNOT, EXIT_REFUSED, EXIT_LIMIT = 124, 125, 126, 137

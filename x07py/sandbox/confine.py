@@ -15,12 +15,13 @@ import platform
 import resource
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from x07py.sandbox import kernel, landlock, namespaces, procs, reaper, relay, vdso
 from x07py.sandbox.filter import Wanted, build
 from x07py.sandbox.network import Rules, endpoints
+from x07py.sandbox.tracer import Gate, Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,15 +108,17 @@ def enter(
     try:
         if group is not None:
             procs.join(group)
-        if alone:
-            _furnish(spec, control)
+        named = not alone or _furnish(spec, control)
         reaper.die_with_launcher(alone=alone)
-        if alone and spec.seed is None and spec.limits.memory is None:
+        tracer = None
+        if spec.relay:
+            program, tracer = _fork_traced(spec, control, mask, named=named)
+        elif alone and spec.seed is None and spec.limits.memory is None:
             program = _spawn(spec, control, mask)
         else:
             program = _fork(spec, control, mask)
         _hand_over(control, b"B", [os.pidfd_open(program)])
-        reaper.serve(program, control, alone=alone)
+        reaper.serve(program, control, tracer, alone=alone)
     except BaseException as error:  # noqa: BLE001 (nothing may escape into the parent's code)
         with contextlib.suppress(OSError):
             control.send(b"E" + f"{type(error).__name__}: {error}".encode())
@@ -123,8 +126,12 @@ def enter(
         os._exit(EXIT_CANNOT)
 
 
-def _furnish(spec: Confinement, control: socket.socket) -> None:
-    """Make the namespaces what the program shall see, and hand the relays' listeners to the launcher."""
+def _furnish(spec: Confinement, control: socket.socket) -> bool:
+    """Make the namespaces what the program shall see, and hand the relays' listeners to the launcher.
+
+    Returns:
+        Whether ``/proc`` shows the sandbox's own processes.
+    """
     proc = namespaces.furnish(spec.hosts)
     if "proc" in spec.require and proc != "own":
         raise OSError(f"--require-layer proc: {proc}")
@@ -132,6 +139,7 @@ def _furnish(spec: Confinement, control: socket.socket) -> None:
     if spec.relay:
         listeners = relay.listen_inside(endpoints(spec.connect) or ())
         _hand_over(control, b"R", [one.fileno() for one in listeners])
+    return proc == "own"
 
 
 def _hand_over(control: socket.socket, kind: bytes, handles: list[int]) -> None:
@@ -162,6 +170,19 @@ def _fork(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) 
     if spec.seed is not None:
         vdso.hide(program)
     return program
+
+
+def _fork_traced(
+    spec: Confinement, control: socket.socket, mask: set[signal.Signals], *, named: bool
+) -> tuple[int, Tracer | None]:
+    """As `_fork`, and trace the program where that is allowed, to tell what is refused."""
+    gate = Gate()
+    program = kernel.fork()
+    if program == 0:
+        _become(replace(spec, wanted=replace(spec.wanted, traced=gate.wait())), control, mask)
+    untraced = gate.open(program)
+    control.send(b"T" + untraced.encode())
+    return program, None if untraced else Tracer(spec.connect, control, named=named)
 
 
 def _become(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> NoReturn:

@@ -16,7 +16,7 @@ from x07py.sandbox.kernel import AUDIT_ARCH, syscall_numbers
 from x07py.sandbox.metadata import MEDIATED
 from x07py.sandbox.observe import OBSERVED
 
-ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
+ALLOW, TRACE, NOTIFY, KILL = 0x7FFF0000, 0x7FF00000, 0x7FC00000, 0x80000000
 _ERRNO = 0x00050000
 _NR, _ARCH, _ARGS = 0, 4, 16
 _LONGEST_JUMP = 255
@@ -76,6 +76,7 @@ class Wanted:
         processes: fork and exec, and modes and times of files through the supervisor; else threads alone.
         clock: clocks, randomness and what the machine is through the supervisor, and nothing that tells real time.
         relay: TCP without the supervisor: the kernel's own, in a namespace that leads to relays alone.
+        traced: with `relay`, `connect` stops for a tracer, and fails in a process that has none.
         observe: opening, changing and executing files through the supervisor, which lets them pass.
     """
 
@@ -84,6 +85,7 @@ class Wanted:
     processes: bool = True
     clock: bool = False
     relay: bool = False
+    traced: bool = False
     observe: bool = False
 
 
@@ -192,7 +194,7 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
         "sendmmsg": _unless_flag(3, _FASTOPEN, errno.EACCES),
         "setsockopt": _setsockopt(),
         "socket": _socket(tcp) if wanted.network else denied,
-        "connect": _always(tcp) if wanted.network else denied,
+        "connect": _always(TRACE if wanted.traced else tcp) if wanted.network else denied,
         "bind": _always(NOTIFY) if wanted.listen else denied,
         "listen": _always(NOTIFY) if wanted.listen else denied,
         "socketpair": _socketpair(),

@@ -41,6 +41,9 @@ _connect.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 _holding = ctypes.PyDLL(None, use_errno=True)
 
 
+_PTRACE_GETREGSET, _PTRACE_SETREGSET, NT_PRSTATUS = 0x4204, 0x4205, 1
+
+
 class _Iovec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
@@ -200,3 +203,18 @@ def write_memory(pid: int, address: int, data: bytes) -> None:
     remote = _Iovec(address, len(data))
     if syscall("process_vm_writev", pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) != len(data):
         raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+
+def registers(pid: int) -> ctypes.Array[ctypes.c_uint64]:
+    """Return the registers of a traced thread that has stopped, as the kernel's ``user_regs_struct`` orders them."""
+    found = (ctypes.c_uint64 * 64)()
+    vector = _Iovec(ctypes.addressof(found), ctypes.sizeof(found))
+    syscall("ptrace", _PTRACE_GETREGSET, pid, NT_PRSTATUS, ctypes.byref(vector))
+    known: ctypes.Array[ctypes.c_uint64] = (ctypes.c_uint64 * (vector.length // 8)).from_buffer(found)
+    return known
+
+
+def set_registers(pid: int, values: ctypes.Array[ctypes.c_uint64] | ctypes.c_int, kind: int = NT_PRSTATUS) -> None:
+    """Replace the registers of a traced thread that has stopped, or others of its sets."""
+    vector = _Iovec(ctypes.addressof(values), ctypes.sizeof(values))
+    syscall("ptrace", _PTRACE_SETREGSET, pid, kind, ctypes.byref(vector))

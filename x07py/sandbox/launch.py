@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
 from x07py.sandbox import confine, kernel, landlock, layers, namespaces, procs, reaper
+from x07py.sandbox.answers import Denial, Denials
 from x07py.sandbox.filter import build
 from x07py.sandbox.layers import cannot
 from x07py.sandbox.network import MOST_RELAYS, endpoints
 from x07py.sandbox.relay import Relay
-from x07py.sandbox.supervisor import Denial, Supervisor
+from x07py.sandbox.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,7 @@ class _Running:
         timeout: float | None,
         on_denied: Callable[[Denial], None] | None,
     ) -> None:
-        self.spec, self.timeout, self.on_denied = spec, timeout, on_denied
+        self.spec, self.timeout, self.denials = spec, timeout, Denials(on_denied)
         granted = [path for path, rights in spec.paths if rights & landlock.WRITE == landlock.WRITE]
         self.writable = [os.path.realpath(path) for path in granted]
         self.init = 0
@@ -246,8 +247,8 @@ class _Running:
             elif kind == b"S":
                 raw, user, system, peak = reaper.STATUS.unpack(content)
                 self.status, self.cpu_seconds, self.peak = os.waitstatus_to_exitcode(raw), user + system, peak * 1024
-            elif kind == b"P":
-                self.layers["proc"] = content.decode()
+            elif kind in {b"D", b"P", b"T"}:
+                self._note(kind, content.decode())
             elif kind == b"X":
                 raise _not_started(int(content))
             elif kind == b"E":
@@ -255,15 +256,25 @@ class _Running:
             else:
                 return False
 
+    def _note(self, kind: bytes, text: str) -> None:
+        """Take note of a denial that was traced, or of what the sandbox found out about itself."""
+        if kind == b"D":
+            pid, target, process = text.split("\0", 2)
+            self.denials.add("connect", target, int(pid), process)
+        elif kind == b"P":
+            self.layers["proc"] = text
+        else:
+            self.layers["tracer"] = f"absent: denials are unknown ({text})" if text else "tells denials"
+
     def _supervise(self, listener: int) -> None:
         spec = self.spec
         self.supervisor = Supervisor(
             listener,
             connect=spec.connect,
+            denials=self.denials,
             listen=spec.listen,
             writable=self.writable,
             seed=spec.seed,
-            on_denied=self.on_denied,
             on_access=spec.on_access,
             observe=spec.wanted.observe,
         )
@@ -308,12 +319,11 @@ class _Running:
         if not self.confined:
             raise cannot("the child ended early", "`x07 doctor` tells what is there")
         found = self.supervisor or self.relay
-        denials = sorted(found.denials.values() if found else (), key=lambda one: (one.kind, one.target, one.process))
         seconds = time.monotonic() - self.started
         return Outcome(
             self.status,
             self.timed_out,
-            denials,
+            self.denials.rows(),
             found.connects if found else 0,
             self.layers,
             self.cpu_seconds,

@@ -9,6 +9,8 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 LOOPBACK_IPV4 = _MAPPED + b"\x7f"
 MOST_RELAYS = 64
+MAX_SOCKADDR = 128
+"""Longest address that a call may name, bytes."""
 _NOWHERE = {b"\0" * 16, _MAPPED + b"\0" * 4}
 
 

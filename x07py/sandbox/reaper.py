@@ -10,9 +10,12 @@ import struct
 from typing import TYPE_CHECKING, NoReturn
 
 from x07py.sandbox import kernel
+from x07py.sandbox.tracer import WAIT_ALL
 
 if TYPE_CHECKING:
     import socket
+
+    from x07py.sandbox.tracer import Tracer
 
 STATUS = struct.Struct("=iddq")
 _ORPHANED = signal.SIGRTMIN
@@ -32,27 +35,30 @@ def die_with_launcher(*, alone: bool) -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _ORPHANED)
 
 
-def serve(program: int, control: socket.socket, *, alone: bool) -> NoReturn:
-    """Reap until `program` has ended or the launcher has, then end everything."""
+def serve(program: int, control: socket.socket, tracer: Tracer | None, *, alone: bool) -> NoReturn:
+    """Reap until `program` has ended or the launcher has, then end everything; `tracer` serves what it traces."""
     while True:
         if not alone:
             seen = signal.sigwaitinfo({signal.SIGCHLD, _ORPHANED})
             if seen.si_signo == _ORPHANED:
                 break
-        if _reap(program, control, block=alone):
+        if _reap(program, control, tracer, block=alone):
             break
     if not alone:
         sweep(set())
     os._exit(0)
 
 
-def _reap(program: int, control: socket.socket, *, block: bool) -> bool:
+def _reap(program: int, control: socket.socket, tracer: Tracer | None, *, block: bool) -> bool:
     """Reap what has ended; True once the program itself has."""
     while True:
         try:
-            pid, status, _ = os.wait4(-1, 0 if block else os.WNOHANG)
+            pid, status, _ = os.wait4(-1, WAIT_ALL | (0 if block else os.WNOHANG))
         except ChildProcessError:
             return True
+        if tracer is not None and os.WIFSTOPPED(status):
+            tracer.stopped(pid, status)
+            continue
         if pid == program:
             used = resource.getrusage(resource.RUSAGE_CHILDREN)
             with contextlib.suppress(OSError):

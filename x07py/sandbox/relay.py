@@ -2,8 +2,8 @@
 
 The program lives in a network namespace that has a loopback device and nothing else. Each allowed address is put on
 it, with a listener that the launcher serves from outside: it dials the real address and copies bytes both ways. Any
-other address has no route. Two things are worse than with the supervisor: a refused connection is "connection refused"
-to the program and nobody learns which address it wanted, and bytes are copied once more.
+other address has no route. One thing is worse than with the supervisor: bytes are copied once more. No relay learns of
+an address that is refused; `tracer` tells those.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from x07py.sandbox.network import LOOPBACK_IPV4, Address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from x07py.sandbox.supervisor import Denial
 
 _SIOCSIFFLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 _RTM_NEWADDR, _REQUEST_ACK_CREATE, _NO_DUPLICATE_CHECK = 20, 0x0405, 0x02
@@ -81,8 +79,6 @@ class Relay:
         listeners: what `listen_inside` made, in the order of `targets`.
         targets: where each leads.
     """
-
-    denials: dict[tuple[str, str, str], Denial] = {}  # noqa: RUF012 (stays empty: nobody learns of a denial)
 
     def __init__(self, listeners: Sequence[int], targets: Sequence[Address]) -> None:
         self.connects = 0

@@ -18,14 +18,13 @@ import socket
 import struct
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.answers import Access, Call, Refused
+from x07py.sandbox.answers import UNREADABLE, Access, Call, Denials, Refused, process_name, target_of
 from x07py.sandbox.clock import VirtualClock
 from x07py.sandbox.kernel import connect, read_memory, signed, syscall_numbers
 from x07py.sandbox.metadata import Metadata
-from x07py.sandbox.network import Address, Rules, parse
+from x07py.sandbox.network import MAX_SOCKADDR, Address, Rules, parse
 from x07py.sandbox.observe import Observer
 
 if TYPE_CHECKING:
@@ -39,18 +38,6 @@ _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _MAX_THREADS = 64
 _MAX_WAITING = 1024
 _MAX_SETTLED = 4096
-_MAX_SOCKADDR = 128
-
-
-@dataclass(slots=True)
-class Denial:
-    """A call that was refused, how often, and by whom: ``kind`` is connect, bind or listen."""
-
-    kind: str
-    target: str
-    pid: int
-    process: str
-    count: int = 1
 
 
 class Supervisor:
@@ -62,10 +49,10 @@ class Supervisor:
     Args:
         listener: the descriptor that the filter was installed with.
         connect: where connections may go.
+        denials: where denials are noted.
         listen: what may be bound.
         writable: folders and files, without links, in which modes and times may be changed.
         seed: virtual time and randomness from this seed; None for the real ones.
-        on_denied: called at the first denial of each target.
         on_access: called with each decision, before it takes effect; if it raises, the access is refused.
         observe: let files and programs through and tell `on_access` of them; for a filter that hands them over.
     """
@@ -75,17 +62,16 @@ class Supervisor:
         listener: int,
         *,
         connect: Rules,
+        denials: Denials,
         listen: Rules | None = None,
         writable: Iterable[str] = (),
         seed: bytes | None = None,
-        on_denied: Callable[[Denial], None] | None = None,
         on_access: Callable[[Access], None] | None = None,
         observe: bool = False,
     ) -> None:
         self.listener = listener
         self.connect_rules, self.listen_rules = connect, listen or Rules()
-        self.on_denied, self.on_access = on_denied, on_access
-        self.denials: dict[tuple[str, str, str], Denial] = {}
+        self._denials, self.on_access = denials, on_access
         self.connects = 0
         self._judged = functools.lru_cache(_MAX_WAITING)(self._judge)
         self._lock = threading.Lock()
@@ -232,14 +218,16 @@ class Supervisor:
             raise Refused(errno.ENOTSOCK)
         return int(link[8:-1])
 
-    def _sockaddr(self, call: Call) -> bytes:
+    def _sockaddr(self, kind: str, call: Call) -> bytes:
         length = signed(call.args[2])
-        if not 2 <= length <= _MAX_SOCKADDR:
+        if not 2 <= length <= MAX_SOCKADDR:
             raise Refused(errno.EINVAL)
         try:
             data = read_memory(call.pid, call.args[1], length)
         except OSError as error:
-            raise Refused(errno.EFAULT if error.errno == errno.EFAULT else errno.EACCES) from None
+            if error.errno == errno.EFAULT:
+                raise Refused(errno.EFAULT) from None
+            raise Refused(self._deny(kind, UNREADABLE, call)) from None
         if len(data) != length:
             raise Refused(errno.EFAULT)
         if not self.still_waits(call):
@@ -247,13 +235,11 @@ class Supervisor:
         return data
 
     def _connect(self, call: Call) -> int:
-        data = self._sockaddr(call)
+        data = self._sockaddr("connect", call)
         inode = self._inode(call)
         address, permitted = self._judged(data)
-        if address is None:
-            raise Refused(self._deny("connect", f"address family {struct.unpack_from('=H', data)[0]}", call))
-        if not permitted:
-            raise Refused(self._deny("connect", str(address), call))
+        if address is None or not permitted:
+            raise Refused(self._deny("connect", target_of(data), call))
         if self.on_access is not None:
             self._note("connect", str(address), call)
         with self._lock:
@@ -321,7 +307,7 @@ class Supervisor:
                     self._settle(inode)
 
     def _bind(self, call: Call) -> int:
-        data = self._sockaddr(call)
+        data = self._sockaddr("listen", call)
         inode = self._inode(call)
         address = parse(data)
         if address is None or not self.listen_rules.permits(address):
@@ -350,32 +336,14 @@ class Supervisor:
         """Tell of a decision and return the name of the process that it was about."""
         if allowed and self.on_access is None:
             return ""
-        try:
-            with open(f"/proc/{call.pid}/comm", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                process = file.read().strip()
-        except OSError:
-            process = "?"
+        process = process_name(call.pid)
         if self.on_access is not None:
             self.on_access(Access(kind, target, allowed, call.pid, process))
         return process
 
     def _deny(self, kind: str, target: str, call: Call) -> int:
         """Note a denial and return the error number that the program gets."""
-        process = self._note(kind, target, call, allowed=False)
-        with self._lock:
-            known = self.denials.get((kind, target, process))
-            if known is not None:
-                known.count += 1
-                return errno.EACCES
-            if len(self.denials) >= _MAX_WAITING:
-                target, process = "more targets", "?"
-                known = self.denials.get((kind, target, process))
-                if known is not None:
-                    known.count += 1
-                    return errno.EACCES
-            denial = self.denials[kind, target, process] = Denial(kind, target, call.pid, process)
-        if self.on_denied is not None:
-            self.on_denied(denial)
+        self._denials.add(kind, target, call.pid, self._note(kind, target, call, allowed=False))
         return errno.EACCES
 
 

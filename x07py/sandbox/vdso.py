@@ -7,23 +7,17 @@ random bytes that the kernel gives every program.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import signal
 import struct
 
-from x07py.sandbox.kernel import read_memory, syscall, write_memory
+from x07py.sandbox.kernel import read_memory, registers, syscall, write_memory
 
-_TRACEME, _DETACH, _GETREGSET = 0, 17, 0x4204
-_PRSTATUS = 1
+_TRACEME, _DETACH = 0, 17
 _STACK_POINTER = {"x86_64": 19, "aarch64": 31}
 _AT_NULL, _AT_IGNORE, _AT_RANDOM, _AT_SYSINFO, _AT_SYSINFO_EHDR = 0, 1, 25, 32, 33
 _WINDOW = 1 << 16
-
-
-class _Iovec(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
 def ask_for_it() -> None:
@@ -42,10 +36,7 @@ def hide(pid: int) -> None:
         return  # it never came to its ``execve``; what it reports says why
     if os.WSTOPSIG(status) != signal.SIGTRAP:
         raise OSError(f"stopped by signal {os.WSTOPSIG(status)} before it ran")
-    registers = (ctypes.c_uint64 * 64)()
-    vector = _Iovec(ctypes.addressof(registers), ctypes.sizeof(registers))
-    syscall("ptrace", _GETREGSET, pid, _PRSTATUS, ctypes.byref(vector))
-    address = registers[_STACK_POINTER[platform.machine()]]
+    address = registers(pid)[_STACK_POINTER[platform.machine()]]
     _strike_out(pid, address, read_memory(pid, address, _WINDOW))
     syscall("ptrace", _DETACH, pid, 0, 0)
 
