@@ -229,6 +229,14 @@ static int in_child(int (*attempt)(void)) {
     errno = WIFEXITED(status) ? WEXITSTATUS(status) : 200;
     return errno ? -1 : 0;
 }
+static int untraced_connect(void) {
+    long pid = syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) _exit(reach4("127.0.0.1", denied) < 0 ? errno : 0);
+    int status;
+    waitpid(pid, &status, 0);
+    errno = WIFEXITED(status) ? WEXITSTATUS(status) : 200;
+    return errno ? -1 : 0;
+}
 static int own_listener(void) {
     struct sock_filter f = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_fprog p = {.len = 1, .filter = &f};
@@ -378,6 +386,7 @@ static void kernel(void) {
     TRY("~not dumpable, then connect allowed", in_child(undumpable_connect_allowed));
     TRY("unreadable program, then connect", in_child(unreadable_connect));
     TRY("own descriptor table, then connect", in_child(unshared_files_connect));
+    TRY("untraced child connects", untraced_connect());
     TRY("read a child's memory", in_child(read_child));
     TRY("write own memory as a file", open("/proc/self/mem", O_RDWR));
     TRY("?fanotify_init", syscall(SYS_fanotify_init, 0, 0));

@@ -43,6 +43,19 @@ def _refuse_new_namespaces() -> None:
     _install(refusing(platform.machine(), ("clone3",), errno.ENOSYS))
 
 
+def no_proc() -> None:
+    """As in a container that hides parts of ``/proc``: nobody may mount another one, whatever namespaces he has."""
+    rows = (
+        (0x20, 0, 0, 0),
+        (0x15, 0, 3, kernel.syscall_numbers()["mount"]),
+        (0x20, 0, 0, 16 + 8 * 3),
+        (0x15, 0, 1, kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC),
+        (0x06, 0, 0, 0x00050000 | errno.EPERM),
+        (0x06, 0, 0, 0x7FFF0000),
+    )
+    _install(b"".join(struct.pack("=HBBI", *row) for row in rows))
+
+
 def docker() -> None:
     """No namespaces, and no system call that a container has no right to; user notification and Landlock are there."""
     _refuse_new_namespaces()
@@ -65,4 +78,9 @@ def busy() -> None:
     _listeners.append(_install(struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000), 8))
 
 
-ENVIRONMENTS = {one.__name__: one for one in (docker, no_namespaces, no_landlock, busy)}
+def no_tracing() -> None:
+    """As inside another sandbox of x07, or with Yama's strictest setting."""
+    _install(refusing(platform.machine(), ("ptrace",), errno.EPERM))
+
+
+ENVIRONMENTS = {one.__name__: one for one in (docker, no_namespaces, no_landlock, no_proc, busy, no_tracing)}

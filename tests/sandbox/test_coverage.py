@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROWS = {"P": 8, "N": 17, "F": 8, "S": 17, "B": 2, "O": 7, "X": 39, "W": 24, "R": 5, "C": 1, "E": 28, "T": 13}
+ROWS = {"P": 8, "N": 17, "F": 8, "S": 17, "B": 2, "O": 7, "X": 39, "W": 24, "R": 5, "C": 1, "E": 28, "T": 14}
 GAPS, EXTRA = {"X2", "X3"}, {"X12b", "X14b", "X30b"}
 
 

@@ -33,12 +33,18 @@ def connect(listeners: Listeners, uid: int | None, emulate: list[str], **more: o
 
 @ANYBODY
 @pytest.mark.parametrize(
-    ("emulate", "supervisor", "namespaces"),
-    [(["docker"], "connects", False), (["no_namespaces"], "connects", False), (["busy"], "absent: relays", True)],
-    ids=["docker", "no namespaces", "busy"],
+    ("emulate", "supervisor", "namespaces", "told"),
+    [
+        (["docker"], "connects", False, "python3"),
+        (["no_namespaces"], "connects", False, "python3"),
+        (["busy"], "absent: relays", True, "python3"),
+        (["busy", "no_proc"], "absent: relays", True, "unknown program"),
+        (["busy", "no_tracing"], "absent: relays", True, None),
+    ],
+    ids=["docker", "no namespaces", "busy", "busy without its own proc", "busy and no tracing"],
 )
 def test_another_layer_holds(
-    listeners: Listeners, uid: int | None, emulate: list[str], supervisor: str, namespaces: bool
+    listeners: Listeners, uid: int | None, emulate: list[str], supervisor: str, namespaces: bool, told: str | None
 ) -> None:
     outcome, text = connect(listeners, uid, emulate)
     assert text.split("\n")[:2] == ["reached b''", "refused"], outcome
@@ -46,6 +52,10 @@ def test_another_layer_holds(
     assert outcome["layers"]["namespaces"].startswith("absent") is not namespaces
     assert listeners.unexpected() == set()
     assert ("127.0.0.1", listeners.allowed) in listeners.seen
+    denials = [(one["target"], one["process"], one["count"]) for one in outcome["denials"]]
+    assert denials == ([(f"127.0.0.1:{listeners.denied}", told, 1)] if told else [])
+    untold = "absent: denials are unknown (Operation not permitted)"
+    assert outcome["layers"].get("tracer", "tells denials") == ("tells denials" if told else untold)
 
 
 @ANYBODY
@@ -132,7 +142,7 @@ def x07_run(tmp_path: Path, environment: str, *options: str) -> subprocess.Compl
     (tmp_path / "main.py").write_text("print('ran')\n")
     repository = str(Path(__file__).parents[2])
     code = "import sys; from x07py.cli.entry import main; from tests.sandbox.emulate import ENVIRONMENTS\n"
-    code += "ENVIRONMENTS[sys.argv.pop(1)]()\nmain()"
+    code += "for one in sys.argv.pop(1).split(): ENVIRONMENTS[one]()\nmain()"
     return subprocess.run(
         [sys.executable, "-c", code, environment, "run", "--profile", "sandbox", *options],
         cwd=tmp_path,
@@ -152,6 +162,12 @@ def test_weaker_isolation_shows_in_a_warning_and_in_the_report(tmp_path: Path) -
     assert (accepted.returncode, accepted.stdout) == (0, "ran\n")
     assert "warning: weaker isolation: landlock absent: Landlock ABI 0" in accepted.stderr
     assert "(accepted)" in (tmp_path / "report.json").read_text()
+
+
+def test_that_denials_are_unknown_is_said(tmp_path: Path) -> None:
+    done = x07_run(tmp_path, "busy no_tracing", "--report", "report.json")
+    assert done.stderr == "x07 run: warning: denials are unknown (Operation not permitted)\n"
+    assert '"tracer": "absent: denials are unknown (Operation not permitted)"' in (tmp_path / "report.json").read_text()
 
 
 def test_a_required_layer_by_flag(tmp_path: Path) -> None:

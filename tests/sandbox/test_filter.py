@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from x07py.sandbox.filter import ALLOW, KILL, NOTIFY, Wanted, build, refuse
+from x07py.sandbox.filter import ALLOW, KILL, NOTIFY, TRACE, Wanted, build, refuse
 from x07py.sandbox.kernel import AUDIT_ARCH, syscall_numbers
 
 MACHINES = ("x86_64", "aarch64")
@@ -32,6 +32,7 @@ WORLDS = (
     Wanted(listen=True),
     Wanted(network=False, processes=False, clock=True),
     Wanted(relay=True),
+    Wanted(relay=True, traced=True),
     Wanted(observe=True),
 )
 BOTH = sorted(set(syscall_numbers("x86_64")) & set(syscall_numbers("aarch64")))
@@ -116,6 +117,8 @@ def test_decisions(machine: str) -> None:
         ("openat", (0, 0, 0x41, 0o4755, 0, 0), refuse(errno.EPERM)),
         ("bpf", (0,) * 6, refuse(errno.EPERM)),
     ]
+    (traced,) = actions(machine, Wanted(relay=True, traced=True), [("connect", (3, 0, 16, 0, 0, 0))])
+    assert traced == TRACE
     found = actions(machine, Wanted(), [(name, args) for name, args, _ in rows])
     assert [(name, action) for (name, _, action) in rows] == list(
         zip((name for name, _, _ in rows), found, strict=True)

@@ -177,6 +177,8 @@ def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> 
         if denial.count > 1:
             _say(denial)
     for layer, state in outcome.layers.items():
+        if layer == "tracer" and state.startswith("absent"):
+            sys.stderr.write(f"x07 run: warning: {state.removeprefix('absent: ')}\n")
         if state.endswith("(accepted)"):
             sys.stderr.write(f"x07 run: warning: weaker isolation: {layer} {state}\n")
     if report is not None:

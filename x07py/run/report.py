@@ -9,6 +9,7 @@ import signal
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from x07py.sandbox.network import parse_text
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def summary(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['world']}{profile}: {how}{spent}"]
     refused = sum(one["count"] for one in report["denials"])
     if report["connections"] or refused:
-        lines.append(f"connections: {report['connections']} made, {refused} refused")
+        unknown = report["layers"].get("tracer", "").startswith("absent")
+        lines.append(f"connections: {report['connections']} made, {'?' if unknown else refused} refused")
     for row in report["cassettes"]:
         added = f", {row['appended']} added" if row["appended"] else ""
         lines.append(f"cassette {row['cassette']}: {row['used']} of {row['entries']} entries replayed{added}")
@@ -136,7 +138,8 @@ def _use(outcome: Outcome) -> dict[str, float]:
 
 def advice(denial: Denial) -> str | None:
     """Return the flag that would allow what was denied, or None if none does."""
-    if denial.target.startswith(("address family", "another", "a socket", "more")):
+    address = parse_text(denial.target)
+    if address is None or not address.names_a_place:
         return None
     return f"--allow-{'host' if denial.kind == 'connect' else 'listen'} {denial.target}"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_TARGETS = 1024
-UNKNOWN_PROGRAM = "?"
+UNKNOWN_PROGRAM = "unknown program"
 UNREADABLE = "an address that cannot be read"
 
 
@@ -100,7 +100,7 @@ class Denials:
 
 
 def process_name(pid: int) -> str:
-    """Return the name of a thread, or ``?``."""
+    """Return the name of a thread, or `UNKNOWN_PROGRAM`."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
             return file.read().strip()

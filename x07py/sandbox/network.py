@@ -25,6 +25,11 @@ class Address:
     def ipv4(self) -> bool:
         return self.host.startswith(_MAPPED)
 
+    @property
+    def names_a_place(self) -> bool:
+        """Whether a connection can go there: not to port 0, nor to an unspecified address."""
+        return self.port != 0 and self.host not in _NOWHERE
+
     def __str__(self) -> str:
         if self.ipv4:
             return f"{inet_ntop(AF_INET, self.host[12:])}:{self.port}"
@@ -70,7 +75,7 @@ class Rules:
 
     def permits(self, address: Address) -> bool:
         """Tell whether a connection to `address` is allowed; port 0 and the unspecified addresses never are."""
-        if address.port == 0 or address.host in _NOWHERE:
+        if not address.names_a_place:
             return False
         return any(row.covers(address) for row in self.allow) and not any(row.covers(address) for row in self.deny)
 
