@@ -75,4 +75,4 @@ def add_scram_user(bootstrap: str, password: str = PASSWORD) -> None:
     for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
         credential = UserScramCredentialUpsertion(USER, ScramCredentialInfo(mechanism, 4096), password.encode())
         for done in client.alter_user_scram_credentials([credential]).values():
-            done.result(timeout=30)
+            done.result(timeout=120)

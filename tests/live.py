@@ -37,7 +37,7 @@ def rabbitmqctl(root: Path, *args: str) -> None:
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_NODENAME": "x07@localhost",
     }
-    subprocess.run([str(program), *args], env={**os.environ, **node}, check=True, capture_output=True, timeout=60)
+    subprocess.run([str(program), *args], env={**os.environ, **node}, check=True, capture_output=True, timeout=300)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,14 @@ async def declare(driver: Driver, queue: str, **arguments: Any) -> None:
     await driver.control("apply_topology", {"topology": topology})
 
 
+async def consumers_of(address: str, queue: str) -> int:
+    """Return how many consumers a queue has, asked over a connection of its own."""
+    connection, channel = await raw_channel(address)
+    answer = await channel.queue_declare(queue, passive=True)
+    await connection.close()
+    return answer.consumer_count or 0
+
+
 async def first_batches(driver: Driver, queue: str, count: int) -> list[Delivery]:
     found: list[Delivery] = []
     async for batch in driver.consume([queue]):
@@ -147,9 +155,9 @@ async def test_a_deleted_queue_ends_its_consumer(on_amqp: Path, live_amqp: Runni
     async with open_driver("amqp", profile="local_dev_v1") as driver:
         await declare(driver, queue)
         consuming = asyncio.create_task(first_batches(driver, queue, 1))
-        await asyncio.sleep(0.5)
-        connection = await aiormq.connect(f"amqp://guest:guest@{live_amqp.address}/%2F")
-        channel = await connection.channel()
+        while not await consumers_of(live_amqp.address, queue):
+            assert not consuming.done(), consuming.exception()
+        connection, channel = await raw_channel(live_amqp.address)
         await channel.queue_delete(queue)
         await connection.close()
         with pytest.raises(AmqpError) as caught:

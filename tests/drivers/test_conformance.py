@@ -359,7 +359,7 @@ async def outcome(text: str, kind: str, place: str, mode: str) -> str:
     """Return what a check finds, as the table says it."""
     try:
         with session(cassette=f"{place}.x07rr.bin", mode=mode):
-            return "yes" if await asyncio.wait_for(CHECKS[text](kind, place), 90) else "no"
+            return "yes" if await asyncio.wait_for(CHECKS[text](kind, place), 180) else "no"
     except (X07Error, TimeoutError) as error:
         return f"{type(error).__name__}: {error}"
 

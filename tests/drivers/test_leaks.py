@@ -24,7 +24,8 @@ from x07py.errors import KafkaError
 from x07py.msg import Envelope
 
 pytestmark = pytest.mark.live
-PLANTED = "s3cret/pl%41nted:here@once"
+PLANTED = f"s3cret/pl%41nted:here@{uuid.uuid4().hex}"
+"""Each process has its own: rabbitmqctl is told it on its command line, which another process's test would see."""
 
 
 @pytest.fixture(params=["kafka", "amqp"])

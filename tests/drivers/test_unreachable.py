@@ -53,7 +53,7 @@ async def fails(kind: str, call: str) -> DriverError:
     """Return how the first call of a driver fails."""
     async with open_driver(kind, profile="local_dev_v1") as driver:
         with pytest.raises(DriverError) as caught:
-            await asyncio.wait_for(_calls(driver, call), 30)
+            await asyncio.wait_for(_calls(driver, call), 120)
     return caught.value
 
 

@@ -31,7 +31,7 @@ async def test_a_handler_that_never_returns_does_not_keep_the_process(kind: str)
     assert await worker.stdout.readline() == b"stuck\n"
     worker.send_signal(signal.SIGTERM)
     assert await worker.stdout.readline() == b"9902\n"
-    assert await asyncio.wait_for(worker.wait(), 30) == 0
+    assert await asyncio.wait_for(worker.wait(), 120) == 0
     assert [one.envelope.value for one in await read(kind, source, 1)] == [b"1"]
 
 
@@ -54,7 +54,7 @@ async def test_one_signal_drains_every_pump_of_a_loop(kind: str) -> None:
             return report.consumed
 
     pumps = [asyncio.create_task(run(source)) for source in (first, second)]
-    await asyncio.wait_for(both.wait(), 30)
+    await asyncio.wait_for(both.wait(), 120)
     os.kill(os.getpid(), signal.SIGTERM)
-    assert await asyncio.wait_for(asyncio.gather(*pumps), 30) == [1, 1]
+    assert await asyncio.wait_for(asyncio.gather(*pumps), 120) == [1, 1]
     assert len(await read(kind, sink, 2)) == 2

@@ -52,9 +52,9 @@ async def test_the_lag_is_told_while_the_pump_runs(
 
     async with open_driver("kafka", profile="local_dev_v1") as driver:
         pumping = asyncio.create_task(pump(driver, handler, topics=[source], group=source, stop=stop))
-        await asyncio.wait_for(asyncio.to_thread(wait_for_gauge, source), 30)
+        await asyncio.wait_for(asyncio.to_thread(wait_for_gauge, source), 120)
         assert gauge(source).keys() == {f"{source}/{number}" for number in range(4)}
         stop.set()
-        await asyncio.wait_for(pumping, 30)
+        await asyncio.wait_for(pumping, 120)
     assert gauge(source) == {}
     assert "cannot tell the lag" in caplog.text

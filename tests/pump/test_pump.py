@@ -49,12 +49,12 @@ async def run(kind: str, place: str, handler: Any, **options: Any) -> Any:
     group = place if kind == "kafka" else ""
     async with open_driver(kind, profile="local_dev_v1") as driver:
         call = pump(driver, handler, topics=[place], group=group, stop=stop, options=PumpOptions(**options))
-        return await asyncio.wait_for(call, 60)
+        return await asyncio.wait_for(call, 240)
 
 
 async def read(kind: str, place: str, count: int) -> list[Delivery]:
     async with open_driver(kind, profile="local_dev_v1") as driver:
-        return await asyncio.wait_for(take(driver, place, count), 60)
+        return await asyncio.wait_for(take(driver, place, count), 240)
 
 
 def to(sink: str) -> Any:
@@ -135,7 +135,7 @@ async def test_a_stalled_handler_is_visible_and_the_drain_has_a_limit(
 
     def stuck(envelope: Envelope) -> list[Envelope]:
         loop.call_soon_threadsafe(entered.set)
-        release.wait(30)
+        release.wait(120)
         return []
 
     running = asyncio.create_task(run(kind, source, stuck, stop=stop, stall_s=0.1, drain_s=0.3))
@@ -186,17 +186,15 @@ async def test_a_signal_drains_and_the_process_exits_with_0(kind: str, number: i
     )
     assert worker.stdout is not None
     assert await worker.stdout.readline() == b"ready\n"
-    await asyncio.sleep(1.0)
     worker.send_signal(number)
     report = json.loads(await worker.stdout.readline())
-    assert await asyncio.wait_for(worker.wait(), 30) == 0
-    assert report["consumed"] == report["produced"]
+    assert await asyncio.wait_for(worker.wait(), 120) == 0
+    assert report["consumed"] == report["produced"] > 0
     async with open_driver(kind, profile="local_dev_v1") as driver:
-        if kind == "kafka" and report["consumed"]:
+        if kind == "kafka":
             lag = await driver.lag([source], group=source)
             assert sum(lag.values()) == 500 - report["consumed"]
-    if report["consumed"]:
-        assert len(await read(kind, sink, report["produced"])) == report["produced"]
+    assert len(await read(kind, sink, report["produced"])) == report["produced"]
 
 
 async def test_what_an_aborted_transaction_took_is_handled_again(
@@ -240,9 +238,12 @@ async def test_a_pump_that_waits_can_be_cancelled(kind: str) -> None:
     source, sink = places(2)
     await prefill(kind, [Envelope(source, b"k", b"1")], sink)
     async with open_driver(kind, profile="local_dev_v1") as driver:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(pump(driver, to(sink), topics=[source], group=source), 8)
-    assert values(await read(kind, sink, 1)) == [1]
+        pumping = asyncio.create_task(pump(driver, to(sink), topics=[source], group=source))
+        assert values(await read(kind, sink, 1)) == [1]
+        await asyncio.sleep(0.5)  # it waits for the next message
+        pumping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(pumping, 60)
 
 
 async def test_a_result_that_cannot_be_sent_is_poison(kind: str) -> None:

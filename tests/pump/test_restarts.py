@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.drivers.test_failures import AWAY, CONFIRM, limit
 from tests.live import started
 from x07py import Envelope, PumpOptions, open_driver, pump
 from x07py.brokers.process import RunningBroker, start_native
@@ -35,7 +36,10 @@ def kill_and_restart(root: Path, broker: RunningBroker) -> None:
     start_native(root, broker.kind, port=int(broker.address.rpartition(":")[2]), settings=SOON_BACK)
 
 
-async def test_exactly_once_rides_out_a_broker_that_is_killed(own_kafka: RunningBroker, project: Path) -> None:
+async def test_exactly_once_rides_out_a_broker_that_is_killed(
+    own_kafka: RunningBroker, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(monkeypatch, (*AWAY["kafka"], *CONFIRM["kafka"]), 300)  # a slow machine starts a broker in more than a minute
     count = 3000
     under_way, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -54,7 +58,7 @@ async def test_exactly_once_rides_out_a_broker_that_is_killed(own_kafka: Running
         await under_way.wait()
         await asyncio.sleep(0.5)
         await asyncio.to_thread(kill_and_restart, project, own_kafka)
-        report = await asyncio.wait_for(pumping, 90)
+        report = await asyncio.wait_for(pumping, 300)
         assert report.consumed == count
         found: list[int] = []
         async for batch in driver.consume(["sink"], group="reader"):

@@ -141,13 +141,26 @@ def free_port() -> int:
     """Return a TCP port of the loopback interface that nothing listens on.
 
     It is none of those that the system gives to connections: a broker that is started again must find its port free,
-    and clients that try to reach it meanwhile would be given that very port now and then.
+    and clients that try to reach it meanwhile would be given that very port now and then. No other call on this machine
+    is given it as long as this process lives.
     """
     while True:
         port = random.randint(*_PORTS)  # noqa: S311
         with socket.socket() as probe, suppress(OSError):
             probe.bind((_LOOPBACK, port))
+            _reserve(port)
             return port
+
+
+def _reserve(port: int) -> None:
+    """Take a name that stands for a port and that one process can have at a time, until this one ends.
+
+    Raises:
+        OSError: if it is taken.
+    """
+    with socket.socket(socket.AF_UNIX) as name:
+        name.bind(f"\0x07py-port-{port}")
+        name.detach()
 
 
 def kafka_version() -> str:

@@ -201,6 +201,7 @@ def _spawn(file: Path, launch: Launch, ready: Callable[[], bool], address: str =
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
+    _take_away_corpses()
     log = file.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -235,6 +236,12 @@ def _spawn(file: Path, launch: Launch, ready: Callable[[], bool], address: str =
     )
 
 
+def _take_away_corpses() -> None:
+    """Take note of the brokers of this process that have ended by themselves or were killed."""
+    for pid in [pid for pid, process in _children.items() if process.poll() is not None]:
+        del _children[pid]
+
+
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -261,6 +268,7 @@ def stop_broker(root: Path, kind: str) -> bool:
             time.sleep(_STEP_S)
         if broker.pid in _children:
             _children.pop(broker.pid).wait()
+    _take_away_corpses()
     state_file(root, kind).unlink(missing_ok=True)
     if kind == "amqp":
         end_name_server(state_file(root, kind).with_suffix(""))
