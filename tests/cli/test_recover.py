@@ -54,7 +54,7 @@ def test_an_interrupted_rewrite_does_not_replace_the_old_cassette(tmp_path: Path
 
 @pytest.mark.parametrize("options", [(), ("--discard",)])
 def test_a_recording_that_goes_on_is_left_alone(tmp_path: Path, options: tuple[str, ...]) -> None:
-    with start_writer(tmp_path, "record", 3, "30") as process:
+    with start_writer(tmp_path, "record", 3, "300") as process:
         assert process.stdout is not None
         for _ in range(3):
             process.stdout.readline()

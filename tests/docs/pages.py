@@ -28,7 +28,7 @@ _INDENTED = re.compile(r"(?:^|\n)\n(?P<text>(?:    [^\n]+\n)+)", re.MULTILINE)
 _EXIT = re.compile(r"\s+# exit (?P<codes>\d+(?: or \d+)*)$")
 _COMMENT = re.compile(r"\s+# .*$")
 _END = "--end of command--"
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Shell:
 
     def close(self) -> None:
         """End the shell."""
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=60)
 
 
 def _quote(line: str) -> str:

@@ -40,7 +40,7 @@ def look(page: Path, script: str, profile: Path, *flags: str) -> Any:
     probe.write_text(page.read_text(encoding="utf-8").replace("</body>", ending), encoding="utf-8")
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", *flags]
     command = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", probe.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     probe.unlink()
     found = re.search(r'data-result="([^"]*)"', dom)
     assert found, dom[-2000:]

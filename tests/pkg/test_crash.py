@@ -129,7 +129,7 @@ def test_eight_processes_adding_at_once_lose_nothing(empty: Path, packages: Pack
         subprocess.Popen([*command, name, "--path", str(folder), "--sync"], cwd=empty, stdout=subprocess.DEVNULL)
         for name, folder in zip(names, folders, strict=True)
     ]
-    assert [process.wait(120) for process in running] == [0] * 8
+    assert [process.wait(600) for process in running] == [0] * 8
     manifest, versions = facts(empty)
     assert manifest == dict.fromkeys(names, "*")
     assert versions == dict.fromkeys(names, "1.0.0")

@@ -1,6 +1,6 @@
 """A service as users write it, in a process of its own: ``python -m tests.pump.worker KIND SOURCE SINK [MODE]``.
 
-It prints ``ready`` at its first message and its report as JSON at the end. The handler forwards the value and its number.
+It prints ``ready`` at its first message and its report as JSON at the end. The handler forwards value and number.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def test_three_writers_in_turn_lose_nothing(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", script, str(tmp_path), f"writer{number}"], cwd=REPOSITORY)
         for number in range(workers)
     ]
-    assert [writer.wait(120) for writer in writers] == [0] * workers
+    assert [writer.wait(600) for writer in writers] == [0] * workers
     found = [(one.key, one.req) for one in Cassette.load(tmp_path / ".x07_rr" / "c.x07rr.bin").entries]
     assert sorted(found) == sorted((f"writer{w}", b"req%d" % n) for w in range(workers) for n in range(turns))
 

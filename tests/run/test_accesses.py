@@ -186,7 +186,7 @@ def answers(place: Path, number: int, command: list[str], cwd: Path) -> dict[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))

@@ -151,9 +151,12 @@ def test_a_difference_fails_and_is_shown(app: Path) -> None:
     program = f"import os\nprint(os.stat({str(app / 'mark')!r}).st_mtime_ns)\n"
     (app / "different.py").write_text(program)
     (app / "mark").write_text("")
+    began = (app / "mark").stat().st_mtime_ns
     watcher = "import os,sys,time\nwhile True: os.utime(sys.argv[1]); time.sleep(0.01)"
     process = subprocess.Popen([sys.executable, "-c", watcher, str(app / "mark")])
     try:
+        while (app / "mark").stat().st_mtime_ns == began:
+            assert process.poll() is None
         done = x07("run", "--world", "solve-fs", "--entry", "different.py", "--verify-determinism", "2", cwd=app)
     finally:
         process.kill()

@@ -41,12 +41,17 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Read until `text` is shown, and forget what came before its end."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while text not in self.shown:
-            assert time.monotonic() < end, f"{text!r} was not shown in a minute, but {self.shown!r}"
+            assert time.monotonic() < end, f"{text!r} was not shown in two minutes, but {self.shown!r}"
             if select.select([self.handle], [], [], 1)[0]:
                 self.shown += os.read(self.handle, 4096).decode(errors="replace")
         self.shown = self.shown.partition(text)[2]
+
+    def wait_for_hand_over(self) -> None:
+        """Return when a command has the terminal, which the shell gives it after it has printed the command."""
+        while os.tcgetpgrp(self.handle) == self.pid:
+            time.sleep(0.01)
 
 
 @pytest.fixture
@@ -71,7 +76,7 @@ def test_a_run_stops_continues_and_is_interrupted_by_the_terminal(terminal: Term
     terminal.wait_for("the shell is back")
     terminal.type("fg\n")
     terminal.wait_for("x07 run")
-    time.sleep(0.5)  # the shell hands the terminal over after it has printed the command
+    terminal.wait_for_hand_over()
     terminal.type("\x03")
     terminal.wait_for("interrupted")
     terminal.type("echo code $?\n")

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from tests.project import x07, x07_here
+from x07py.brokers.native import free_port
 from x07py.contracts.schemas import load_schema
 from x07py.run.learn import learned_policy
 from x07py.run.policy import MAX_ROOTS, read_policy, template
@@ -92,9 +93,7 @@ def everything(app: Path, server: socket.socket, tmp_path_factory: pytest.TempPa
     script = outside / "script"
     script.write_text("#!/bin/sh\necho from the script\n")
     script.chmod(0o755)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        own = free.getsockname()[1]
-    return ["all", str(server.getsockname()[1]), str(own), str(outside), str(script)]
+    return ["all", str(server.getsockname()[1]), str(free_port()), str(outside), str(script)]
 
 
 def test_a_learned_policy_allows_what_was_seen_and_nothing_else(app: Path, everything: list[str]) -> None:

@@ -32,7 +32,7 @@ def browse(page: Path, script: str, *flags: str) -> Any:
     profile = f"--user-data-dir={page.parent / 'profile'}"
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", profile, *flags]
     command = [browser, *options, "--window-size=1200,800", "--dump-dom", probe.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     found = re.search(r'data-result="([^"]*)"', dom)
     assert found, dom[-2000:]
     return json.loads(unescape(found[1]))
