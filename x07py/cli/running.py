@@ -7,6 +7,7 @@ lines that are plainly right; every other one goes to Typer, which knows how to 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from x07py.sandbox.answers import Access, Denial
     from x07py.sandbox.launch import Outcome
 
-_CANNOT = {"X07RUN_CANNOT_CONFINE", "X07RUN_NOT_EXECUTABLE"}
+_CANNOT = {"X07RUN_CANNOT_CONFINE", "X07RUN_NOT_EXECUTABLE", "X07IO_WRITE"}
 _INTO_PROFILE = (
     *("allow_host", "deny_host", "allow_contract", "allow_listen", "allow_read", "allow_write", "allow_env"),
     *("allow_run", "world", "entry", "policy", "rr", "cassette", "timeout", "max_memory"),
@@ -166,13 +167,15 @@ def _with_flags(place: Place, asked: Asked) -> Profile:
 
 
 def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> int:
+    if report is not None:
+        _check_writable(report)
     if plan.observe:
         from x07py.run.learn import WEAKER
 
         sys.stderr.write(f"x07 run: learning: {WEAKER}\n")
     told = open_channel()
     outcome = run_watched(plan, partial(_outcome, plan, told), watch)
-    finished = run_report(profile, plan, outcome, read_channel(told))
+    finished = run_report(profile, plan, outcome, read_channel(told), audit=watch.audit)
     for denial in outcome.denials:
         if denial.count > 1:
             _say(denial)
@@ -191,6 +194,13 @@ def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> 
     if sys.stderr.isatty():
         sys.stderr.write("".join(f"x07 run: {line}\n" for line in summary(finished)))
     return exit_code(outcome)
+
+
+def _check_writable(report: Path) -> None:
+    """Refuse a report that could not be written, before the program runs."""
+    if report.is_dir() or not os.access(report.parent, os.W_OK | os.X_OK):
+        why = "it is a folder" if report.is_dir() else "its folder is not there or cannot be written"
+        raise RunError("X07RUN_FILE", f"cannot write: {why}", where=str(report), hint="check the path of --report")
 
 
 def _verify(plan: Plan, times: int) -> int:

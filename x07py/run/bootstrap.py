@@ -22,6 +22,7 @@ from x07py.contracts.lockfile import read_lock
 from x07py.contracts.packages import Installed
 from x07py.errors import X07Error
 from x07py.run import guard
+from x07py.run.entry import error_text, no_function
 from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED
 from x07py.run.taped import Taped
 from x07py.sandbox.filter import refusing
@@ -86,7 +87,7 @@ def main(argv: Sequence[str]) -> object:
 
 
 def _told(error: X07Error, code: int) -> int:
-    sys.stderr.write(f"error[{error.code}]: {error.message}\n  at: {error.where}\n  help: {error.hint}\n")
+    sys.stderr.write(error_text(error))
     return code
 
 
@@ -104,7 +105,8 @@ def _enter(entry: str) -> object:
         return runpy.run_path(entry, run_name="__main__") and 0
     module, colon, function = entry.partition(":")
     if colon:
-        return getattr(import_module(module), function)()
+        called = getattr(import_module(module), function, None)
+        return called() if callable(called) else _told(no_function(module, function), EXIT_CANNOT)
     return runpy.run_module(module, run_name="__main__", alter_sys=True) and 0
 
 

@@ -69,11 +69,12 @@ def landlock_rules(plan: Plan) -> tuple[tuple[str, int], ...]:
         return (("/", landlock.WRITE | landlock.EXECUTE | landlock.DEVICE),)
     if WORLDS[plan.world].solve:
         return _solve_rules(plan)
-    readable = {*readable_without_grant(), *map(str, plan.read)}
+    readable = {*readable_without_grant(), *(str(one.path) for one in plan.read)}
     paths = [(path, landlock.READ) for path in sorted(readable)]
-    paths += [(path, landlock.EXECUTE) for path in sorted({*executable_without_grant(), *map(str, plan.run)})]
+    executable = {*executable_without_grant(), *(str(one.path) for one in plan.run)}
+    paths += [(path, landlock.EXECUTE) for path in sorted(executable)]
     paths += [(path, landlock.DEVICE) for path in _DEVICES]
-    paths += [(str(path), landlock.WRITE) for path in plan.write]
+    paths += [(str(one.path), landlock.WRITE) for one in plan.write]
     return tuple(paths)
 
 

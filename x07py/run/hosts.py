@@ -63,6 +63,8 @@ def parse_host(text: str, source: str, *, deny: bool = False) -> HostRule:
         return _named(text, source, host, ports)
     if (network.version == 6) != (match["v6"] is not None):
         _refuse(text, source, "write an IPv6 address in brackets: [::1]:9092")
+    if "%" in host or (network.version == 6 and network.num_addresses == 1 and network.is_link_local):
+        _refuse(text, source, "name an address that does not depend on a network interface")
     if not deny and network.num_addresses == 1 and (network.is_unspecified or network.is_multicast):
         _refuse(text, source, "name an address that a connection can go to, such as 127.0.0.1:9092")
     bits = network.prefixlen + (96 if network.version == 4 else 0)

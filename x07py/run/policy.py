@@ -114,14 +114,20 @@ def apply(policy: Policy, profile: Profile) -> Profile:
     ):
         if own is not None and limit is not None and own > limit:
             raise _contradiction(policy, f"{name} is less than the flag or profile asks for")
+    given = {
+        "allow_host": hosts_of(document),
+        "allow_listen": listen_of(document),
+        "allow_read": document["fs"]["read_roots"],
+        "allow_write": document["fs"]["write_roots"],
+        "allow_env": document["env"]["allow_keys"],
+        "allow_run": document["process"]["allow_execs"],
+    }
+    sources = {(kind, grant): f"policy {profile.policy}" for kind, grants in given.items() for grant in grants}
+    lists: dict[str, Any] = {kind: (*grants, *getattr(profile, kind)) for kind, grants in given.items()}
     return replace(
         profile,
-        allow_host=(*hosts_of(document), *profile.allow_host),
-        allow_listen=(*listen_of(document), *profile.allow_listen),
-        allow_read=(*document["fs"]["read_roots"], *profile.allow_read),
-        allow_write=(*document["fs"]["write_roots"], *profile.allow_write),
-        allow_env=(*document["env"]["allow_keys"], *profile.allow_env),
-        allow_run=(*document["process"]["allow_execs"], *profile.allow_run),
+        **lists,
+        sources={**sources, **profile.sources},
         timeout=profile.timeout if profile.timeout is not None else policy.seconds,
         max_memory=profile.max_memory if profile.max_memory is not None else policy.limits.memory,
     )

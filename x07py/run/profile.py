@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from x07py.contracts.loader import find_root
@@ -11,6 +11,7 @@ from x07py.errors import RunError
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from x07py.contracts.project import Project
@@ -35,7 +36,16 @@ class Profile:
     cassette: str | None = None
     timeout: float | None = None
     max_memory: int | None = None
+    sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Where grants come from that no flag gave: by the list's name and the grant."""
 
+    def source(self, kind: str, grant: str) -> str:
+        """Return where a grant of the list `kind` comes from: a flag, a profile or a policy."""
+        return self.sources.get((kind, grant), "--" + kind.replace("_", "-"))
+
+
+LISTS = tuple(one.name for one in fields(Profile) if str(one.type).startswith("tuple"))
+"""Names of the lists of a profile."""
 
 BUILT_IN = {
     "sandbox": Profile("run-os-sandboxed"),
@@ -80,7 +90,7 @@ def _table(project: Project, parent: dict[str, Any], key: str) -> dict[str, Any]
 
 
 def _profile(project: Project, name: str, table: dict[str, Any]) -> Profile:
-    known = {field.name: str(field.type) for field in fields(Profile)}
+    known = {one.name: str(one.type) for one in fields(Profile) if one.name != "sources"}
     values: dict[str, Any] = {}
     base = BUILT_IN.get(name)
     for key, value in table.items():
@@ -130,7 +140,7 @@ def check_world(name: str, where: str) -> None:
 
 
 def choose(place: Place, name: str) -> Profile:
-    """Return the profile `name`.
+    """Return the profile `name`, which its grants name as their source.
 
     Raises:
         RunError: ``X07RUN_PROFILE`` if there is none.
@@ -143,7 +153,8 @@ def choose(place: Place, name: str) -> Profile:
             where=str(place.manifest or place.root),
             hint="profiles: " + ", ".join(sorted(place.profiles)),
         )
-    return profile
+    sources = {(kind, grant): f"profile {name}" for kind in LISTS for grant in getattr(profile, kind)}
+    return replace(profile, sources=sources)
 
 
 def _refuse(project: Project, what: str) -> NoReturn:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.contracts.packages import installed_packages
-from x07py.errors import PackageError, RunError
+from x07py.errors import PackageError, RunError, UsageError
 from x07py.facts import ENV_FACTS
+from x07py.run.entry import command_line, import_path
 from x07py.run.files import FIXTURES, fixture_folder, landlock_rules
 from x07py.run.hosts import HostRule, hosts_file, parse_host
 from x07py.run.policy import apply, read_policy
@@ -41,9 +41,16 @@ _CONSTANT = {
     "PYTHONHASHSEED": "0",
     "TZ": "UTC",
 }
-BOOTSTRAP = "x07py.run.bootstrap"
+_MAX_SECONDS = 1_000_000_000
 SEED = b"x07"
 """What randomness comes from in a solve world."""
+
+
+class PathGrant(NamedTuple):
+    """A path that is granted, and by what: a flag, a profile, a policy, the world."""
+
+    path: Path
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Plan:
         world: the world it runs in.
         argv: command line; the program is a path.
         env: environment.
+        env_sources: what granted those of its variables that not every program gets.
         root: working folder.
         allow: hosts that it may connect to.
         deny: hosts that it may not, even so.
@@ -71,13 +79,14 @@ class Plan:
     world: str
     argv: tuple[str, ...]
     env: dict[str, str]
+    env_sources: dict[str, str]
     root: Path
     allow: tuple[HostRule, ...]
     deny: tuple[HostRule, ...]
     listen: tuple[HostRule, ...]
-    read: tuple[Path, ...]
-    write: tuple[Path, ...]
-    run: tuple[Path, ...]
+    read: tuple[PathGrant, ...]
+    write: tuple[PathGrant, ...]
+    run: tuple[PathGrant, ...]
     limits: Limits
     timeout: float | None
     observe: bool = False
@@ -105,11 +114,13 @@ def make_plan(
         less: denied hosts that were read from files.
 
     Raises:
+        UsageError: ``X07_USAGE`` for a time limit or a mode that is none.
         RunError: ``X07RUN_ENTRY``, ``X07RUN_POLICY``, ``X07RUN_HOST``, ``X07RUN_PATH``, ``X07RUN_CONTRADICTION``,
             ``X07RUN_FIXTURES`` if the world reads fixtures and there are none.
         PackageError: an installed package is not what the lock says, or lacks its Python distribution.
     """
     world = WORLDS[profile.world]
+    _check_values(profile)
     installed = installed_packages(place.root, profile.world)
     packages = installed.roots if world.solve else (*installed.roots, *_explanations(installed, scratch))
     if "fixtures" in world.files and fixture_folder(place.root) is None:
@@ -126,9 +137,7 @@ def make_plan(
         policy = read_policy(place.root / profile.policy)
         limits, profile = policy.limits, apply(policy, profile)
     _check_grants(profile, more, less)
-    allow = [parse_host(text, "--allow-host") for text in profile.allow_host] + list(more)
-    allow += [rule for text in profile.allow_contract for rule in contract_hosts(place.root, text)]
-    write = [_path(place.root, text, "--allow-write") for text in profile.allow_write]
+    write = _paths(place.root, profile, "allow_write")
     if profile.rr not in {None, "off", "replay"} and world.solve:
         raise RunError(
             "X07RUN_CONTRADICTION",
@@ -139,21 +148,60 @@ def make_plan(
     if profile.rr not in {None, "off", "replay"}:
         cassettes = place.root / CASSETTES
         cassettes.mkdir(exist_ok=True)
-        write.append(cassettes)
+        write.append(PathGrant(cassettes, "--rr"))
     return Plan(
         world=profile.world,
         argv=command_line(place.root, profile.entry or place.entry, args, packages, solve=world.solve),
         env=environment(place.root, profile, scratch, packages),
+        env_sources={name: profile.source("allow_env", name) for name in profile.allow_env},
         root=place.root,
-        allow=tuple(allow),
-        deny=(*(parse_host(text, "--deny-host", deny=True) for text in profile.deny_host), *less),
-        listen=tuple(parse_host(text, "--allow-listen") for text in profile.allow_listen),
-        read=(place.root, *(_path(place.root, text, "--allow-read") for text in profile.allow_read)),
-        write=(scratch, *write),
-        run=tuple(_program(text) for text in profile.allow_run),
+        allow=(*_hosts(profile, "allow_host"), *more, *_contract_hosts(place.root, profile)),
+        deny=(*_hosts(profile, "deny_host"), *less),
+        listen=_hosts(profile, "allow_listen"),
+        read=(*_readable(place.root, profile.world), *_paths(place.root, profile, "allow_read")),
+        write=(PathGrant(scratch, "always"), *write),
+        run=tuple(_program(text, profile.source("allow_run", text)) for text in profile.allow_run),
         limits=replace(limits, memory=profile.max_memory),
         timeout=profile.timeout,
     )
+
+
+def _hosts(profile: Profile, kind: str) -> tuple[HostRule, ...]:
+    deny = kind == "deny_host"
+    return tuple(parse_host(text, profile.source(kind, text), deny=deny) for text in getattr(profile, kind))
+
+
+def _contract_hosts(root: Path, profile: Profile) -> list[HostRule]:
+    return [
+        rule
+        for text in profile.allow_contract
+        for rule in contract_hosts(root, text, f"{profile.source('allow_contract', text)} {text}")
+    ]
+
+
+def _readable(root: Path, world: str) -> list[PathGrant]:
+    """Return the data of the project that a program of `world` may read without a grant."""
+    files = WORLDS[world].files
+    if not WORLDS[world].solve:
+        return [PathGrant(root, "always")]
+    fixtures = fixture_folder(root) if "fixtures" in files else None
+    found = [fixtures] if fixtures else []
+    found += [root / CASSETTES] if "cassettes" in files else []
+    return [PathGrant(one, f"world {world}") for one in found]
+
+
+def _check_values(profile: Profile) -> None:
+    """Refuse single values that mean nothing; infinity is among the time limits that the quick reading lets through."""
+    if profile.timeout is not None and not profile.timeout < _MAX_SECONDS:
+        what, hint = f"a time limit of {profile.timeout:g} s is none", f"write less than {_MAX_SECONDS:,} seconds"
+        raise UsageError("X07_USAGE", what, where="--timeout", hint=hint)
+    if profile.rr is not None:
+        from x07py.contracts.rr import MODES
+
+        names = [one.removesuffix("_v1") for one in MODES]
+        if profile.rr not in names:
+            hint = f"modes: {', '.join(names)}"
+            raise UsageError("X07_USAGE", f"there is no mode {profile.rr!r}", where="--rr", hint=hint)
 
 
 def _check_grants(profile: Profile, more: tuple[HostRule, ...], less: tuple[HostRule, ...]) -> None:
@@ -182,43 +230,6 @@ def _meaningless(world: str, what: str) -> RunError:
     )
 
 
-def command_line(
-    root: Path, entry: str | None, args: list[str], packages: tuple[Path, ...], *, solve: bool = False
-) -> tuple[str, ...]:
-    """Return the command for an entry: ``module``, ``module:function``, or a Python file of the project.
-
-    In a solve world, `x07py.run.bootstrap` comes first; `packages` are the import roots of installed packages.
-
-    Raises:
-        RunError: ``X07RUN_ENTRY``.
-    """
-    if not entry:
-        raise RunError(
-            "X07RUN_ENTRY",
-            "nothing says which program to run",
-            where=str(root),
-            hint='add entry = "package" to [tool.x07] in pyproject.toml or to x07.toml, or pass --entry',
-        )
-    if entry.endswith(".py"):
-        if not (root / entry).is_file():
-            raise RunError("X07RUN_ENTRY", f"there is no file {entry!r}", where=str(root), hint="check the entry")
-        start = ("-m", BOOTSTRAP) if solve else ()
-        return (sys.executable, *start, str(root / entry), *args)
-    module, colon, function = entry.partition(":")
-    if not all(part.isidentifier() for part in module.split(".")) or (colon and not function.isidentifier()):
-        raise RunError(
-            "X07RUN_ENTRY", f"{entry!r} is no entry", where=str(root), hint="write module, module:function or file.py"
-        )
-    if not _module_exists(root, module, packages):
-        raise RunError("X07RUN_ENTRY", f"there is no module {module!r}", where=str(root), hint="check the entry")
-    if solve:
-        return (sys.executable, "-m", BOOTSTRAP, entry, *args)
-    if not colon:
-        return (sys.executable, "-m", module, *args)
-    call = f"import sys\nfrom {module} import {function}\nsys.exit({function}())"
-    return (sys.executable, "-c", call, *args)
-
-
 def _explanations(installed: Installed, scratch: Path) -> tuple[Path, ...]:
     """Write modules that say why the world refuses a package; last on the import path, they hide nothing.
 
@@ -237,18 +248,6 @@ def _explanations(installed: Installed, scratch: Path) -> tuple[Path, ...]:
     return (folder,) if installed.refused else ()
 
 
-def _module_exists(root: Path, module: str, packages: tuple[Path, ...]) -> bool:
-    from importlib.machinery import PathFinder
-
-    found = PathFinder.find_spec(module.partition(".")[0], [*import_path(root, packages), *sys.path])
-    return found is not None
-
-
-def import_path(root: Path, packages: tuple[Path, ...]) -> list[str]:
-    """Return where a program's modules lie: ``src``, the project, and the import roots of `packages`."""
-    return [str(folder) for folder in (root / "src", root, *packages) if folder.is_dir()]
-
-
 def environment(root: Path, profile: Profile, scratch: Path, packages: tuple[Path, ...]) -> dict[str, str]:
     """Return the program's environment: what is listed; in ``run-os`` everything, in a solve world constants.
 
@@ -260,7 +259,10 @@ def environment(root: Path, profile: Profile, scratch: Path, packages: tuple[Pat
     missing = [name for name in profile.allow_env if name not in own]
     if missing:
         raise RunError(
-            "X07RUN_ENV", f"{missing[0]} is not set", where="--allow-env", hint="set it, or leave the grant out"
+            "X07RUN_ENV",
+            f"{missing[0]} is not set",
+            where=profile.source("allow_env", missing[0]),
+            hint="set it, or leave the grant out",
         )
     if WORLDS[profile.world].solve:
         env = dict(_CONSTANT)
@@ -280,8 +282,8 @@ def environment(root: Path, profile: Profile, scratch: Path, packages: tuple[Pat
     return env
 
 
-def contract_hosts(root: Path, text: str) -> list[HostRule]:
-    """Return the hosts of a broker profile, ``kafka:PROFILE`` or ``amqp:PROFILE``.
+def contract_hosts(root: Path, text: str, source: str) -> list[HostRule]:
+    """Return the hosts of a broker profile, ``kafka:PROFILE`` or ``amqp:PROFILE``, that `source` asks for.
 
     Raises:
         RunError: ``X07RUN_HOST`` for another form.
@@ -289,9 +291,7 @@ def contract_hosts(root: Path, text: str) -> list[HostRule]:
     """
     kind, _, name = text.partition(":")
     if kind not in {"kafka", "amqp"} or not name:
-        raise RunError(
-            "X07RUN_HOST", f"{text!r} is no broker profile", where="--allow-contract", hint="write kafka:PROFILE"
-        )
+        raise RunError("X07RUN_HOST", f"{text!r} is no broker profile", where=source, hint="write kafka:PROFILE")
     from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
     from x07py.drivers.open import addressed
 
@@ -300,23 +300,25 @@ def contract_hosts(root: Path, text: str) -> list[HostRule]:
     else:
         amqp = addressed(read_amqp_profile(root, name))
         addresses = [f"[{amqp.host}]:{amqp.port}" if ":" in amqp.host else f"{amqp.host}:{amqp.port}"]
-    return [parse_host(address, f"--allow-contract {text}") for address in addresses]
+    return [parse_host(address, source) for address in addresses]
 
 
-def _path(root: Path, text: str, source: str) -> Path:
-    path = (root / text).resolve()
-    if not path.exists():
-        raise RunError("X07RUN_PATH", f"{text!r} does not exist", where=source, hint="make it first, or check the path")
-    return path
+def _paths(root: Path, profile: Profile, kind: str) -> list[PathGrant]:
+    found: list[PathGrant] = []
+    for text in getattr(profile, kind):
+        grant = PathGrant((root / text).resolve(), profile.source(kind, text))
+        if not grant.path.exists():
+            hint = "make it first, or check the path"
+            raise RunError("X07RUN_PATH", f"{text!r} does not exist", where=grant.source, hint=hint)
+        found.append(grant)
+    return found
 
 
-def _program(text: str) -> Path:
+def _program(text: str, source: str) -> PathGrant:
     found = shutil.which(text)
     if found is None:
-        raise RunError(
-            "X07RUN_PATH", f"no program {text!r}", where="--allow-run", hint="write a path or a name on PATH"
-        )
-    return Path(found).resolve()
+        raise RunError("X07RUN_PATH", f"no program {text!r}", where=source, hint="write a path or a name on PATH")
+    return PathGrant(Path(found).resolve(), source)
 
 
 def confinement(plan: Plan, on_access: Callable[[Access], None] | None = None, told: int | None = None) -> Confinement:

@@ -13,8 +13,10 @@ from x07py.sandbox.network import parse_text
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from x07py.run.hosts import HostRule
-    from x07py.run.program import Plan
+    from x07py.run.program import PathGrant, Plan
     from x07py.sandbox.answers import Denial
     from x07py.sandbox.launch import Outcome
 
@@ -38,12 +40,16 @@ def effective_policy(plan: Plan) -> dict[str, Any]:
         "connect": [_rule(rule) for rule in plan.allow],
         "deny": [_rule(rule) for rule in plan.deny],
         "listen": [_rule(rule) for rule in plan.listen],
-        "read": [str(path) for path in plan.read],
-        "write": [str(path) for path in plan.write[1:]],
-        "run": [str(path) for path in plan.run],
-        "environment": sorted(plan.env),
+        "read": [_path(grant) for grant in plan.read],
+        "write": [_path(grant) for grant in plan.write[1:]],
+        "run": [_path(grant) for grant in plan.run],
+        "environment": [{"name": name, "source": plan.env_sources.get(name, "always")} for name in sorted(plan.env)],
         "limits": asdict(plan.limits) | {"seconds": plan.timeout},
     }
+
+
+def _path(grant: PathGrant) -> dict[str, str]:
+    return {"path": str(grant.path), "source": grant.source}
 
 
 def mode_of(plan: Plan) -> str:
@@ -58,7 +64,9 @@ def _rule(rule: HostRule) -> dict[str, Any]:
     return row | ({"addresses": list(rule.addresses)} if rule.addresses else {})
 
 
-def run_report(profile: str | None, plan: Plan, outcome: Outcome, told: dict[str, Any] | None) -> dict[str, Any]:
+def run_report(
+    profile: str | None, plan: Plan, outcome: Outcome, told: dict[str, Any] | None, *, audit: Path | None = None
+) -> dict[str, Any]:
     """Return the report of a run that has ended; in a solve world, equal runs have equal reports.
 
     Args:
@@ -66,6 +74,7 @@ def run_report(profile: str | None, plan: Plan, outcome: Outcome, told: dict[str
         plan: what was run.
         outcome: how it ended.
         told: what the program told about itself; rows of another form are left out.
+        audit: the file that each decision was logged to, or None.
     """
     effective = effective_policy(plan)
     digest = hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
@@ -78,6 +87,7 @@ def run_report(profile: str | None, plan: Plan, outcome: Outcome, told: dict[str
         "policy": effective,
         "policy_sha256": digest,
         "layers": outcome.layers,
+        "audit": None if audit is None else str(audit),
         "connections": outcome.connects,
         "denials": [asdict(one) | {"allow": advice(one), "origin": origin(one)} for one in outcome.denials],
         "cassettes": _rows(told, "cassettes", _CASSETTE),
@@ -119,6 +129,8 @@ def summary(report: dict[str, Any]) -> list[str]:
     if report["connections"] or refused:
         unknown = report["layers"].get("tracer", "").startswith("absent")
         lines.append(f"connections: {report['connections']} made, {'?' if unknown else refused} refused")
+    if report["audit"] is not None:
+        lines.append(f"each decision is logged in {report['audit']}")
     for row in report["cassettes"]:
         added = f", {row['appended']} added" if row["appended"] else ""
         lines.append(f"cassette {row['cassette']}: {row['used']} of {row['entries']} entries replayed{added}")

@@ -102,7 +102,7 @@ def run_watched(plan: Plan, run: Callable[[Callable[[Access], None] | None], Out
         document = learned_policy(
             list(seen.values()),
             plan.root,
-            always=plan.write,
+            always=[one.path for one in plan.write],
             environment=environment,
             limits={name: value for name, value in limits.items() if value},
         )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _HAND_OVER_SECONDS = 10.0
 GRACE_SECONDS = 2.0
+_LONGEST_WAIT = 86400.0
+"""Seconds that one `poll` waits at most; it takes no more than 24 days."""
 FROM_TERMINAL = 0x80
 FORWARDED = {
     signal.SIGINT,
@@ -200,8 +202,8 @@ class _Running:
         The supervisor's threads start at its first call: many programs make none.
         """
         while True:
-            left = None if self.deadline is None else max(0, 1000 * (self.deadline - time.monotonic()))
-            ready = dict(self.poll.poll(left))
+            left = None if self.deadline is None else min(max(0, self.deadline - time.monotonic()), _LONGEST_WAIT)
+            ready = dict(self.poll.poll(None if left is None else 1000 * left))
             if not ready:
                 self._overdue()
             if self.control.fileno() in ready and not self._read():
@@ -216,6 +218,8 @@ class _Running:
         return self._outcome()
 
     def _overdue(self) -> None:
+        if self.deadline is not None and time.monotonic() < self.deadline:
+            return
         if not self.confined:
             raise cannot(f"the child did not answer within {_HAND_OVER_SECONDS:.0f} s", "try again")
         if self.timed_out:
