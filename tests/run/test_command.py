@@ -86,6 +86,15 @@ def test_entries_are_modules_functions_and_files(app: Path, profile: str) -> Non
         assert run(app, "--entry", entry, "--", "exit", "3", profile=profile).returncode == 3
 
 
+@pytest.mark.parametrize("where", [("--profile", "sandbox"), ("--world", "solve-pure")], ids=["sandbox", "solve-pure"])
+def test_a_function_that_is_not_there_is_told_without_a_traceback(app: Path, where: tuple[str, str]) -> None:
+    (app / "small.py").write_text("value = 1\n")
+    done = x07("run", *where, "--entry", "small:value", cwd=app)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith("error[X07RUN_ENTRY]: module small has no function 'value'\n")
+    assert "Traceback" not in done.stderr
+
+
 @BOTH
 def test_signals_reach_the_program_and_time_ends_it(app: Path, profile: str) -> None:
     command = [str(Path(sys.executable).parent / "x07"), "run", "--profile", profile, "--", "sleep"]
@@ -113,7 +122,8 @@ def test_network_needs_a_grant_and_a_denial_names_the_flag(app: Path, server: in
     document = json.loads(report.read_text())
     jsonschema.validate(document, load_schema("x07.run.report"))
     assert document["denials"][0]["allow"] == f"--allow-host 127.0.0.1:{server}"
-    granted = run(app, "--allow-host", f"127.0.0.1:{server}", "--", "connect", "127.0.0.1", str(server))
+    grant = ("--allow-host", f"127.0.0.1:{server}", "--timeout", "99999999")
+    granted = run(app, *grant, "--", "connect", "127.0.0.1", str(server))
     assert granted.stdout == "b'hello'\n"
     denied = run(
         app,
@@ -158,6 +168,13 @@ def test_environment_and_programs_need_a_grant(app: Path) -> None:
         (("--profile", "sandbox", "--entry", "no_such_module"), "X07RUN_ENTRY"),
         (("--profile", "sandbox", "--entry", "none.py"), "X07RUN_ENTRY"),
         (("--profile", "sandbox", "--entry", "a b"), "X07RUN_ENTRY"),
+        (("--profile", "sandbox", "--entry", "json"), "X07RUN_ENTRY"),
+        (("--profile", "sandbox", "--entry", "json.none"), "X07RUN_ENTRY"),
+        (("--profile", "sandbox", "--report", "/no/such/folder/report"), "X07RUN_FILE"),
+        (("--profile", "sandbox", "--report", "."), "X07RUN_FILE"),
+        (("--profile", "sandbox", "--rr", "tape"), "X07_USAGE"),
+        (("--profile", "sandbox", "--timeout", "inf"), "X07_USAGE"),
+        (("--profile", "sandbox", "--policy", "none.json"), "X07RUN_FILE"),
         (("--profile", "sandbox", "--allow-host", "*:1"), "X07RUN_HOST"),
         (("--profile", "sandbox", "--allow-contract", "redis:x"), "X07RUN_HOST"),
         (("--profile", "sandbox", "--allow-read", "/no/such/place"), "X07RUN_PATH"),

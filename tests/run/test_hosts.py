@@ -74,6 +74,8 @@ def test_unspecified_addresses_and_port_0_are_never_reached() -> None:
         ("h:80,,81", "1 to 65535"),
         ("h:*", "--deny-host only"),
         ("0.0.0.0:80", "connection can go to"),
+        ("[fe80::1]:80", "network interface"),
+        ("[fe80::1%lo]:80", "network interface"),
         ("[::]:80", "connection can go to"),
         ("224.0.0.1:80", "connection can go to"),
         ("127.1:80", "HOST:PORT"),

@@ -93,6 +93,48 @@ def test_what_is_not_enforced_is_refused(app: Path, tables: dict[str, Any], mess
     assert message in str(caught.value)
 
 
+def test_every_grant_says_where_it_comes_from(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        app,
+        net={"enabled": True, "allow_hosts": [{"host": "127.0.0.1", "ports": [1]}]},
+        fs={"write_roots": ["out"]},
+        env={"allow_keys": ["TOKEN"]},
+        process={"enabled": True, "allow_execs": ["/bin/echo"]},
+    )
+    made = 'world = "run-os-sandboxed"\npolicy = "policy.json"\nallow-host = ["127.0.0.1:2"]\n'
+    made += 'allow-contract = ["kafka:local_dev_v1"]\n'
+    (app / "x07.toml").write_text(f'entry = "app"\n[profiles.mine]\n{made}allow-read = ["arch"]\n')
+    for name in ("TOKEN", "OTHER"):
+        monkeypatch.setenv(name, "t")
+    flags = (
+        "--allow-host",
+        "127.0.0.1:3",
+        "--deny-host",
+        "127.0.0.1:4",
+        "--allow-env",
+        "OTHER",
+        "--allow-listen",
+        "127.0.0.1:5",
+    )
+    done = x07_here("run", "--profile", "mine", *flags, "--rr", "record", "--explain", cwd=app)
+    shown = json.loads(done.stdout)
+    rules = {kind: {row["source"]: row["rule"] for row in shown[kind]} for kind in ("connect", "deny", "listen")}
+    assert rules["connect"].pop("profile mine kafka:local_dev_v1").endswith(":9092")
+    assert rules == {
+        "connect": {"policy policy.json": "127.0.0.1:1", "profile mine": "127.0.0.1:2", "--allow-host": "127.0.0.1:3"},
+        "deny": {"--deny-host": "127.0.0.1:4"},
+        "listen": {"--allow-listen": "127.0.0.1:5"},
+    }
+    paths = {kind: {row["source"]: Path(row["path"]).name for row in shown[kind]} for kind in ("read", "write", "run")}
+    assert paths == {
+        "read": {"always": app.name, "profile mine": "arch"},
+        "write": {"policy policy.json": "out", "--rr": ".x07_rr"},
+        "run": {"policy policy.json": "echo"},
+    }
+    names = {row["name"]: row["source"] for row in shown["environment"]}
+    assert (names["TOKEN"], names["OTHER"], names["PATH"]) == ("policy policy.json", "--allow-env", "always")
+
+
 def test_broken_files_and_contradictions_are_refused(app: Path) -> None:
     (app / "p.json").write_text('{"a": 1, "a": 2}')
     assert "error[X07RUN_POLICY]" in x07_here("policy", "check", "p.json", cwd=app).stderr

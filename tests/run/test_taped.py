@@ -54,6 +54,16 @@ with use_cassette("k.x07rr.bin", mode="none"):
     from plain import main
     main("127.0.0.1:1", "hello")
 """
+AT_THE_TOP = """
+import sys
+from confluent_kafka import Consumer
+from plain import main
+from x07py import use_cassette
+
+with use_cassette("k.x07rr.bin", mode="none"):
+    main("127.0.0.1:1", "hello")
+if "after" in sys.argv: Consumer({"bootstrap.servers": "127.0.0.1:1", "group.id": "plain"}).poll(1)
+"""
 REPLAY = ("run", "--profile", "replay", "--cassette")
 TWICE = ("--verify-determinism", "2")
 
@@ -86,7 +96,7 @@ def test_a_plain_kafka_program_is_replayed_in_a_solve_world(recorded: Path) -> N
     missing = x07(*REPLAY, "none.x07rr.bin", *arguments, "--", "127.0.0.1:1", "hello", cwd=recorded)
     assert (missing.returncode, "error[2002]" in missing.stderr) == (125, True), missing.stderr
 
-    refused = x07("run", "--profile", "replay", *arguments, cwd=recorded)
+    refused = x07("run", "--world", "solve-rr", *arguments, cwd=recorded)
     assert refused.returncode == 126
     assert refused.stderr.startswith("error[X07RUN_OS_IMPORT]: __main__ (solve-rr) reaches confluent_kafka"), (
         refused.stderr
@@ -99,6 +109,13 @@ def test_a_program_with_a_cassette_of_its_own_needs_none_of_the_run(recorded: Pa
     for given in ((), ("--cassette", "k.x07rr.bin")):
         done = x07("run", "--profile", "replay", *given, "--entry", "own.py", cwd=recorded)
         assert (done.returncode, done.stdout, done.stderr) == (0, "None 0\ngot hello 0\n", "")
+
+    (recorded / "own.py").write_text(AT_THE_TOP)
+    done = x07("run", "--profile", "replay", "--entry", "own.py", cwd=recorded)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "None 0\ngot hello 0\n", "")
+    outside = x07("run", "--profile", "replay", "--entry", "own.py", "--", "after", cwd=recorded)
+    assert (outside.returncode, outside.stdout) == (126, "None 0\ngot hello 0\n")
+    assert outside.stderr.startswith("error[X07RUN_NO_CASSETTE]: a client of confluent_kafka is made"), outside.stderr
 
 
 def test_a_plain_aio_pika_program_is_replayed_in_a_solve_world(project: Path, live_amqp: RunningBroker) -> None:

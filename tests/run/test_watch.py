@@ -57,9 +57,12 @@ def run(app: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_audit_log_names_every_decision_and_the_grant_behind_it(app: Path, server: socket.socket) -> None:
     port = server.getsockname()[1]
-    for _ in range(2):
-        done = run(app, "--allow-host", f"127.0.0.0/8:{port}", "--audit", "audit", "--", "connect", str(port), "1")
+    for also in ((), ("--report", "report")):
+        done = run(
+            app, "--allow-host", f"127.0.0.0/8:{port}", "--audit", "audit", *also, "--", "connect", str(port), "1"
+        )
         assert done.stdout == "connected\nrefused 13\n", done.stderr
+    assert json.loads((app / "report").read_text())["audit"] == "audit"
     lines = [json.loads(line) for line in (app / "audit").read_text().splitlines()]
     assert [(one["kind"], one["target"], one["allowed"], one["rule"]) for one in lines] == [
         ("connect", f"127.0.0.1:{port}", True, f"--allow-host 127.0.0.0/8:{port}"),
@@ -75,6 +78,8 @@ def test_what_cannot_be_logged_is_refused(app: Path, server: socket.socket) -> N
     port = str(server.getsockname()[1])
     done = run(app, "--allow-host", f"127.0.0.1:{port}", "--audit", "/dev/full", "--", "connect", port)
     assert done.stdout == "refused 28\n"
+    late = run(app, "--report", "/dev/full", "--", "connect")
+    assert (late.returncode, "error[X07IO_WRITE]" in late.stderr) == (125, True)
     assert "error[X07RUN_FILE]" in run(app, "--audit", "none/audit", "--", "connect", port).stderr
 
 

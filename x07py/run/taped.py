@@ -1,7 +1,9 @@
 """Client libraries that a solve world lets in: those with drop-ins, on the cassette of the run.
 
 Their own clients could reach nothing, for the kernel refuses every socket; the drop-ins replay the cassette instead. It
-is opened at the first import of such a library, so that a program without one pays nothing.
+is opened at the first import of such a library, so that a program without one pays nothing. Where the run has no
+cassette, the program may open its own, later than that import; a client outside of one is refused, as it would try for
+ever to connect: no time passes while it waits.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from x07py import facts
-from x07py.worlds import ENV_CASSETTE, ENV_MODE
+from x07py.errors import RunError
+from x07py.run.entry import error_text
+from x07py.run.report import EXIT_REFUSED
+from x07py.worlds import ENV_CASSETTE, ENV_MODE, current_world
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,6 +25,28 @@ if TYPE_CHECKING:
     from x07py.worlds import World
 
 LIBRARIES = frozenset({"confluent_kafka", "aio_pika", "aiormq"})
+
+
+class _NoTape:
+    """Stands where a tape would, for one client library, and ends the program that makes a client.
+
+    At once: an error would have aio_pika try again, for ever, and an exit have asyncio complain of it.
+    """
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+
+    def touch(self) -> None:
+        error = RunError(
+            "X07RUN_NO_CASSETTE",
+            f"a client of {self._library} is made, and no cassette is in use for it",
+            where=f"world {current_world().name}",
+            hint='pass --cassette NAME, or make it inside `with use_cassette("NAME", mode="none")`',
+        )
+        sys.stdout.flush()
+        sys.stderr.write(error_text(error))
+        sys.stderr.flush()
+        os._exit(EXIT_REFUSED)
 
 
 class Taped:
@@ -42,8 +69,6 @@ class Taped:
     def admits(self, module: str) -> bool:
         """Tell whether a module may be imported after all; opens the cassette if it is the first that may.
 
-        Without a cassette of the run, a library may be imported inside the program's own `use_cassette`.
-
         Raises:
             CassetteError: the cassette cannot be used.
         """
@@ -53,8 +78,8 @@ class Taped:
         if used is not None and used.in_use():
             return True
         if self._name is None:
-            return False
-        if self._cassette is None:
+            _refuse_clients()
+        else:
             from x07py.testing import use_cassette
 
             self.opened = True
@@ -79,3 +104,20 @@ class Taped:
             cassette.allow_unused = True
         ended = None if isinstance(error, SystemExit) else error
         cassette.__exit__(type(ended) if ended is not None else None, ended, trace)
+
+
+def _refuse_clients() -> None:
+    """From now on, refuse clients that are made outside of the program's own cassettes."""
+    from x07py.testing import registry
+    from x07py.testing.arrivals import Arrivals
+    from x07py.testing.libraries import PACKAGES, library
+
+    refusing: dict[str, _NoTape] = {}
+
+    def join(package: str) -> None:
+        joining = library(package)
+        refusing[joining.tape.library] = _NoTape(package)
+        joining.install()
+
+    registry.push(refusing)
+    Arrivals(PACKAGES, join).watch()

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from x07py.testing.tape import Tape
 
-_stack: list[dict[str, Tape]] = []
+_stack: list[Mapping[str, Any]] = []
 
 
-def push(tapes: dict[str, Tape]) -> None:
+class Touched(Protocol):
+    """What learns that a client is being made: a tape, or what stands there in place of one and refuses."""
+
+    def touch(self) -> None:
+        """Take note of it, or raise."""
+
+
+def push(tapes: Mapping[str, Touched]) -> None:
     """Make `tapes`, by name of the client library, those in use."""
     _stack.append(tapes)
 
 
-def pop(tapes: dict[str, Tape]) -> None:
+def pop(tapes: Mapping[str, Touched]) -> None:
     """End the use of `tapes`."""
     _stack.remove(tapes)
 
@@ -37,7 +46,7 @@ def tape_for(library: str, *packages: str) -> Tape | None:
         frame = frame.f_back
     if _is_in(frame.f_globals.get("__name__", ""), ("x07py",)):
         return None
-    tape = _stack[-1].get(library)
+    tape: Tape | None = _stack[-1].get(library)
     if tape is not None:
         tape.touch()
     return tape

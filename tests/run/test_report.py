@@ -1,0 +1,67 @@
+"""What people read of a run: lines about denials, and the summary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from x07py.run.report import advice, denial_line, summary
+from x07py.sandbox.answers import UNKNOWN_PROGRAM, UNREADABLE, Denial, Denials
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "flag"),
+    [
+        ("connect", "127.0.0.1:9093", "--allow-host 127.0.0.1:9093"),
+        ("connect", "[::1]:9093", "--allow-host [::1]:9093"),
+        ("listen", "127.0.0.1:80", "--allow-listen 127.0.0.1:80"),
+        ("connect", "0.0.0.0:9093", None),
+        ("connect", "127.0.0.1:0", None),
+        ("connect", "address family 1", None),
+        ("connect", UNREADABLE, None),
+    ],
+)
+def test_a_denial_names_the_flag_that_would_allow_it_or_none(kind: str, target: str, flag: str | None) -> None:
+    assert advice(Denial(kind, target, 7, "python")) == flag
+
+
+def test_denials_are_counted_by_program_and_bounded() -> None:
+    first: list[Denial] = []
+    denials = Denials(first.append)
+    for port in (1, 1, *range(1, 1200)):
+        denials.add("connect", f"127.0.0.1:{port}", 7, "python")
+    denials.add("connect", "127.0.0.1:1", 8, "curl\n")
+    rows = {(one.target, one.process): one.count for one in denials.rows()}
+    assert rows["127.0.0.1:1", "python"] == 3
+    assert rows["more targets", UNKNOWN_PROGRAM] == 1199 - 1024 + 1
+    assert len(rows) == len(first) == 1025
+    many = Denial("connect", "127.0.0.1:9093", 7, "pyt\non", 19)
+    shown = (
+        r"x07 run: denied connect 127.0.0.1:9093 by pyt\non (pid 7), 19 times; allow with --allow-host 127.0.0.1:9093"
+    )
+    assert denial_line(many) == shown
+
+
+@pytest.mark.parametrize(
+    ("tracer", "line"),
+    [
+        ("tells denials", "connections: 2 made, 0 refused"),
+        ("absent: denials are unknown", "connections: 2 made, ? refused"),
+    ],
+)
+def test_the_summary_says_what_is_not_known_and_where_the_log_is(tracer: str, line: str) -> None:
+    report: dict[str, Any] = {
+        "world": "run-os-sandboxed",
+        "profile": None,
+        "mode": "enforced",
+        "audit": "run.jsonl",
+        "use": None,
+        "connections": 2,
+        "denials": [],
+        "layers": {"tracer": tracer},
+        "cassettes": [],
+        "budgets": [],
+        "exit": {"code": 0, "signal": None},
+    }
+    assert summary(report)[1:] == [line, "each decision is logged in run.jsonl"]
