@@ -20,7 +20,7 @@ from x07py.arch import watch as watch_module
 from x07py.arch.watch import inputs_before, inputs_of, wait_for_change
 
 WATCHING = b"Ctrl-C ends"
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 class Watch:
@@ -38,6 +38,14 @@ class Watch:
             assert time.monotonic() < ends, self.text
             self.text += os.read(self._output, 65536)
         return self.text
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop the watch for the block, so that all that is saved in it is one burst to it."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        yield
+        self.process.send_signal(signal.SIGCONT)
 
     def interrupt(self) -> int:
         self.process.send_signal(signal.SIGINT)
@@ -82,19 +90,21 @@ def test_each_burst_of_saves_gives_one_check(tmp_path: Path) -> None:
     write(tmp_path, manifest(node("a")), {"a.py": ""})
     with watching(tmp_path) as watch:
         assert b": 0 errors" in watch.after(1)
-        watch.process.send_signal(signal.SIGSTOP)
-        (tmp_path / "a.py").write_text("import numpy\n")
-        (tmp_path / "b.py").write_text("")
-        watch.process.send_signal(signal.SIGCONT)
+        with watch.stopped():
+            (tmp_path / "a.py").write_text("import numpy\n")
+            (tmp_path / "b.py").write_text("")
         assert watch.after(2).count(b": 2 errors") == 1
         (tmp_path / "b.py").unlink()
         watch.after(3)
-        (tmp_path / "x07.toml").write_text("[arch]\nmodule_root = []\n")
+        with watch.stopped():
+            (tmp_path / "x07.toml").write_text("[arch]\nmodule_root = []\n")
         assert watch.after(4).count(b"E_ARCH_SETTINGS") == 1
-        (tmp_path / "x07.toml").unlink()
-        (tmp_path / "arch/manifest.x07arch.json").write_text("{")
+        with watch.stopped():
+            (tmp_path / "x07.toml").unlink()
+            (tmp_path / "arch/manifest.x07arch.json").write_text("{")
         assert watch.after(5).count(b"E_ARCH_MANIFEST_JSON_PARSE") == 1
-        write(tmp_path, manifest(node("a")), {"a.py": "pass\n"})
+        with watch.stopped():
+            write(tmp_path, manifest(node("a")), {"a.py": "pass\n"})
         text = watch.after(6)
         assert text.count(b"] checking") == 6
         assert text.count(b": 0 errors") == 2

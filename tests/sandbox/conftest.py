@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import selectors
@@ -28,23 +29,32 @@ class Listeners:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, int]] = []
-        self.allowed, self.denied = self._free(), self._free()
         self._selector = selectors.DefaultSelector()
         self._stop, self._wake = socket.socketpair()
         self._selector.register(self._stop, selectors.EVENT_READ)
-        for host in HOSTS:
-            for port in (self.allowed, self.denied):
-                family = socket.AF_INET6 if ":" in host else socket.AF_INET
-                listener = socket.create_server((host, port), family=family, backlog=512)
-                listener.setblocking(False)
-                self._selector.register(listener, selectors.EVENT_READ)
+        self.allowed, self.denied = self._listen(), self._listen()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
-    @staticmethod
-    def _free() -> int:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            return probe.getsockname()[1]
+    def _listen(self) -> int:
+        """Listen on all addresses, at a port that is free on each of them, and return it."""
+        while True:
+            made: list[socket.socket] = []
+            try:
+                for host in HOSTS:
+                    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                    port = made[0].getsockname()[1] if made else 0
+                    made.append(socket.create_server((host, port), family=family, backlog=512))
+            except OSError as error:
+                for listener in made:
+                    listener.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            for listener in made:
+                listener.setblocking(False)
+                self._selector.register(listener, selectors.EVENT_READ)
+            return made[0].getsockname()[1]
 
     def _serve(self) -> None:
         while True:
@@ -133,7 +143,7 @@ def drive(started: Mapping[str, Any] | None = None, **order: Any) -> tuple[dict[
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=300,
         **(started or {}),
     )
     text, mark, outcome = done.stdout.rpartition("\n@OUTCOME ")

@@ -42,7 +42,7 @@ def x07_run(
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -86,7 +86,7 @@ def test_gigabytes_of_output_pass_through_and_end_with_the_reader(tmp_path: Path
         assert block
         seen += len(block)
     process.stdout.close()
-    assert process.wait(60) == 1
+    assert process.wait(300) == 1
     assert b"BrokenPipeError" in process.stderr.read()
     process.stderr.close()
     assert running(str(tmp_path)) == []
@@ -111,7 +111,7 @@ def test_a_signal_to_x07_reaches_the_program(tmp_path: Path, number: signal.Sign
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     assert process.stdout.read() == f"got {int(number)}\n"
-    assert process.wait(30) == 9
+    assert process.wait(120) == 9
     process.stdout.close()
 
 
@@ -133,7 +133,7 @@ def test_flooding_x07_with_forks_leaves_nothing(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     process.stdout.close()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while running(str(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert running(str(tmp_path)) == []

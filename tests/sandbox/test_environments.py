@@ -103,7 +103,7 @@ EXCHANGE = """
 import socket, sys
 sent = bytes(range(256)) * 8192
 with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as one:
-    one.settimeout(30)
+    one.settimeout(60)
     import threading
     def send():
         one.sendall(sent)
@@ -150,7 +150,7 @@ def x07_run(tmp_path: Path, environment: str, *options: str) -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -68,7 +68,7 @@ def test_nothing_survives_the_launcher(namespaces: bool) -> None:
     process.kill()
     process.wait()
     process.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while running(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert running(mark) == []
@@ -76,9 +76,14 @@ def test_nothing_survives_the_launcher(namespaces: bool) -> None:
 
 @SPACES
 def test_time_limit_ends_even_a_program_that_ignores_it(namespaces: bool) -> None:
-    program = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)"
-    outcome, _ = drive(argv=[PYTHON, "-c", program], namespaces=namespaces, timeout=0.5)
-    assert outcome["timed_out"]
+    program = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignores', flush=True)\n"
+    program += "while True: time.sleep(1)"
+    for seconds in (0.5, 5, 50):
+        outcome, text = drive(argv=[PYTHON, "-c", program], namespaces=namespaces, timeout=seconds)
+        assert outcome["timed_out"]
+        if text:  # else a busy machine has not let it start in that time
+            break
+    assert text == "ignores\n"
     assert outcome["status"] == -signal.SIGKILL
 
 

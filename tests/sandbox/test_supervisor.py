@@ -62,7 +62,9 @@ allowed, denied, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]
 stop = time.monotonic() + seconds
 wrong = []
 def flood():
-    while time.monotonic() < stop:
+    tried = 0
+    while time.monotonic() < stop or tried < 20:
+        tried += 1
         with socket.socket() as one:
             code = one.connect_ex(("127.0.0.1", denied))
             if code != errno.EACCES:
@@ -74,7 +76,7 @@ threads = [threading.Thread(target=flood) for _ in range(8)]
 for one in threads: one.start()
 for one in threads: one.join()
 idle = [socket.socket() for _ in range(3000)]
-with socket.create_connection(("127.0.0.1", allowed), timeout=20) as one:
+with socket.create_connection(("127.0.0.1", allowed), timeout=60) as one:
     one.recv(1)
 late = idle[-1].connect_ex(("127.0.0.1", denied))
 early = idle[0].connect_ex(("127.0.0.1", denied))
@@ -125,7 +127,7 @@ def test_once_it_is_killed_nothing_connects_and_nothing_lives(
     with started(program, listeners, namespaces, mark) as process:
         process.kill()
         process.communicate("go\n")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while running(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert running(mark) == []

@@ -9,6 +9,8 @@ from pathlib import Path
 from tests.project import x07
 
 NOWHERE = "127.0.0.1:1"
+IDLE_REPLAY = "2"
+"""Seconds without traffic after which a replay is interrupted: nothing has to be waited for in it."""
 
 
 def programs(package: str) -> list[str]:
@@ -28,12 +30,12 @@ def prove(folder: Path, program: Path, broker: str, *options: str, idle: str | N
     Lines that start with a date are logs and left out.
 
     The word BROKER in the program's text stands for the broker's address. A program that never ends is interrupted
-    after `idle` seconds without traffic; all others must end with 0 by themselves.
+    after `idle` seconds without traffic when it is recorded; all others must end with 0 by themselves.
     """
-    ends = () if idle is None else ("--until-idle", idle)
     text = program.read_text()
     outputs = []
-    for mode, address in (("once", broker), ("none", NOWHERE)):
+    for mode, address, seconds in (("once", broker, idle), ("none", NOWHERE, IDLE_REPLAY)):
+        ends = () if idle is None else ("--until-idle", seconds)
         program.write_text(text.replace("BROKER", address))
         taped = ("--cassette", f"{program.stem}.x07rr.bin", "--mode", mode, *ends, *options)
         done = x07("rr", "exec", *taped, "--", "python", str(program), cwd=folder)

@@ -72,12 +72,12 @@ async def clerk(url: str, name: str) -> list[Any]:
         seen.append(await queue.get(fail=False))
         for number in range(4):
             await channel.default_exchange.publish(aio_pika.Message(b"%d" % number), routing_key=name)
-        first = await queue.get(timeout=5)
+        first = await queue.get(timeout=60)
         await first.nack(requeue=True)
-        again = await queue.get(timeout=5)
+        again = await queue.get(timeout=60)
         seen.append((first.body, again.body, again.redelivered, again.message_count))
         await again.reject(requeue=False)
-        rest = [await queue.get(timeout=5) for _ in range(3)]
+        rest = [await queue.get(timeout=60) for _ in range(3)]
         await rest[-1].ack(multiple=True)
         seen.append([one.body for one in rest])
         buried = None

@@ -33,7 +33,7 @@ def shop(bootstrap: str, topic: str, *, price: int = 7) -> list[tuple[Any, ...]]
             on_delivery=lambda err, msg: seen.append((err, msg.topic(), msg.partition(), msg.offset(), msg.value())),
         )
         producer.poll(0)
-    seen.append(("left", producer.flush(10)))
+    seen.append(("left", producer.flush(60)))
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "auto.offset.reset": "earliest"})
     consumer.subscribe(
         [topic], on_assign=lambda _, parts: seen.append(("assigned", sorted(p.partition for p in parts)))
@@ -47,7 +47,7 @@ def shop(bootstrap: str, topic: str, *, price: int = 7) -> list[tuple[Any, ...]]
         seen.append((message.key(), message.value(), message.headers(), message.offset(), message.timestamp()))
         consumer.commit(message, asynchronous=False)
         count += 1
-    seen.append(("committed", [p.offset for p in consumer.committed([TopicPartition(topic, 0)], timeout=5)]))
+    seen.append(("committed", [p.offset for p in consumer.committed([TopicPartition(topic, 0)], timeout=60)]))
     consumer.close()
     return seen
 
@@ -111,11 +111,11 @@ def serializing(bootstrap: str) -> tuple[Any, ...]:
     producer = SerializingProducer(serializer)
     seen: list[Any] = []
     producer.produce("doubled", value=21, on_delivery=lambda err, msg: seen.append((err, msg.value())))
-    producer.flush(10)
+    producer.flush(60)
     consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "s"})
-    known = consumer.list_topics("doubled", timeout=5).topics["doubled"].partitions
+    known = consumer.list_topics("doubled", timeout=60).topics["doubled"].partitions
     low_high = [
-        consumer.get_watermark_offsets(TopicPartition("doubled", number), timeout=5) for number in sorted(known)
+        consumer.get_watermark_offsets(TopicPartition("doubled", number), timeout=60) for number in sorted(known)
     ]
     consumer.close()
     return seen, low_high
@@ -132,7 +132,7 @@ def test_derived_classes_and_questions(project: Path, embedded: EmbeddedKafka) -
 
 def serializing_questions_again(bootstrap: str) -> Any:
     consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "other"})
-    return [consumer.get_watermark_offsets(TopicPartition("doubled", number), timeout=5) for number in range(4)]
+    return [consumer.get_watermark_offsets(TopicPartition("doubled", number), timeout=60) for number in range(4)]
 
 
 def failing(bootstrap: str) -> list[Any]:
@@ -161,7 +161,7 @@ def produce(bootstrap: str, *values: str, token: str = "t") -> None:
     producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap})
     for value in values:
         producer.produce("p", value=value, headers={"Authorization": token})
-    producer.flush(10)
+    producer.flush(60)
 
 
 def test_new_episodes_records_what_is_missing(project: Path, embedded: EmbeddedKafka) -> None:
@@ -191,7 +191,7 @@ def test_the_order_of_messages_counts_within_a_key_only(project: Path, embedded:
         producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap})
         for key, value in messages:
             producer.produce("ordered", key=key, value=value)
-        producer.flush(10)
+        producer.flush(60)
 
     with use_cassette("ordered.x07rr.bin"):
         run(embedded.bootstrap, ("a", "1"), ("b", "2"), ("a", "3"))
@@ -238,8 +238,8 @@ def test_a_call_without_a_recorded_form_says_its_name(project: Path, embedded: E
 def test_administration(project: Path, embedded: EmbeddedKafka) -> None:
     def run(bootstrap: str) -> list[Any]:
         admin = AdminClient({"bootstrap.servers": bootstrap})
-        topics = sorted(admin.list_topics("managed", timeout=5).topics)
-        groups = admin.list_consumer_groups(request_timeout=5)
+        topics = sorted(admin.list_topics("managed", timeout=60).topics)
+        groups = admin.list_consumer_groups(request_timeout=60)
         try:
             return [topics, [group.group_id for group in groups.result().valid]]
         except KafkaException as error:

@@ -34,7 +34,7 @@ def watched(bootstrap: str, topic: str) -> list[Any]:
     )
     for number in range(2):
         producer.produce(topic, value=b"%d" % number, partition=0)
-    producer.flush(10)
+    producer.flush(60)
     while not any(one[0] == "stats" for one in seen):
         producer.poll(0.1)
     del seen[1:]
@@ -77,7 +77,7 @@ def test_errors_and_log_lines(project: Path, caplog: pytest.LogCaptureFixture) -
         lines = logging.getLogger("librdkafka")
         settings = {"bootstrap.servers": bootstrap, "error_cb": lambda error: errors.append(error.code())}
         admin = AdminClient(settings, logger=lines)
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + 60
         while time.monotonic() < ends and not (errors and caplog.records):
             admin.poll(0.1)
         return errors[:1], len(caplog.records[:1])
@@ -96,7 +96,7 @@ def test_errors_and_log_lines(project: Path, caplog: pytest.LogCaptureFixture) -
 @pytest.mark.parametrize("mode", ["once", "none"])
 def test_share_consumers_are_refused_by_name(project: Path, embedded: EmbeddedKafka, mode: str) -> None:
     with use_cassette("share.x07rr.bin"):
-        Producer({"bootstrap.servers": embedded.bootstrap}).list_topics(timeout=5)
+        Producer({"bootstrap.servers": embedded.bootstrap}).list_topics(timeout=60)
     with use_cassette("share.x07rr.bin", mode=mode), pytest.raises(DriverError) as caught:
         confluent_kafka.ShareConsumer({"bootstrap.servers": NOWHERE, "group.id": "share"})
     assert caught.value.code == 9641
@@ -119,7 +119,7 @@ def test_publishing_in_another_order_looks_at_each_entry_a_few_times(
         for number in numbers:
             producer.produce("orders", key=b"%d" % number, value=b"x")
             producer.poll(0)
-        producer.flush(10)
+        producer.flush(60)
 
     count = 600
     with use_cassette("orders.x07rr.bin"):
@@ -134,7 +134,7 @@ def test_a_difference_shows_what_is_compared(project: Path, embedded: EmbeddedKa
     def publish(bootstrap: str, trace: str, word: str) -> None:
         producer = Producer({"bootstrap.servers": bootstrap})
         producer.produce("shown", value=b"same", headers={"trace": trace, "word": word})
-        producer.flush(10)
+        producer.flush(60)
 
     with use_cassette("shown.x07rr.bin"):
         publish(embedded.bootstrap, "first", "one")

@@ -63,7 +63,7 @@ def run_tests(project: Path, *args: str, network: bool = True) -> str:
     around = [] if network else ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
     command = [*around, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", *args]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(project / "src"), str(project)])}
-    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

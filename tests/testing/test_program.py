@@ -40,7 +40,7 @@ def service(project: Path) -> Path:
 
 
 def test_a_service_that_never_ends(service: Path, embedded: EmbeddedKafka) -> None:
-    command = ("rr", "exec", "--cassette", "s.x07rr.bin", "--until-idle", "6", "--", "python", "service.py")
+    command = ("rr", "exec", "--cassette", "s.x07rr.bin", "--until-idle", "10", "--", "python", "service.py")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts a job in the background
     try:
         recorded = x07(*command, embedded.bootstrap, "served", "hello", cwd=service)

@@ -61,7 +61,7 @@ async def test_aio_pika_readme_service_that_never_ends(project: Path, live_amqp:
     text = with_broker(readme("aio-pika", "loop.run_forever()")).replace("'helo'", "'readme-helo', auto_delete=True")
     text = text.replace("{message!r}", "").replace("asyncio.sleep(5)", "asyncio.sleep(0.2)")
     await publish(live_amqp.address, "readme-helo", b"one")
-    printed = prove(project, write(project, "service", text), live_amqp.address, idle="2")
+    printed = prove(project, write(project, "service", text), live_amqp.address, idle="5")
     assert "Message body is: b'one'" in printed
     assert "After sleep!" in printed
 
@@ -105,7 +105,7 @@ async def run(code: CodeType, address: str) -> list[str]:
     out = io.StringIO()
 
     async def wait_for_output(text: str) -> None:
-        for _ in range(1000):
+        for _ in range(6000):
             if text in out.getvalue():
                 return
             await asyncio.sleep(0.01)

@@ -121,12 +121,16 @@ def _write(report: Path, state: str, error: X07Error | None) -> None:
 def _interrupt(cassette: use_cassette, idle_s: float) -> None:
     """Send SIGINT, as a terminal does, once nothing has happened for a while; again each time that is not enough.
 
-    The while begins when the program makes its first client, because before that it imports and starts.
+    The while begins when the program makes its first client, because before that it imports and starts. Time in which
+    the program itself stood still, as on a machine that hangs, counts for next to nothing.
     """
-    last = 0.0
+    idle, seen = 0.0, cassette.last_activity
     while True:
+        began = time.monotonic()
         time.sleep(_POLL_S)
         used = cassette.last_activity
-        if used is not None and time.monotonic() - max(last, used) > idle_s:
-            last = time.monotonic()
+        idle = idle + min(time.monotonic() - began, 2 * _POLL_S) if used == seen and used is not None else 0.0
+        seen = used
+        if idle > idle_s:
+            idle = 0.0
             os.kill(os.getpid(), signal.SIGINT)
