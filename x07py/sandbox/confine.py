@@ -1,4 +1,4 @@
-"""The child's side: limits, capabilities, Landlock, and at last the filter and ``execve``.
+"""The child's side: it follows its recipe up to the filter, and at last comes ``execve``.
 
 Runs between ``fork`` and ``execve``. Whatever fails before the parent's consent ends the child, and nothing of the
 user's program has run.
@@ -8,34 +8,29 @@ from __future__ import annotations
 
 import array
 import contextlib
-import ctypes
-import errno
 import os
-import platform
-import resource
 import signal
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from x07py.sandbox import kernel, landlock, namespaces, procs, reaper, relay, vdso
-from x07py.sandbox.filter import Wanted, build
+from x07py.sandbox import kernel, namespaces, procs, reaper, relay, vdso
+from x07py.sandbox.filter import Wanted
 from x07py.sandbox.network import Rules, endpoints
 from x07py.sandbox.tracer import Gate, Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from x07py.sandbox.answers import Access
+    from x07py.sandbox.recipe import Recipe
 
 EXIT_CANNOT = 125
 TOLD = 100
 """Number of the descriptor that a program tells about itself through; the same in every run."""
 
-_SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
-_FIXED_LAYOUT = 0x0040000
-_RESET = (signal.SIGPIPE, signal.SIGXFSZ)
-"""Signals that Python ignores, and its children would."""
+IGNORED = (int(signal.SIGPIPE), int(signal.SIGXFSZ))
+"""Signals that Python ignores; the program starts with their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,8 @@ class Confinement:
         argv: program and arguments; the program is a path.
         env: the whole environment.
         cwd: its working folder.
-        paths: Landlock rules, a path and the rights below it.
+        paths: Landlock rules, a path and the rights below it; for ``/etc/hosts`` and what lies in ``/proc`` by that
+            name, as a link to them grants what namespaces put out of sight.
         connect: where TCP connections may go.
         listen: what it may listen on.
         wanted: what the filter lets through.
@@ -93,30 +89,30 @@ class Confinement:
     told: int | None = None
 
 
-def enter(
-    spec: Confinement, control: socket.socket, mask: set[signal.Signals], *, alone: bool, group: str | None
-) -> NoReturn:
+def enter(recipe: Recipe, control: socket.socket, *, alone: bool, group: str | None) -> NoReturn:
     """Be the first process of the sandbox, and the parent of the program; never returns.
 
     Args:
-        spec: what the program gets.
+        recipe: what to do.
         control: the socket to the launcher.
-        mask: blocked signals that the program starts with.
         alone: whether this process has namespaces of its own.
         group: control group that bounds the number of processes, or None.
     """
+    spec = recipe.spec
     try:
         if group is not None:
             procs.join(group)
-        named = not alone or _furnish(spec, control)
-        reaper.die_with_launcher(alone=alone)
-        tracer = None
-        if spec.relay:
-            program, tracer = _fork_traced(spec, control, mask, named=named)
-        elif alone and spec.seed is None and spec.limits.memory is None:
-            program = _spawn(spec, control, mask)
+        named, tracer = True, None
+        if alone:
+            named = _furnish(recipe, control)
         else:
-            program = _fork(spec, control, mask)
+            _make(recipe.watch)
+        if spec.relay:
+            program, tracer = _fork_traced(recipe, control, named=named)
+        elif alone and spec.seed is None and spec.limits.memory is None:
+            program = _spawn(recipe, control)
+        else:
+            program = _fork(recipe, control)
         _hand_over(control, b"B", [os.pidfd_open(program)])
         reaper.serve(program, control, tracer, alone=alone)
     except BaseException as error:  # noqa: BLE001 (nothing may escape into the parent's code)
@@ -126,76 +122,82 @@ def enter(
         os._exit(EXIT_CANNOT)
 
 
-def _furnish(spec: Confinement, control: socket.socket) -> bool:
+def _make(calls: Iterable[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
+
+
+def _furnish(recipe: Recipe, control: socket.socket) -> bool:
     """Make the namespaces what the program shall see, and hand the relays' listeners to the launcher.
 
     Returns:
         Whether ``/proc`` shows the sandbox's own processes.
     """
-    proc = namespaces.furnish(spec.hosts)
-    if "proc" in spec.require and proc != "own":
-        raise OSError(f"--require-layer proc: {proc}")
-    control.send(b"P" + proc.encode())
-    if spec.relay:
-        listeners = relay.listen_inside(endpoints(spec.connect) or ())
+    own = True
+    _make(recipe.furnish)
+    try:
+        recipe.mount_proc()
+    except OSError as error:
+        if "proc" in recipe.spec.require:
+            raise OSError(f"--require-layer proc: absent: {error.strerror}") from None
+        control.send(b"P" + f"absent: {error.strerror}".encode())
+        own = False
+    if recipe.spec.relay:
+        listeners = relay.listen_inside(endpoints(recipe.spec.connect) or ())
         _hand_over(control, b"R", [one.fileno() for one in listeners])
-    return proc == "own"
+    return own
 
 
 def _hand_over(control: socket.socket, kind: bytes, handles: list[int]) -> None:
     control.sendmsg([kind], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))])
 
 
-def _spawn(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> int:
+def _spawn(recipe: Recipe, control: socket.socket) -> int:
     """Confine this process itself, then start the program, which takes no second copy of this process's memory.
 
     Only where nothing inside can stop this process, as first process of its namespace; and not under a bound on memory,
     which this process may exceed already.
     """
-    _confine(spec, control)
+    _confine(recipe, control, recipe.install)
+    argv = recipe.argv
     try:
-        return os.posix_spawn(spec.argv[0], spec.argv, spec.env, setsigmask=mask, setsigdef=_RESET)
+        return os.posix_spawn(argv[0], argv, recipe.env, setsigmask=recipe.mask, setsigdef=IGNORED)
     except OSError as error:
         control.send(b"X" + str(error.errno).encode())
         os._exit(EXIT_CANNOT)
 
 
-def _fork(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> int:
+def _fork(recipe: Recipe, control: socket.socket) -> int:
     """Fork a process that confines itself and becomes the program; this process stays out of its reach."""
-    if spec.seed is not None:
+    virtual = recipe.spec.seed is not None
+    if virtual:
         namespaces.far_ahead()
     program = kernel.fork()
     if program == 0:
-        _become(spec, control, mask)
-    if spec.seed is not None:
+        _become(recipe, control, recipe.install)
+    if virtual:
         vdso.hide(program)
     return program
 
 
-def _fork_traced(
-    spec: Confinement, control: socket.socket, mask: set[signal.Signals], *, named: bool
-) -> tuple[int, Tracer | None]:
+def _fork_traced(recipe: Recipe, control: socket.socket, *, named: bool) -> tuple[int, Tracer | None]:
     """As `_fork`, and trace the program where that is allowed, to tell what is refused."""
     gate = Gate()
     program = kernel.fork()
     if program == 0:
-        _become(replace(spec, wanted=replace(spec.wanted, traced=gate.wait())), control, mask)
+        _become(recipe, control, recipe.install_traced if gate.wait() else recipe.install)
     untraced = gate.open(program)
     control.send(b"T" + untraced.encode())
-    return program, None if untraced else Tracer(spec.connect, control, named=named)
+    return program, None if untraced else Tracer(recipe.spec.connect, control, named=named)
 
 
-def _become(spec: Confinement, control: socket.socket, mask: set[signal.Signals]) -> NoReturn:
+def _become(recipe: Recipe, control: socket.socket, install: Callable[[], int]) -> NoReturn:
     try:
-        for one in _RESET:
-            signal.signal(one, signal.SIG_DFL)
-        if spec.seed is not None:
-            kernel.syscall("personality", _FIXED_LAYOUT)
-            vdso.ask_for_it()
-        _confine(spec, control)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _make(recipe.become)
+        _confine(recipe, control, install)
+        signal.pthread_sigmask(signal.SIG_SETMASK, recipe.mask)
         try:
-            os.execve(spec.argv[0], spec.argv, spec.env)  # noqa: S606 (no shell is what is wanted)
+            os.execve(recipe.argv[0], recipe.argv, recipe.env)  # noqa: S606 (no shell is what is wanted)
         except OSError as error:
             control.send(b"X" + str(error.errno).encode())
     except BaseException as error:  # noqa: BLE001
@@ -205,66 +207,17 @@ def _become(spec: Confinement, control: socket.socket, mask: set[signal.Signals]
         os._exit(EXIT_CANNOT)
 
 
-def _confine(spec: Confinement, control: socket.socket) -> None:
+def _confine(recipe: Recipe, control: socket.socket, install: Callable[[], int]) -> None:
     """Give up everything but what the program may have, and hand the filter's listener to the launcher."""
-    os.chdir(spec.cwd)
-    if spec.told is not None:
-        os.dup2(spec.told, TOLD)
-    _bound(spec.limits)
-    kernel.drop_capabilities()
-    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    program = ctypes.create_string_buffer(build(platform.machine(), spec.wanted))
-    version = landlock.abi()
-    if version >= landlock.ABI_FLOOR:  # else the user has accepted to do without
-        ports = [one.port for one in endpoints(spec.connect) or ()] if spec.relay else ()
-        landlock.restrict(spec.paths, version, ports)
-    kernel.mark_close_on_exec(3)
-    if spec.told is not None:
-        os.set_inheritable(TOLD, True)
-    if spec.relay:
-        _install(program, 0)
+    _make(recipe.confine)
+    if recipe.spec.relay:
+        install()
         control.send(b"F")
         return
     try:
-        listener = _install_with_listener(program, only_killable=spec.seed is not None)
+        listener = install()
     except OSError as error:
         control.send(b"N" + str(error.errno).encode())
         os._exit(EXIT_CANNOT)
     _hand_over(control, b"L", [listener])
     os.close(listener)
-
-
-def _bound(limits: Limits) -> None:
-    wanted = (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, limits.cpu_seconds),
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_NOFILE, limits.open_files),
-        (resource.RLIMIT_FSIZE, limits.file_size),
-        (resource.RLIMIT_NPROC, None if limits.processes is None else limits.processes + 1),
-    )
-    for which, value in wanted:
-        if value is not None:
-            hard = resource.getrlimit(which)[1]
-            bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(which, (bound, bound))
-
-
-def _install(program: ctypes.Array[ctypes.c_char], flags: int) -> int:
-    """Install the filter; return its listener if `flags` ask for one."""
-
-    class Filter(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_void_p))
-
-    filter_ = Filter((len(program) - 1) // 8, ctypes.addressof(program))
-    return kernel.syscall("seccomp", _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(filter_))
-
-
-def _install_with_listener(program: ctypes.Array[ctypes.c_char], *, only_killable: bool) -> int:
-    """Install the filter and return its listener; without killable waits (before Linux 5.19) only if that will do."""
-    try:
-        return _install(program, _NEW_LISTENER | _WAIT_KILLABLE)
-    except OSError as error:
-        if error.errno != errno.EINVAL or only_killable:
-            raise
-        return _install(program, _NEW_LISTENER)

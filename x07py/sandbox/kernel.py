@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -10,6 +11,10 @@ import platform
 import signal
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
@@ -30,9 +35,8 @@ _PATH_BYTES = _PAGE = 4096
 _SIGNAL, _SIGNAL_BYTES = struct.Struct("=Iii"), 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-_prctl = _libc.prctl
-_prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
 _readv = _libc.process_vm_readv
 _readv.restype = ctypes.c_ssize_t
 _readv.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong]
@@ -64,28 +68,52 @@ def syscall_numbers(machine: str | None = None) -> dict[str, int]:
     return numbers
 
 
+def prepared(name: str, *args: object, ignoring: Container[int] = ()) -> Callable[[], int]:
+    """Return a system call with its arguments converted; integers are passed as 64 bit.
+
+    For what follows a fork: each page that is written to there is copied first, and to convert arguments, Python writes
+    to many.
+
+    Args:
+        name: of the system call.
+        args: integers, bytes, None, and ctypes objects.
+        ignoring: error numbers that are no failure.
+
+    Returns:
+        What makes the call and returns its result, or raises ``OSError`` with what the kernel answered.
+
+    Raises:
+        OSError: ``ENOSYS`` on a machine type without a table.
+    """
+    known = syscall_numbers().get(name)
+    if known is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
+    number = ctypes.c_long(known)
+    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+
+    def make() -> int:
+        result: int = _syscall(number, *wide)
+        if result < 0:
+            code = ctypes.get_errno()
+            if code not in ignoring:
+                raise OSError(code, os.strerror(code), name)
+        return result
+
+    return make
+
+
 def syscall(name: str, *args: object) -> int:
     """Make a system call; integers are passed as 64 bit.
 
     Raises:
         OSError: what the kernel answered; ``ENOSYS`` on a machine type without a table.
     """
-    number = syscall_numbers().get(name)
-    if number is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
-    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
-    result = int(_libc.syscall(ctypes.c_long(number), *wide))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), name)
-    return result
+    return prepared(name, *args)()
 
 
 def prctl(option: int, first: int, second: int = 0) -> None:
     """Call ``prctl``, which raises ``OSError`` on failure."""
-    if _prctl(option, first, second, 0, 0) < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "prctl")
+    syscall("prctl", option, first, second, 0, 0)
 
 
 def fork(namespaces: int = 0) -> int:
@@ -121,40 +149,33 @@ def read_signal(handle: int) -> tuple[int, int]:
     return number, code
 
 
-def mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    """Mount `source` at `target`."""
-    syscall("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, None)
+def closing_on_exec(first: int) -> Callable[[], None]:
+    """Return what has every descriptor from `first` on closed at the next ``execve``."""
+    mark_all = prepared("close_range", first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC, ignoring=(errno.ENOSYS, errno.EINVAL))
+
+    def mark() -> None:
+        if mark_all() < 0:  # before Linux 5.11
+            for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (no pathlib objects after a fork)
+                if int(name) >= first:
+                    with contextlib.suppress(OSError):
+                        os.set_inheritable(int(name), False)
+
+    return mark
 
 
-def mark_close_on_exec(first: int) -> None:
-    """Close every descriptor from `first` on at the next ``execve``."""
-    try:
-        syscall("close_range", first, 0xFFFFFFFF, _CLOSE_RANGE_CLOEXEC)
-    except OSError:  # before Linux 5.11
-        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (no pathlib objects after a fork)
-            if int(name) >= first:
-                try:
-                    os.set_inheritable(int(name), False)
-                except OSError:
-                    continue
-
-
-def drop_capabilities() -> None:
-    """Give up all capabilities, for ever: bounding, ambient, permitted, effective and inheritable."""
-    for capability in range(_LAST_CAPABILITY + 1):
-        try:
-            prctl(PR_CAPBSET_DROP, capability)
-        except OSError as error:
-            if error.errno in {errno.EINVAL, errno.EPERM}:  # past the last one; or none to drop it with
-                break
-            raise
-    try:
-        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
+@functools.cache
+def dropping_capabilities() -> tuple[Callable[[], int], ...]:
+    """Return calls that give up all capabilities, for ever: bounding, ambient, permitted, effective, inheritable."""
+    past_the_last, none_to_drop_it_with = errno.EINVAL, errno.EPERM
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    syscall("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
+    return (
+        *(
+            prepared("prctl", PR_CAPBSET_DROP, number, 0, 0, 0, ignoring=(past_the_last, none_to_drop_it_with))
+            for number in range(_LAST_CAPABILITY + 1)
+        ),
+        prepared("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, ignoring=(errno.EINVAL,)),
+        prepared("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())),
+    )
 
 
 def read_memory(pid: int, address: int, length: int) -> bytes:

@@ -12,10 +12,10 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.kernel import syscall
+from x07py.sandbox.kernel import prepared, syscall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _MAKE_CHAR, _MAKE_BLOCK, _IOCTL_DEV = 1 << 6, 1 << 11, 1 << 15
@@ -57,48 +57,55 @@ def abi() -> int:
         return 0
 
 
-def restrict(rules: Iterable[tuple[str, int]], version: int, ports: Iterable[int] = ()) -> None:
-    """Confine this thread and its future children to `rules`, for ever.
+def ruleset(rules: Iterable[tuple[str, int]], version: int, ports: Iterable[int] = ()) -> int:
+    """Return the descriptor of a ruleset, for `restrict` in a child.
 
     Args:
         rules: paths with the rights below them; a path that does not exist grants nothing.
         version: what `abi` returned, at least 3.
-        ports: TCP ports that it may itself connect to, on any host.
+        ports: TCP ports that may be connected to, on any host.
 
     Raises:
         OSError: the kernel refused, or a path exists and cannot be opened.
     """
-    handled = _ALL[5] if version >= 5 else _ALL[3]
-    ruleset = _Ruleset(
-        handled,
+    made = _Ruleset(
+        _handled(version),
         _NET_BIND_CONNECT if version >= ABI_TCP else 0,
         _SCOPE_ABSTRACT_AND_SIGNAL if version >= ABI_SCOPES else 0,
     )
     size = 24 if version >= ABI_SCOPES else 16 if version >= ABI_TCP else 8
-    handle = syscall("landlock_create_ruleset", ctypes.byref(ruleset), size, 0)
+    handle = syscall("landlock_create_ruleset", ctypes.byref(made), size, 0)
     for path, rights in rules:
-        _add(handle, path, rights & handled)
+        granting(handle, path, rights, version)()
     for port in set(ports) if version >= ABI_TCP else ():
         syscall("landlock_add_rule", handle, _RULE_NET_PORT, ctypes.byref(_NetPort(_CONNECT_TCP, port)), 0)
-    syscall("landlock_restrict_self", handle, 0)
-    os.close(handle)
+    return handle
 
 
-def _add(handle: int, path: str, rights: int) -> None:
-    try:
-        parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}:
-            return
-        raise
-    try:
-        _beneath(handle, parent, rights)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
+def _handled(version: int) -> int:
+    return _ALL[5] if version >= 5 else _ALL[3]
+
+
+def granting(handle: int, path: str, rights: int, version: int) -> Callable[[], None]:
+    """Return what grants `rights` below `path`, if it is there, in the ruleset `handle`.
+
+    Raises:
+        OSError: from what is returned: the kernel refused, or the path exists and cannot be opened.
+    """
+    rule = _PathBeneath(rights & _handled(version), -1)
+    add = prepared("landlock_add_rule", handle, _RULE_PATH_BENEATH, ctypes.byref(rule), 0, ignoring=(errno.EINVAL,))
+
+    def grant() -> None:
+        try:
+            rule.parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}:
+                return
             raise
-        _beneath(handle, parent, rights & _FILE_RIGHTS)  # `parent` is no folder
-    os.close(parent)
+        if add() < 0:
+            rule.allowed &= _FILE_RIGHTS  # `path` is no folder
+            if add() < 0:
+                raise OSError(errno.EINVAL, "no rule of Landlock can name it", path)
+        os.close(rule.parent)
 
-
-def _beneath(handle: int, parent: int, rights: int) -> None:
-    syscall("landlock_add_rule", handle, _RULE_PATH_BENEATH, ctypes.byref(_PathBeneath(rights, parent)), 0)
+    return grant

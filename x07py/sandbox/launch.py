@@ -6,7 +6,6 @@ import array
 import contextlib
 import errno
 import os
-import platform
 import select
 import signal
 import socket
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING
 from x07py.errors import RunError
 from x07py.sandbox import confine, kernel, landlock, layers, namespaces, procs, reaper
 from x07py.sandbox.answers import Denial, Denials
-from x07py.sandbox.filter import build
 from x07py.sandbox.layers import cannot
 from x07py.sandbox.network import MOST_RELAYS, endpoints
+from x07py.sandbox.recipe import prepare
 from x07py.sandbox.relay import Relay
 from x07py.sandbox.supervisor import Supervisor
 
@@ -34,6 +33,7 @@ GRACE_SECONDS = 2.0
 _LONGEST_WAIT = 86400.0
 """Seconds that one `poll` waits at most; it takes no more than 24 days."""
 FROM_TERMINAL = 0x80
+_ALONE = {"namespaces": "network, processes, mounts, IPC", "proc": "own"}
 FORWARDED = {
     signal.SIGINT,
     signal.SIGTERM,
@@ -109,7 +109,6 @@ class _NotNotified(Exception):  # noqa: N818 (an answer, not a failure)
 
 
 def _attempt(running: _Running) -> Outcome:
-    build(platform.machine(), running.spec.wanted)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
@@ -152,12 +151,14 @@ class _Running:
         granted = [path for path, rights in spec.paths if rights & landlock.WRITE == landlock.WRITE]
         self.writable = [os.path.realpath(path) for path in granted]
         self.init = 0
+        self.ruleset: int | None = None
         self.program: int | None = None
         self.held_back: list[int] = []
         self.alone = self.confined = self.timed_out = False
         self.layers = found | {"supervisor": "connects"}
         self.before: set[int] = set()
         self.group: str | None = None
+        self.listener: int | None = None
         self.supervisor: Supervisor | None = None
         self.relay: Relay | None = None
         self.started = time.monotonic()
@@ -176,6 +177,8 @@ class _Running:
             self.group = procs.make_group(self.spec.limits.processes + 1)
             if self.group is None and os.geteuid() == 0:
                 raise cannot("a bound on processes needs a pids control group for root", "run as another user")
+        recipe = prepare(self.spec, mask)
+        self.ruleset = recipe.ruleset
         if self.spec.namespaces:
             try:
                 self.init, self.alone = namespaces.fork(), True
@@ -190,17 +193,14 @@ class _Running:
             self.init = kernel.fork()
         if self.init == 0:
             self.control.close()
-            confine.enter(self.spec, self.theirs, mask, alone=self.alone, group=self.group)
-        self.layers |= {"namespaces": "network, processes, mounts, IPC"} if self.alone else {"processes": "subreaper"}
+            confine.enter(recipe, self.theirs, alone=self.alone, group=self.group)
+        self.layers |= _ALONE if self.alone else {"processes": "subreaper"}
         if self.spec.relay:
             self.layers["supervisor"] = f"absent: {'relays' if self.alone else 'allowed ports on any host (accepted)'}"
         self.theirs.close()
 
     def serve(self) -> Outcome:
-        """Answer until the program ends; pass signals on; end it at its time limit.
-
-        The supervisor's threads start at its first call: many programs make none.
-        """
+        """Answer until the program ends; pass signals on; end it at its time limit."""
         while True:
             left = None if self.deadline is None else min(max(0, self.deadline - time.monotonic()), _LONGEST_WAIT)
             ready = dict(self.poll.poll(None if left is None else 1000 * left))
@@ -210,10 +210,10 @@ class _Running:
                 self.poll.unregister(self.control)
             if self.signals in ready and self._signal():
                 break
-            if self.supervisor is not None and (event := ready.get(self.supervisor.listener)):
-                self.poll.unregister(self.supervisor.listener)
+            if self.listener is not None and (event := ready.get(self.listener)):
+                self.poll.unregister(self.listener)
                 if event & select.POLLIN:
-                    self.supervisor.start()
+                    self._supervise()
         self._read()
         return self._outcome()
 
@@ -238,7 +238,9 @@ class _Running:
                 return True
             kind, content = data[:1], data[1:]
             if kind == b"L":
-                self._supervise(handles[0])
+                self.listener = handles[0]
+                self.poll.register(self.listener, select.POLLIN)
+                self._confined()
             elif kind == b"R":
                 self.relay = Relay(handles, endpoints(self.spec.connect) or ())
                 self.relay.start()
@@ -270,8 +272,10 @@ class _Running:
         else:
             self.layers["tracer"] = f"absent: denials are unknown ({text})" if text else "tells denials"
 
-    def _supervise(self, listener: int) -> None:
-        spec = self.spec
+    def _supervise(self) -> None:
+        """Serve the program's calls from its first one on; many programs make none."""
+        spec, listener = self.spec, self.listener
+        assert listener is not None  # noqa: S101 (it has been polled)
         self.supervisor = Supervisor(
             listener,
             connect=spec.connect,
@@ -282,8 +286,7 @@ class _Running:
             on_access=spec.on_access,
             observe=spec.wanted.observe,
         )
-        self.poll.register(listener, select.POLLIN)
-        self._confined()
+        self.supervisor.start()
 
     def _confined(self) -> None:
         self.confined = True
@@ -294,7 +297,10 @@ class _Running:
         """Take note of a signal; True if the sandbox has ended."""
         number, code = kernel.read_signal(self.signals)
         if number == signal.SIGCHLD:
-            return _ended(self.init)
+            if not _ended(self.init):
+                return False
+            self.init = 0
+            return True
         if code != FROM_TERMINAL:  # else the terminal has given it to the whole group already
             self._pass_on(number)
         if number == signal.SIGTSTP:
@@ -343,9 +349,11 @@ class _Running:
                 os.waitpid(self.init, 0)
         for one in (self.control, self.theirs):
             one.close()
-        os.close(self.signals)
-        if self.program is not None:
-            os.close(self.program)
+        if self.listener is not None and self.supervisor is None:
+            os.close(self.listener)
+        for handle in (self.signals, self.program, self.ruleset):
+            if handle is not None:
+                os.close(handle)
         if not self.alone:
             reaper.sweep(self.before)
         if self.group is not None:
@@ -365,7 +373,7 @@ def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
 def _ended(init: int) -> bool:
     try:
         return os.waitpid(init, os.WNOHANG)[0] == init
-    except ChildProcessError:
+    except ChildProcessError:  # SIGCHLD is ignored
         return True
 
 

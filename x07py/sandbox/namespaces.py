@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from x07py.sandbox import kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _KINDS = kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
 
@@ -15,7 +19,7 @@ def fork() -> int:
     """Fork into namespaces of its own; as root without a user namespace if that is allowed.
 
     Returns:
-        The child's process id, or 0 in the child, which calls `furnish` next.
+        The child's process id, or 0 in the child, which mounts what it shall see next.
 
     Raises:
         OSError: the machine allows neither.
@@ -36,20 +40,14 @@ def fork() -> int:
     return child
 
 
-def furnish(hosts: str | None) -> str:
-    """In the first process: keep mounts to itself, replace ``/etc/hosts`` by `hosts`, and show own processes only.
+def keeping_mounts() -> Callable[[], int]:
+    """Return what keeps mounts of the first process to itself."""
+    return _mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
 
-    Returns:
-        What ``/proc`` shows: ``own``, or why it could not be replaced.
-    """
-    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    if hosts is not None:
-        _bind_hosts(hosts)
-    try:
-        kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
-    except OSError as error:
-        return f"absent: {error.strerror}"
-    return "own"
+
+def mounting_proc() -> Callable[[], int]:
+    """Return what makes ``/proc`` show the processes of the namespace only."""
+    return _mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
 
 
 def far_ahead() -> None:
@@ -72,9 +70,15 @@ def _write(path: str, text: str) -> None:
         os.close(handle)
 
 
-def _bind_hosts(text: str) -> None:
-    kernel.mount("none", "/mnt", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV)
+def replace_hosts(text: str) -> None:
+    """Put a ``/etc/hosts`` with the contents `text` over the machine's own."""
+    _mount("none", "/mnt", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV)()
     with open("/mnt/hosts", "w", encoding="utf-8") as file:  # noqa: PTH123 (no pathlib objects after a fork)
         file.write(text)
-    kernel.mount("/mnt/hosts", "/etc/hosts", None, kernel.MS_BIND)
+    _mount("/mnt/hosts", "/etc/hosts", None, kernel.MS_BIND)()
     kernel.syscall("umount2", b"/mnt", 2)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int) -> Callable[[], int]:
+    names = (source.encode(), target.encode(), kind.encode() if kind else None)
+    return kernel.prepared("mount", *names, flags, None)

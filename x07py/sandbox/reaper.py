@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import signal
@@ -14,32 +15,35 @@ from x07py.sandbox.tracer import WAIT_ALL
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from x07py.sandbox.tracer import Tracer
 
 STATUS = struct.Struct("=iddq")
-_ORPHANED = signal.SIGRTMIN
+_ORPHANED = int(signal.SIGRTMIN)
+_AWAITED = (int(signal.SIGCHLD), _ORPHANED)
 
 
-def die_with_launcher(*, alone: bool) -> None:
-    """See to it that the launcher's end ends this process, and with it, or by it, everything below.
+def dying_with_launcher() -> Callable[[], int]:
+    """Return what makes the launcher's end that of the first process of a process namespace, and so everybody's."""
+    return kernel.prepared("prctl", kernel.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
-    Args:
-        alone: whether this is the first process of a process namespace, whose end the kernel makes everybody's.
-    """
-    if alone:
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        return
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {_ORPHANED, signal.SIGCHLD})
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, _ORPHANED)
+
+def watching_launcher() -> tuple[Callable[[], int], ...]:
+    """Return, for a first process without namespaces, what tells it of the launcher's end and gives it all orphans."""
+    awaited = ctypes.c_uint64(sum(1 << (number - 1) for number in _AWAITED))
+    return (
+        kernel.prepared("prctl", kernel.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0),
+        kernel.prepared("rt_sigprocmask", signal.SIG_BLOCK, ctypes.byref(awaited), None, ctypes.sizeof(awaited)),
+        kernel.prepared("prctl", kernel.PR_SET_PDEATHSIG, _ORPHANED, 0, 0, 0),
+    )
 
 
 def serve(program: int, control: socket.socket, tracer: Tracer | None, *, alone: bool) -> NoReturn:
     """Reap until `program` has ended or the launcher has, then end everything; `tracer` serves what it traces."""
     while True:
         if not alone:
-            seen = signal.sigwaitinfo({signal.SIGCHLD, _ORPHANED})
+            seen = signal.sigwaitinfo(_AWAITED)
             if seen.si_signo == _ORPHANED:
                 break
         if _reap(program, control, tracer, block=alone):
@@ -53,7 +57,7 @@ def _reap(program: int, control: socket.socket, tracer: Tracer | None, *, block:
     """Reap what has ended; True once the program itself has."""
     while True:
         try:
-            pid, status, _ = os.wait4(-1, WAIT_ALL | (0 if block else os.WNOHANG))
+            pid, status = os.waitpid(-1, WAIT_ALL | (0 if block else os.WNOHANG))
         except ChildProcessError:
             return True
         if tracer is not None and os.WIFSTOPPED(status):

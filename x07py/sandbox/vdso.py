@@ -11,8 +11,12 @@ import os
 import platform
 import signal
 import struct
+from typing import TYPE_CHECKING
 
-from x07py.sandbox.kernel import read_memory, registers, syscall, write_memory
+from x07py.sandbox.kernel import prepared, read_memory, registers, syscall, write_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TRACEME, _DETACH = 0, 17
 _STACK_POINTER = {"x86_64": 19, "aarch64": 31}
@@ -20,9 +24,9 @@ _AT_NULL, _AT_IGNORE, _AT_RANDOM, _AT_SYSINFO, _AT_SYSINFO_EHDR = 0, 1, 25, 32, 
 _WINDOW = 1 << 16
 
 
-def ask_for_it() -> None:
-    """In the child, before its ``execve``: stop there, for the parent to call `hide`."""
-    syscall("ptrace", _TRACEME, 0, 0, 0)
+def asking_for_it() -> Callable[[], int]:
+    """Return what stops a child at its ``execve``, for the parent to call `hide`."""
+    return prepared("ptrace", _TRACEME, 0, 0, 0)
 
 
 def hide(pid: int) -> None:

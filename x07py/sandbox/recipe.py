@@ -1,0 +1,169 @@
+"""What a child does to become the sandbox, prepared before there is a child.
+
+After a fork each page that is written to is copied first, and Python writes wherever it looks: converting arguments and
+making objects there took twice as long as all that the kernel does for a sandbox. So the child is handed calls that are
+ready to be made, and what is left to it is what needs its namespaces.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import resource
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from x07py.sandbox import kernel, landlock, namespaces, reaper, vdso
+from x07py.sandbox.confine import IGNORED, TOLD
+from x07py.sandbox.filter import build
+from x07py.sandbox.network import endpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from x07py.sandbox.confine import Confinement, Limits
+    from x07py.sandbox.filter import Wanted
+
+_SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
+_FIXED_LAYOUT = 0x0040000
+_SIGACTION_BYTES, _SIGSET_BYTES = 32, 8
+_REPLACED = ("/proc", "/etc/hosts")
+"""What namespaces show in another way, so that the child alone can name it to Landlock."""
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_char_p))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a child shall do, in this order.
+
+    Args:
+        spec: what the program gets.
+        furnish: calls that make new namespaces the program's own.
+        mount_proc: mounts a ``/proc`` for them.
+        watch: calls that bind the first process to the launcher where it has no namespaces.
+        become: calls with which a fork of the first process begins to become the program.
+        confine: calls that give up all but what the program may have, up to the filter.
+        install: installs the filter and, but for relays, returns its listener.
+        install_traced: installs, for relays, the filter of a program that is traced.
+        argv: command line of the program.
+        env: its environment.
+        mask: signals that it starts with blocked.
+        ruleset: descriptor of Landlock's rules, for the launcher to close; None where the user accepts to do without.
+    """
+
+    spec: Confinement
+    furnish: tuple[Callable[[], object], ...]
+    mount_proc: Callable[[], int]
+    watch: tuple[Callable[[], int], ...]
+    become: tuple[Callable[[], int], ...]
+    confine: tuple[Callable[[], object], ...]
+    install: Callable[[], int]
+    install_traced: Callable[[], int]
+    argv: tuple[bytes, ...]
+    env: dict[bytes, bytes]
+    mask: tuple[int, ...]
+    ruleset: int | None
+
+
+def prepare(spec: Confinement, mask: Iterable[int]) -> Recipe:
+    """Return what a child shall do.
+
+    Args:
+        spec: what the program gets.
+        mask: signals that the program starts with blocked.
+
+    Raises:
+        OSError: the kernel refused a Landlock rule, or a path exists and cannot be opened.
+    """
+    version = landlock.abi()
+    ruleset = None
+    if version >= landlock.ABI_FLOOR:  # else the user has accepted to do without
+        ports = [one.port for one in endpoints(spec.connect) or ()] if spec.relay else ()
+        ruleset = landlock.ruleset([rule for rule in spec.paths if not rule[0].startswith(_REPLACED)], version, ports)
+    return Recipe(
+        spec=spec,
+        furnish=_furnishing(spec),
+        mount_proc=namespaces.mounting_proc(),
+        watch=reaper.watching_launcher(),
+        become=tuple(_becoming(spec)),
+        confine=tuple(_confining(spec, ruleset, version)),
+        install=_installing(spec, spec.wanted),
+        install_traced=_installing(spec, replace(spec.wanted, traced=spec.relay)),
+        argv=tuple(map(os.fsencode, spec.argv)),
+        env={os.fsencode(name): os.fsencode(value) for name, value in spec.env.items()},
+        mask=tuple(map(int, mask)),
+        ruleset=ruleset,
+    )
+
+
+def _furnishing(spec: Confinement) -> tuple[Callable[[], object], ...]:
+    calls = (reaper.dying_with_launcher(), namespaces.keeping_mounts())
+    return calls if spec.hosts is None else (*calls, partial(namespaces.replace_hosts, spec.hosts))
+
+
+def _becoming(spec: Confinement) -> Iterator[Callable[[], int]]:
+    for number in IGNORED:
+        yield kernel.prepared("rt_sigaction", number, bytes(_SIGACTION_BYTES), None, _SIGSET_BYTES)
+    if spec.seed is not None:
+        yield kernel.prepared("personality", _FIXED_LAYOUT)
+        yield vdso.asking_for_it()
+
+
+def _confining(spec: Confinement, ruleset: int | None, version: int) -> Iterator[Callable[[], object]]:
+    yield partial(os.chdir, spec.cwd)
+    if spec.told is not None:
+        yield partial(os.dup2, spec.told, TOLD)
+    yield from _bounding(spec.limits)
+    yield from kernel.dropping_capabilities()
+    yield kernel.prepared("prctl", kernel.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if ruleset is not None:
+        for path, rights in spec.paths:
+            if path.startswith(_REPLACED):
+                yield landlock.granting(ruleset, path, rights, version)
+        yield kernel.prepared("landlock_restrict_self", ruleset, 0)
+    yield kernel.closing_on_exec(3)
+    if spec.told is not None:
+        yield partial(os.set_inheritable, TOLD, True)
+
+
+def _bounding(limits: Limits) -> Iterator[Callable[[], int]]:
+    wanted = (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_FSIZE, limits.file_size),
+        (resource.RLIMIT_NPROC, None if limits.processes is None else limits.processes + 1),
+    )
+    for which, value in wanted:
+        if value is not None:
+            hard = resource.getrlimit(which)[1]
+            bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            yield kernel.prepared("prlimit64", 0, which, ctypes.byref((ctypes.c_uint64 * 2)(bound, bound)), None)
+
+
+def _installing(spec: Confinement, wanted: Wanted) -> Callable[[], int]:
+    """Return what installs the filter; with a listener without killable waits (Linux before 5.19) if that will do."""
+    code = build(platform.machine(), wanted)
+    program = ctypes.byref(_Filter(len(code) // 8, code))
+    flags = 0 if spec.relay else _NEW_LISTENER | _WAIT_KILLABLE
+    install = kernel.prepared("seccomp", _SECCOMP_SET_MODE_FILTER, flags, program)
+    if spec.relay or spec.seed is not None:
+        return install
+    weaker = kernel.prepared("seccomp", _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, program)
+
+    def install_either() -> int:
+        try:
+            return install()
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return weaker()
+
+    return install_either
