@@ -1,6 +1,8 @@
 """The sandbox against no sandbox, bubblewrap and sandlock: starting a program, and what it pays for each call.
 
-bubblewrap has no allowlist: its programs share the host's whole network. Needs ``apt-get install bubblewrap``.
+Each round runs a measurement once in every sandbox and compares each with that round's bare one: a machine that is slow
+for a minute is slow for all of them. What is shown are medians over the rounds, and the quartiles between which half of
+the rounds lie. Needs ``apt-get install bubblewrap``.
 """
 
 from __future__ import annotations
@@ -11,23 +13,22 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.measure import table, write
-from bench.sandbox_brokers import ROOT, brokers, rates
-from x07py.sandbox import landlock
-from x07py.sandbox.confine import Confinement
-from x07py.sandbox.launch import run as confined
-from x07py.sandbox.network import Range, Rules, mapped
+from bench.sandbox_runners import SANDBOXES, in_turns, runners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-ROUNDS = 15
-PROBE_ROUNDS = 5
-READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", sys.prefix, sys.base_prefix, "/proc", str(ROOT))
+    from bench.sandbox_runners import Runner
+
+Rounds = list[dict[str, float]]
+"""What was measured: by round, the value of each sandbox that did not fail."""
+
+START_SECONDS, CALL_SECONDS = 20, 60
+PROGRAMS = {"true": ["/bin/true"], "python -c pass": [sys.executable, "-c", "pass"]}
 
 SERVER = """
 import socket, threading
@@ -44,23 +45,23 @@ PROBE = """
 import json, os, socket, statistics, sys, time
 port, out, file = int(sys.argv[1]), sys.argv[2], sys.argv[2] + ".open"
 open(file, "w").close()
-def median(count, call):
-    found = []
-    for _ in range(count):
-        begin = time.perf_counter(); call(); found.append(time.perf_counter() - begin)
-    return statistics.median(found) * 1e6
+one = socket.create_connection(("127.0.0.1", port))
+one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+message = b"x" * 64
 def connect():
     socket.create_connection(("127.0.0.1", port)).close()
 def opening():
     os.close(os.open(file, os.O_RDONLY))
-one = socket.create_connection(("127.0.0.1", port))
-one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-message = b"x" * 64
 def round_trip():
     one.sendall(message); one.recv(64)
-result = {"connect": median(300, connect), "open and close": median(3000, opening),
-          "stat": median(3000, lambda: os.stat(file)), "64-byte round trip": median(3000, round_trip)}
-with open(out, "w") as target: json.dump(result, target)
+calls = {"connect": (20, connect), "open and close": (300, opening), "stat": (300, lambda: os.stat(file)),
+         "64-byte round trip": (300, round_trip)}
+seconds = {what: [] for what in calls}
+for _ in range(10):
+    for what, (count, call) in calls.items():
+        for _ in range(count):
+            begin = time.perf_counter(); call(); seconds[what].append(time.perf_counter() - begin)
+with open(out, "w") as target: json.dump({what: statistics.median(found) for what, found in seconds.items()}, target)
 """
 
 
@@ -68,107 +69,98 @@ def main() -> None:
     """Measure in turns, print and write the results."""
     if shutil.which("bwrap") is None:
         sys.exit("bwrap is missing: apt-get install bubblewrap")
-    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as folder:
-            runners = _runners(port, folder)
-            starts = {
-                name: _starts(runners, argv)
-                for name, argv in (("true", ["/bin/true"]), ("python -c pass", [sys.executable, "-c", "pass"]))
-            }
-            calls = _calls(runners, port, folder)
-            sent = _sent(folder)
-    finally:
-        server.kill()
-        server.wait()
+    with tempfile.TemporaryDirectory() as folder, runners(folder) as sandboxes:
+        server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+            starts = {what: _starts(sandboxes, argv, port) for what, argv in PROGRAMS.items()}
+            calls = _calls(sandboxes, port, Path(folder, "result"))
+        finally:
+            server.kill()
+            server.wait()
+        sent = _sent(sandboxes, Path(folder))
     _report(starts, calls, sent)
 
 
-def _sent(folder: str) -> dict[str, dict[str, float | None]]:
-    """Return messages a second of clients of brokers, by what they do and by runner."""
-    found: dict[str, dict[str, float | None]] = {}
+def _starts(sandboxes: Mapping[str, Runner], argv: list[str], port: int) -> Rounds:
+    """Return the milliseconds of a whole run."""
+    return in_turns(START_SECONDS, sandboxes, lambda sandbox: 1000 * sandbox.run(argv, port))
+
+
+def _calls(sandboxes: Mapping[str, Runner], port: int, out: Path) -> dict[str, Rounds]:
+    """Return the median microseconds of each call inside, by call."""
+
+    def probe(sandbox: Runner) -> dict[str, float]:
+        sandbox.run([sys.executable, "-c", PROBE, str(port), str(out)], port)
+        found: dict[str, float] = json.loads(out.read_text(encoding="utf-8"))
+        return found
+
+    rounds = in_turns(CALL_SECONDS, sandboxes, probe)
+    return {
+        call: [{name: 1e6 * found[call] for name, found in one.items()} for one in rounds] for call in rounds[0]["bare"]
+    }
+
+
+def _sent(sandboxes: Mapping[str, Runner], folder: Path) -> dict[str, Rounds]:
+    """Return messages a second of clients of brokers, by what they do."""
+    from bench.sandbox_brokers import brokers, rates
+
+    found: dict[str, Rounds] = {}
     with tempfile.TemporaryDirectory() as root:
         for kind, address in brokers(Path(root)):
-            found |= rates(lambda port: _runners(port, folder), kind, address, Path(folder))
+            found |= rates(sandboxes, kind, address, folder)
     return found
 
 
-def _runners(port: int, folder: str) -> dict[str, Callable[[Sequence[str]], object]]:
-    from sandlock import Sandbox
+def _against_bare(rounds: Rounds, compare: Callable[[float, float], float]) -> dict[str, dict[str, float] | None]:
+    """Return the median of each sandbox, and the quartiles of what comparing it with each round's bare gives."""
+    summary: dict[str, dict[str, float] | None] = {}
+    for name in SANDBOXES:
+        values = [one[name] for one in rounds if name in one]
+        summary[name] = None
+        if len(values) == len(rounds):
+            low, middle, high = statistics.quantiles([compare(one[name], one["bare"]) for one in rounds], n=4)
+            summary[name] = {"median": statistics.median(values), "low": low, "against bare": middle, "high": high}
+    return summary
 
-    home = Range(mapped(bytes([127, 0, 0, 1])), 128, port, port)
-    paths = tuple((path, landlock.READ | landlock.EXECUTE) for path in READABLE)
-    paths += ((folder, landlock.WRITE), ("/dev/null", landlock.DEVICE))
 
-    def own(argv: Sequence[str], *, namespaces: bool) -> None:
-        spec = Confinement(tuple(argv), {}, "/", paths, connect=Rules((home,)), namespaces=namespaces)
-        if confined(spec).status:
-            raise RuntimeError(argv)
+def _cells(summary: dict[str, dict[str, float] | None], number: str, share: str) -> Iterator[str]:
+    for name, one in summary.items():
+        if one is None:
+            yield "fails"
+        elif name == "bare":
+            yield format(one["median"], number)
+        else:
+            low, middle, high = (format(one[key], share) for key in ("low", "against bare", "high"))
+            yield f"{one['median']:{number}} ({middle}; {low} to {high})"
 
-    readable = [path for path in READABLE if Path(path).exists()]
-    peer = Sandbox(fs_readable=[*readable, "/dev"], fs_writable=[folder], net_allow=[f"127.0.0.1:{port}"])
 
-    def sandlock(argv: Sequence[str]) -> None:
-        if not peer.run(list(argv)).success:
-            raise RuntimeError(argv)
-
-    bwrap = ["bwrap", "--unshare-all", "--share-net", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev"]
-    bwrap += ["--bind", folder, folder, "--proc", "/proc"]
-    return {
-        "bare": lambda argv: subprocess.run(argv, env={}, check=True),
-        "x07py": lambda argv: own(argv, namespaces=True),
-        "x07py, no namespaces": lambda argv: own(argv, namespaces=False),
-        "bubblewrap": lambda argv: subprocess.run([*bwrap, *argv], env={"PATH": "/usr/bin"}, check=True),
-        "sandlock": sandlock,
+def _report(starts: dict[str, Rounds], calls: dict[str, Rounds], sent: dict[str, Rounds]) -> None:
+    measured: dict[str, dict[str, dict[str, dict[str, float] | None]]] = {
+        "start, ms": {what: _against_bare(rounds, float.__sub__) for what, rounds in starts.items()},
+        "call, µs": {what: _against_bare(rounds, float.__truediv__) for what, rounds in calls.items()},
+        "messages a second": {what: _against_bare(rounds, float.__truediv__) for what, rounds in sent.items()},
     }
-
-
-def _starts(runners: dict[str, Callable[[Sequence[str]], object]], argv: list[str]) -> dict[str, float]:
-    """Return the median milliseconds of a whole run, by runner."""
-    seconds: dict[str, list[float]] = {name: [] for name in runners}
-    for _ in range(ROUNDS):
-        for name, run in runners.items():
-            begin = time.perf_counter()
-            run(argv)
-            seconds[name].append(time.perf_counter() - begin)
-    return {name: 1000 * statistics.median(found) for name, found in seconds.items()}
-
-
-def _calls(
-    runners: dict[str, Callable[[Sequence[str]], object]], port: int, folder: str
-) -> dict[str, dict[str, float]]:
-    """Return the median microseconds of each call inside, by runner."""
-    out = Path(folder) / "result"
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in runners}
-    for _ in range(PROBE_ROUNDS):
-        for name, run in runners.items():
-            run([sys.executable, "-c", PROBE, str(port), str(out)])
-            found[name].append(json.loads(out.read_text(encoding="utf-8")))
-    return {
-        name: {call: statistics.median(row[call] for row in rows) for call in rows[0]} for name, rows in found.items()
-    }
-
-
-def _report(
-    starts: dict[str, dict[str, float]],
-    calls: dict[str, dict[str, float]],
-    sent: dict[str, dict[str, float | None]],
-) -> None:
-    names = list(calls)
-    rows = [[f"start {what}, ms", *(f"{one[name]:.1f}" for name in names)] for what, one in starts.items()]
-    for call in calls["bare"]:
-        bare = calls["bare"][call]
-        rows.append([f"{call}, µs", *(f"{calls[name][call]:.1f} ({calls[name][call] / bare:.2f})" for name in names)])
-    for what, one in sent.items():
-        bare = one["bare"] or 0.0
-        found = (one[name] for name in names)
-        rows.append([f"{what}, a second", *(f"{rate:,.0f} ({rate / bare:.2f})" if rate else "fails" for rate in found)])
-    text = table(["", *names], rows)
-    text += "\nIn brackets: times bare. Starting counts from a Python process that has x07py imported already.\n"
-    measured = {"start_ms": starts, "calls_us": calls, "messages_a_second": sent}
-    write("sandbox", "make bench-sandbox", ["x07py", "sandlock", "aio-pika", "confluent-kafka"], measured, text)
+    rounds = {what: len(found) for what, found in (starts | calls | sent).items()}
+    formats = ((".1f", "+.1f"), (".1f", ".2f"), (",.0f", ".2f"))
+    rows = [
+        [f"{what}: {unit}", rounds[what], *_cells(summary, *spelled)]
+        for (unit, group), spelled in zip(measured.items(), formats, strict=True)
+        for what, summary in group.items()
+    ]
+    text = table(["", "rounds", *SANDBOXES], rows)
+    text += (
+        "\nMedians over the rounds. In brackets: milliseconds more than bare, or times bare, in the same round, and the"
+        "\nquartiles of that. Starting counts from a process that has imported what the sandbox needs.\n"
+    )
+    write(
+        "sandbox",
+        "make bench-sandbox",
+        ["x07py", "sandlock", "aio-pika", "confluent-kafka"],
+        {"rounds": rounds, **measured},
+        text,
+    )
 
 
 if __name__ == "__main__":

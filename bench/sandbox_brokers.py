@@ -5,26 +5,27 @@ The programs are those of ``bench.drivers``, a process each, against Apache Kafk
 
 from __future__ import annotations
 
-import os
-import statistics
 import sys
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.sandbox_runners import ROOT, in_turns
 from x07py.brokers.process import start_native, stop_broker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-ROUNDS = 3
+    from bench.sandbox_runners import Runner
+
+SECONDS = 65
+"""What the rounds of one program may take."""
 PROGRAMS = {
     "aio-pika confirms": ("amqp", "aio_pika_publish", 4_000),
-    "librdkafka produce": ("kafka", "raw_publish", 100_000),
-    "librdkafka consume": ("kafka", "raw_poll", 100_000),
+    "librdkafka produce": ("kafka", "raw_publish", 300_000),
+    "librdkafka consume": ("kafka", "raw_poll", 150_000),
 }
-"""What is measured: the broker, the program of ``bench.drivers``, and the number of messages."""
+"""What is measured: the broker, the program of ``bench.drivers``, and messages for about a second."""
 
 PROGRAM = """
 import asyncio, inspect, os, sys
@@ -47,30 +48,27 @@ def brokers(root: Path) -> Iterator[tuple[str, str]]:
             stop_broker(root, kind)
 
 
-def rates(
-    runners: Callable[[int], Mapping[str, Callable[[Sequence[str]], object]]], kind: str, address: str, folder: Path
-) -> dict[str, dict[str, float | None]]:
-    """Return the median messages a second of each program at a broker, by runner; None where it cannot run.
+def rates(sandboxes: Mapping[str, Runner], kind: str, address: str, folder: Path) -> dict[str, list[dict[str, float]]]:
+    """Return the messages a second of each program at a broker, by round and sandbox.
 
     Args:
-        runners: makes the runners for programs that connect to a port.
+        sandboxes: what runs the programs.
         kind: ``kafka`` or ``amqp``.
         address: of the broker, as HOST:PORT.
         folder: where programs may write.
     """
-    by_name = runners(int(address.rpartition(":")[2]))
-    found: dict[str, dict[str, float | None]] = {}
+    found = {}
     for what, (wanted, program, count) in PROGRAMS.items():
-        if wanted != kind:
-            continue
-        place = _filled(by_name["bare"], address, count, folder) if program == "raw_poll" else None
-        rows: dict[str, list[float]] = {name: [] for name in by_name}
-        for _ in range(ROUNDS):
-            for name, run in by_name.items():
-                seconds = _seconds(run, (kind, address, program), place or _fresh(), count, folder)
-                if seconds is not None:
-                    rows[name].append(count / seconds)
-        found[what] = {name: statistics.median(row) if len(row) == ROUNDS else None for name, row in rows.items()}
+        if wanted == kind:
+            place = None
+            if program == "raw_poll":
+                place = _fresh()
+                _seconds(sandboxes["bare"], (kind, address, "raw_publish"), place, count, folder)
+
+            def rate(sandbox: Runner, program: str = program, count: int = count, place: str | None = place) -> float:
+                return count / _seconds(sandbox, (kind, address, program), place or _fresh(), count, folder)
+
+            found[what] = in_turns(SECONDS, sandboxes, rate)
     return found
 
 
@@ -78,22 +76,9 @@ def _fresh() -> str:
     return f"bench-{uuid.uuid4().hex[:8]}"
 
 
-def _filled(run: Callable[[Sequence[str]], object], address: str, count: int, folder: Path) -> str:
-    """Return a topic that holds `count` messages."""
-    topic = _fresh()
-    _seconds(run, ("kafka", address, "raw_publish"), topic, count, folder)
-    return topic
-
-
-def _seconds(
-    run: Callable[[Sequence[str]], object], program: tuple[str, str, str], place: str, count: int, folder: Path
-) -> float | None:
-    """Return the seconds that a program took by its own clock, or None if it failed."""
+def _seconds(sandbox: Runner, program: tuple[str, str, str], place: str, count: int, folder: Path) -> float:
+    """Return the seconds that a program took by its own clock."""
     out = folder / "seconds"
-    out.unlink(missing_ok=True)
-    try:
-        run([sys.executable, "-c", PROGRAM, str(ROOT), *program, place, str(count), str(out)])
-        return float(out.read_text(encoding="utf-8"))
-    except Exception as error:  # noqa: BLE001 (a peer that cannot do it is told of, whatever it raises)
-        sys.stderr.write(f"{os.path.basename(sys.executable)} {program[2]}: {error!r}\n")  # noqa: PTH119
-        return None
+    argv = [sys.executable, "-c", PROGRAM, str(ROOT), *program, place, str(count), str(out)]
+    sandbox.run(argv, int(program[1].rpartition(":")[2]))
+    return float(out.read_text(encoding="utf-8"))
