@@ -270,6 +270,7 @@ async def test_a_broker_that_stays_away(kind: str, proxied: Proxy, monkeypatch: 
             await published(driver, name, 1)
             batches = driver.consume([name], group=name if kind == "kafka" else "")
             await driver.ack(await anext(batches))
+            await driver.commit()
             proxy.refusing = True
             proxy.cut()
             codes = []

@@ -147,7 +147,7 @@ async def test_rabbitmq_takes_the_right_user_and_certificate(
         ("SSL", "localhost", {"tls": True, "ca_path": "other.pem", **SECRETS}, 9862, "is ca_path the authority"),
         ("SSL", "127.0.0.1", {"tls": True, "ca_path": "ca.pem", **SECRETS}, 9862, "its host name"),
         ("PLAINTEXT", "localhost", {"tls": True, "ca_path": "ca.pem", **SECRETS}, 9862, "port for TLS"),
-        ("SSL", "localhost", SECRETS, 9851, "tls of the profile"),
+        ("SSL", "localhost", SECRETS, 9862, "set tls of the profile"),
     ],
 )
 def test_rabbitmq_says_what_does_not_fit_at_the_command_line(

@@ -231,7 +231,8 @@ class AmqpBackend:
     async def _leave(self, intake: _Intake) -> None:
         with suppress(*LOST, amqp.AMQPError, TimeoutError):
             async with asyncio.timeout(CONFIRM_S):
-                await intake.leave()
+                with telling_loss():
+                    await intake.leave()
         if intake.channel.is_closed:
             self._intakes.pop(intake.number, None)
 
@@ -321,7 +322,7 @@ class AmqpBackend:
                 if intake is None:
                     log.info("channel %s is gone: its messages will be delivered again", number)
                     continue
-                with suppress(*LOST):
+                with suppress(*LOST), telling_loss():
                     for first, last in spans:
                         await intake.settle(first, last, ack=ack, requeue=requeue)
                     await intake.close_if_done()

@@ -12,7 +12,7 @@ import logging
 import random
 import ssl
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 import aiormq
@@ -39,12 +39,14 @@ START_S = 5.0
 """How long a broker that has never answered is waited for."""
 RIDE_OUT_S = 60.0
 """How long a broker that has answered before may be away."""
-_ATTEMPT_S = 10.0
+_ATTEMPT_S, _ASK_S = 10.0, 2.0
 _CLOSE_S = 5.0
 _HEARTBEAT_S = 10
 """A connection on which nothing comes for three of these and a bit, 38 s at most, is given up and made anew."""
 _OPENED = "Connection.OpenOk"
 """What the client library says it has missed, where the broker has closed instead of opening the virtual host."""
+_GREETING, _ALERT = b"AMQP\0\0\x09\x01", b"\x15\x03"
+"""The first words of this protocol, and those of TLS to one who does not speak it."""
 LOST = (amqp.AMQPConnectionError, amqp.ChannelInvalidStateError, ConnectionError, RuntimeError)
 """What the client library raises when the connection, or a channel along with it, is gone."""
 
@@ -84,6 +86,8 @@ class Link:
             except (*LOST, amqp.InvalidFrameError, OSError, TimeoutError) as error:
                 self._refuse_for_good(error)
                 attempt += 1
+                if attempt == 1 and isinstance(error, LOST):
+                    await self._refuse_a_port_for_tls()
                 waited = time.monotonic() - began
                 if waited >= patience:
                     message = f"the broker does not answer within {max(waited, patience):.0f} s: {reason_of(error)}"
@@ -115,6 +119,26 @@ class Link:
                 reason = cause.verify_message
                 hint = "is ca_path the authority of the broker's certificate, and its host name the profile's?"
             message = f"TLS with the broker does not come about: {reason}"
+            raise AmqpError(9862, message, where=self.where, hint=hint) from None
+
+    async def _refuse_a_port_for_tls(self) -> None:
+        """Raise if the profile has no TLS and what listens there answers as TLS does; the client library hears no more
+        than that the connection ends."""
+        if self._profile.tls or self._answered:
+            return
+        answer = b""
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_ASK_S):
+                reader, writer = await asyncio.open_connection(self._profile.host, self._profile.port)
+                try:
+                    writer.write(_GREETING)
+                    answer = await reader.read(len(_ALERT))
+                finally:
+                    writer.close()
+                    await writer.wait_closed()
+        if answer == _ALERT:
+            message = "TLS with the broker does not come about: this port is for TLS, and the profile has none"
+            hint = "set tls of the profile's auth, or give the port without TLS"
             raise AmqpError(9862, message, where=self.where, hint=hint) from None
 
     async def _connected(self) -> AbstractConnection:

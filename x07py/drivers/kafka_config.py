@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import time
@@ -15,13 +16,21 @@ from x07py.errors import KafkaError
 if TYPE_CHECKING:
     from x07py.contracts.messaging import KafkaProfile
 
+log = logging.getLogger("x07py.drivers.kafka")
+
 START_S = 5.0
 """How long a broker that has never answered is waited for, where connections are refused."""
 SILENT_S = 10.0
 """How long, where nothing at all comes back."""
 RIDE_OUT_S = 60.0
 """How long brokers that have answered before may be away."""
+QUIET_S = 10.0
+"""How long nothing may come from them before they are asked whether they are there."""
 _ASK_S = 2.0
+_REQUEST_MS = 30_000
+"""How long a request waits for its answer, as in Kafka's own clients; librdkafka's minute keeps a commit, and with it
+the end of a program, from giving up a broker that hangs."""
+_SILENCE = "nothing comes back"
 _LOG = "x07py.drivers.kafka.client"
 _MECHANISMS = {"plain_v1": "PLAIN", "scram_v1": "SCRAM-SHA-512", "scram_sha256_v1": "SCRAM-SHA-256"}
 _ADDRESS = re.compile(r"^\S*://\S*: |^\S+:\d+/\S+: ")
@@ -46,6 +55,7 @@ def settings_of(profile: KafkaProfile) -> Settings:
     """
     settings = Settings({"bootstrap.servers": ",".join(profile.bootstrap), "logger": client_log(_LOG)})
     sasl = profile.sasl_mode != "none_v1"
+    settings["socket.timeout.ms"] = _REQUEST_MS
     settings["security.protocol"] = ("SASL_" if sasl else "") + ("SSL" if profile.tls else "PLAINTEXT")
     if profile.tls and profile.ca_path:
         trust(profile.ca_path, 9750)
@@ -67,7 +77,7 @@ class Health:
         self.where = f"profile {profile.id!r}, {','.join(profile.bootstrap)}"
         self._profile = profile
         self._answered = False
-        self._down_since = self._asked_since = 0.0
+        self._down_since = self._asked_since = self._heard = 0.0
         self._reason = ""
         self._refused = False
         self._hint = ""
@@ -99,9 +109,14 @@ class Health:
     def answered(self) -> None:
         """Note that a broker has done something for us."""
         self._answered, self._refused, self._down_since, self._reason = True, False, 0.0, ""
+        self._heard = time.monotonic()
 
-    def check(self, client: Any) -> None:
-        """Ask the brokers whether they are there, if they have been away for as long as they may.
+    def check(self, client: Any, topic: str | None = None) -> None:
+        """Ask the brokers whether they are there, if they have been quiet, or away for as long as they may.
+
+        Args:
+            client: asks.
+            topic: what to ask for where that is often, instead of everything.
 
         Raises:
             KafkaError: 9758 if they refuse the user or the certificate, 9760 if they do not answer.
@@ -110,27 +125,41 @@ class Health:
             raise self._refusal(self._reason, self._hint)
         now = time.monotonic()
         self._asked_since = self._asked_since or now
+        self._listen(client, topic, now)
         silent = self._nothing_comes()
         patience = RIDE_OUT_S if self._answered else SILENT_S if silent else START_S
         since = self._asked_since if silent else self._down_since
         if not since or now - since < patience:
             return
+        told = self.away(client, topic)
+        if not told:
+            return
+        if not (self._answered or self._reason or silent) and self._someone_listens():
+            raise self._refusal("something listens there and ends the connection", _OTHER_LISTENER)
+        raise KafkaError(
+            9760,
+            f"no broker answers within {patience:.0f} s: {self._reason or (_SILENCE if silent else told)}",
+            where=self.where,
+            hint="is it up, and is the address right? x07 doctor tells which brokers answer",
+        )
+
+    def _listen(self, client: Any, topic: str | None, now: float) -> None:
+        """Ask brokers that have been quiet: librdkafka keeps a connection on which one that hangs says nothing."""
+        if self._answered and not self._down_since and now - self._heard >= QUIET_S and self.away(client, topic):
+            self._down_since, self._reason = now, _SILENCE
+            log.warning("%s: no broker answers; waiting for one for %.0f s", self.where, RIDE_OUT_S)
+
+    def away(self, client: Any, topic: str | None = None, patience_s: float = _ASK_S) -> str:
+        """Ask the brokers whether they are there; return why not, nothing if they are."""
         from confluent_kafka import KafkaException
 
         try:
-            client.list_topics(timeout=_ASK_S)
+            client.list_topics(topic, timeout=patience_s)
         except KafkaException as error:
-            if not (self._answered or self._reason or silent) and self._someone_listens():
-                reason = "something listens there and ends the connection"
-                raise self._refusal(reason, _OTHER_LISTENER) from None
-            reason = self._reason or ("nothing comes back" if silent else error.args[0].str())
-            raise KafkaError(
-                9760,
-                f"no broker answers within {patience:.0f} s: {reason}",
-                where=self.where,
-                hint="is it up, and is the address right? x07 doctor tells which brokers answer",
-            ) from None
+            reason: str = error.args[0].str()
+            return reason
         self.answered()
+        return ""
 
     def _nothing_comes(self) -> bool:
         """Tell whether librdkafka lost its connections, if it did, only because it had waited long enough itself."""

@@ -33,6 +33,10 @@ log = logging.getLogger("x07py.drivers.kafka")
 Ranges = dict[str, dict[str, list[list[int]]]]
 _SESSION_TIMEOUT_MS = 10_000
 _SLICE_S = 0.2
+_LAST_S = 5.0
+"""How long a broker may take to answer before the last commit, which would wait for it much longer."""
+_LEAVE_S = 15.0
+"""How long leaving a group may take, that commit included."""
 
 
 class _KafkaDelivery(Delivery):
@@ -131,7 +135,7 @@ class Member:
             messages: list[Any] = self.consumer.consume(1, min(self._wait_s, _SLICE_S))
             if messages:
                 return messages
-            self._health.check(self.consumer)
+            self._health.check(self.consumer, self.subscription.sources[0])
             if time.monotonic() >= deadline:
                 break
         return []
@@ -303,9 +307,25 @@ class Member:
         return [f"{part.topic}/{part.partition}" for part in parts]
 
     def leave(self) -> None:
-        """Leave the group; the partitions are revoked on the way, so what is done is committed."""
+        """Leave the group; the partitions are revoked on the way, so what is done is committed, if a broker answers.
+
+        librdkafka waits for commits on their way as long as for a request, several times; that is left to a thread.
+        """
         self.left = True
+        leaving = threading.Thread(target=self._close, daemon=True, name="x07-kafka-leave")
+        leaving.start()
+        leaving.join(_LEAVE_S)
+        if leaving.is_alive():
+            log.warning("group %s is not left in time: no broker answers", self.subscription.group)
+
+    def _close(self) -> None:
         with self._fetching, self._committing:
+            reason = (
+                self._health.away(self.consumer, self.subscription.sources[0], _LAST_S) if self.committable() else ""
+            )
+            if reason:
+                log.warning("cannot commit at the end: %s; messages come again", reason)
+                self._forget(self.assigned())
             self.consumer.close()
 
 
