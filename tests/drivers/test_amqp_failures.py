@@ -134,9 +134,9 @@ async def test_a_broker_that_ends_every_connection_is_no_broker(
 async def test_a_stalled_connection_is_given_up(
     on_amqp: Path, live_amqp: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With heartbeats of 1 s instead of 10 s, so within 8 s instead of 38 s."""
+    """With heartbeats of 1 s instead of 10 s, so within 8 s instead of 38 s; a consumer that is being left is left."""
     monkeypatch.setattr(amqp_link, "_HEARTBEAT_S", 1)
-    queue = unique()
+    queue, other = unique(), unique()
     async with Proxy(live_amqp.address) as proxy:
         monkeypatch.setenv("X07_AMQP_LOCAL_DEV_V1", proxy.address)
         async with open_driver("amqp", profile="local_dev_v1") as driver:
@@ -144,14 +144,20 @@ async def test_a_stalled_connection_is_given_up(
             await driver.publish(Envelope(queue, value=b"0"))
             batches = driver.consume([queue])
             await driver.ack(await anext(batches))
+            await declare(driver, other)
+            await driver.publish(Envelope(other))
+            left = driver.consume([other])
+            await anext(left)
             before = proxy.connections
             proxy.stall()
+            leaving = asyncio.create_task(left.aclose())  # type: ignore[attr-defined]
             publishing = asyncio.create_task(driver.publish(Envelope(queue, value=b"1")))
             consuming = asyncio.ensure_future(anext(batches))
             async with asyncio.timeout(120):
                 await proxy.connected(before + 2)
                 proxy.flow()
                 await publishing
+                await leaving
                 found = {one.envelope.value for one in await consuming}
             assert found <= {b"0", b"1"}
             await batches.aclose()  # type: ignore[attr-defined]
