@@ -181,6 +181,8 @@ def test_environment_and_programs_need_a_grant(app: Path) -> None:
         (("--profile", "sandbox", "--allow-run", "no-such-program"), "X07RUN_PATH"),
         (("--profile", "sandbox", "--allow-env", "NOT_SET"), "X07RUN_ENV"),
         (("--profile", "os", "--allow-host", "127.0.0.1:1"), "X07RUN_CONTRADICTION"),
+        (("--profile", "os", "--require-layer", "landlock"), "X07RUN_CONTRADICTION"),
+        (("--profile", "os", "--max-procs", "9"), "X07RUN_CONTRADICTION"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_runs(app: Path, args: tuple[str, ...], code: str) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from x07py.run.report import advice, denial_line, summary
+from x07py.run.program import Plan
+from x07py.run.report import advice, denial_line, ending, exit_code, run_report, summary
 from x07py.sandbox.answers import UNKNOWN_PROGRAM, UNREADABLE, Denial, Denials
+from x07py.sandbox.confine import Limits
+from x07py.sandbox.launch import Outcome
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,29 @@ from x07py.sandbox.answers import UNKNOWN_PROGRAM, UNREADABLE, Denial, Denials
 )
 def test_a_denial_names_the_flag_that_would_allow_it_or_none(kind: str, target: str, flag: str | None) -> None:
     assert advice(Denial(kind, target, 7, "python")) == flag
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (0, None),
+        (7, None),
+        (-signal.SIGINT, None),
+        (-signal.SIGPIPE, None),
+        (-signal.SIGSEGV, "signal SIGSEGV ended the program"),
+        (-signal.SIGXCPU, "the limit of 5 s of processor time ended the program"),
+        (-40, f"signal SIGRTMIN+{40 - signal.SIGRTMIN} ended the program"),
+    ],
+)
+def test_what_ended_a_program_is_one_line_or_none(status: int, line: str | None) -> None:
+    nothing: Any = ()
+    limits = Limits(cpu_seconds=5)
+    plan = Plan("run-os", ("p",), {}, {}, Path(), *[nothing] * 6, limits=limits, timeout=None)
+    outcome = Outcome(status, timed_out=False, denials=[], connects=0, layers={}, cpu_seconds=5, memory=0, seconds=5)
+    assert ending(plan, outcome) == line
+    ended = run_report(None, plan, outcome, None)["exit"]
+    assert ended["code"] == exit_code(outcome)
+    assert ended["signal"] == (line.split()[1] if line and line.startswith("signal") else ended["signal"])
 
 
 def test_denials_are_counted_by_program_and_bounded() -> None:

@@ -29,17 +29,14 @@ IGNORES = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nw
 PRINTS = "import os\nblock = b'x' * (1 << 20)\nwhile True: os.write(1, block)\n"
 
 
-def x07_run(
-    tmp_path: Path, program: str, *options: str, stdout: int = subprocess.PIPE
-) -> subprocess.CompletedProcess[str]:
+def x07_run(tmp_path: Path, program: str, *options: str, profile: str = "sandbox") -> subprocess.CompletedProcess[str]:
     (tmp_path / "x07.toml").write_text('entry = "main.py"\n')
     (tmp_path / "main.py").write_text(program)
     return subprocess.run(
-        [*X07, "run", "--profile", "sandbox", *options],
+        [*X07, "run", "--profile", profile, *options],
         cwd=tmp_path,
         env={"PYTHONPATH": REPOSITORY, "PATH": "/usr/bin:/bin"},
-        stdout=stdout,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
         timeout=300,
@@ -53,9 +50,14 @@ def x07_run(
         (IGNORES, ["--timeout", "0.5"], 124, "x07 run: the time limit of 0.5 s ended the program"),
         ("while True: pass\n", ["--timeout", "0.5"], 124, "x07 run: the time limit of 0.5 s ended the program"),
         ("bytearray(1 << 34)\n", ["--max-memory", str(1 << 29)], 1, "MemoryError"),
-        ("import os\nos.abort()\n", [], 128 + signal.SIGABRT, ""),
-        ("import ctypes\nctypes.string_at(0)\n", [], 128 + signal.SIGSEGV, ""),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", [], 137, ""),
+        ("import os\nos.abort()\n", [], 128 + signal.SIGABRT, "x07 run: signal SIGABRT ended the program"),
+        ("import ctypes\nctypes.string_at(0)\n", [], 128 + signal.SIGSEGV, "x07 run: signal SIGSEGV ended the program"),
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+            [],
+            137,
+            "x07 run: signal SIGKILL ended the program",
+        ),
         ("raise ValueError('wrong')\n", [], 1, "ValueError: wrong"),
     ],
     ids=["forks", "ignores SIGTERM", "hangs", "fills memory", "aborts", "crashes", "killed", "raises"],
@@ -66,6 +68,22 @@ def test_exit_code_and_line(tmp_path: Path, program: str, options: list[str], co
     lines = done.stderr.splitlines()
     assert (lines[-1] if lines else "") == line
     assert running(str(tmp_path)) == []
+
+
+LEAVES = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", sys.argv[1]])
+if sys.argv[2] == "stay": time.sleep(600)
+"""
+
+
+def test_limits_hold_in_run_os_and_what_is_left_ends_with_the_time_limit(tmp_path: Path) -> None:
+    full = x07_run(tmp_path, "bytearray(1 << 34)\n", "--max-memory", str(1 << 29), profile="os")
+    assert (full.returncode, full.stderr.splitlines()[-1]) == (1, "MemoryError")
+    mark = f"left{os.getpid()}"
+    late = x07_run(tmp_path, LEAVES, "--timeout", "1", "--", mark, "stay", profile="os")
+    assert (late.returncode, late.stderr) == (124, "x07 run: the time limit of 1 s ended the program\n")
+    assert running(mark) == []
 
 
 def test_gigabytes_of_output_pass_through_and_end_with_the_reader(tmp_path: Path) -> None:

@@ -22,7 +22,16 @@ from x07py.facts import open_channel, read_channel
 from x07py.run.hosts import read_host_file
 from x07py.run.profile import Place, Profile, check_world, choose, find_place
 from x07py.run.program import Plan, confinement, make_plan
-from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED, denial_line, effective_policy, exit_code, run_report, summary
+from x07py.run.report import (
+    EXIT_CANNOT,
+    EXIT_REFUSED,
+    denial_line,
+    effective_policy,
+    ending,
+    exit_code,
+    run_report,
+    summary,
+)
 from x07py.run.watch import Watch, check_watch, run_watched
 from x07py.sandbox.layers import check_layers
 from x07py.worlds import WORLDS
@@ -134,6 +143,7 @@ def execute(asked: Asked) -> int:
         check_layers(required)
         weaker = asked.i_accept_weaker_isolation
         plan = replace(plan, observe=asked.learn is not None, require=required, accept_weaker=weaker)
+        _check_run_os(plan.world, asked)
         if asked.max_procs is not None:
             plan = replace(plan, limits=replace(plan.limits, processes=asked.max_procs))
         if asked.verify_determinism and not asked.explain:
@@ -144,6 +154,18 @@ def execute(asked: Asked) -> int:
         return EXIT_CANNOT if error.code in _CANNOT else EXIT_REFUSED
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_run_os(world: str, asked: Asked) -> None:
+    """Refuse what only a sandbox could enforce where there is none."""
+    given = {"--require-layer": asked.require_layer, "--max-procs": asked.max_procs}
+    for option, value in given.items():
+        if value and world == "run-os":
+            raise RunError(
+                "X07RUN_CONTRADICTION",
+                f"world run-os has no sandbox, so {option} has no meaning in it",
+                hint="run in world run-os-sandboxed (--profile sandbox), or leave it out",
+            )
 
 
 def _with_flags(place: Place, asked: Asked) -> Profile:
@@ -189,8 +211,8 @@ def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> 
 
         text = json.dumps(finished, indent=2, sort_keys=True) + "\n"
         write_atomically(report, text.encode())
-    if outcome.timed_out:
-        sys.stderr.write(f"x07 run: the time limit of {plan.timeout:g} s ended the program\n")
+    if (why := ending(plan, outcome)) is not None:
+        sys.stderr.write(f"x07 run: {why}\n")
     if sys.stderr.isatty():
         sys.stderr.write("".join(f"x07 run: {line}\n" for line in summary(finished)))
     return exit_code(outcome)

@@ -33,6 +33,26 @@ def exit_code(outcome: Outcome) -> int:
     return outcome.status if outcome.status >= 0 else 128 - outcome.status
 
 
+def ending(plan: Plan, outcome: Outcome) -> str | None:
+    """Return what ended a program that did not end by itself; None if it did, or its user or reader did."""
+    if outcome.timed_out:
+        return f"the time limit of {plan.timeout:g} s ended the program"
+    number = -outcome.status
+    if number == signal.SIGXCPU:
+        return f"the limit of {plan.limits.cpu_seconds} s of processor time ended the program"
+    if number <= 0 or number in {signal.SIGINT, signal.SIGPIPE}:
+        return None
+    return f"signal {_signal(number)} ended the program"
+
+
+def _signal(number: int) -> str:
+    """Return the name of a signal; Python has none for most of the real-time ones."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else str(number)
+
+
 def effective_policy(plan: Plan) -> dict[str, Any]:
     """Return the effective policy of a plan: every grant, with what it means and where it came from."""
     return {
@@ -95,7 +115,7 @@ def run_report(
         "use": None if WORLDS[plan.world].solve else _use(outcome),
         "exit": {
             "code": exit_code(outcome),
-            "signal": signal.Signals(-outcome.status).name if outcome.status < 0 else None,
+            "signal": _signal(-outcome.status) if outcome.status < 0 else None,
             "timed_out": outcome.timed_out,
         },
     }

@@ -1,8 +1,9 @@
-"""Running a program in ``run-os``: no sandbox, but signals, time limit and exit code as everywhere."""
+"""Running a program in ``run-os``: no sandbox, but signals, limits and exit code as everywhere."""
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
 from x07py.facts import ENV_FACTS
+from x07py.sandbox import kernel, reaper
 from x07py.sandbox.launch import FORWARDED, FROM_TERMINAL, GRACE_SECONDS, Outcome
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 def run_unconfined(plan: Plan, told: int) -> Outcome:
     """Run the program of a plan with this process's rights and wait for its end.
+
+    What it leaves running goes on after its own end, and is killed after a time limit.
 
     Args:
         plan: the plan.
@@ -28,6 +32,16 @@ def run_unconfined(plan: Plan, told: int) -> Outcome:
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
     started = time.monotonic()
+    others = reaper.children(os.getpid())
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+
+    def prepare() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if plan.limits.memory is not None:
+            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+            bound = plan.limits.memory if hard == resource.RLIM_INFINITY else min(plan.limits.memory, hard)
+            resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+
     try:
         before = os.times()
         process = subprocess.Popen(
@@ -35,9 +49,11 @@ def run_unconfined(plan: Plan, told: int) -> Outcome:
             env=plan.env | {ENV_FACTS: str(told)},
             cwd=plan.root,
             pass_fds=(told,),
-            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),  # noqa: PLW1509 (the mask is inherited; one thread)
+            preexec_fn=prepare,  # noqa: PLW1509 (this process has one thread)
         )
         timed_out = _wait(process, None if plan.timeout is None else started + plan.timeout)
+        if timed_out:
+            reaper.sweep(others)
     except OSError as error:
         raise RunError(
             "X07RUN_NOT_EXECUTABLE", f"the program could not be started: {error.strerror}", hint="check the entry"

@@ -145,7 +145,9 @@ def _bounding(limits: Limits) -> Iterator[Callable[[], int]]:
         if value is not None:
             hard = resource.getrlimit(which)[1]
             bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            yield kernel.prepared("prlimit64", 0, which, ctypes.byref((ctypes.c_uint64 * 2)(bound, bound)), None)
+            later = which == resource.RLIMIT_CPU and bound != hard  # a second for SIGXCPU to end it
+            both = (ctypes.c_uint64 * 2)(bound, bound + 1 if later else bound)
+            yield kernel.prepared("prlimit64", 0, which, ctypes.byref(both), None)
 
 
 def _installing(spec: Confinement, wanted: Wanted) -> Callable[[], int]:
