@@ -122,6 +122,8 @@ def test_network_needs_a_grant_and_a_denial_names_the_flag(app: Path, server: in
     document = json.loads(report.read_text())
     jsonschema.validate(document, load_schema("x07.run.report"))
     assert document["denials"][0]["allow"] == f"--allow-host 127.0.0.1:{server}"
+    explained = x07_here("run", "--profile", "sandbox", "--explain", cwd=app)
+    assert json.loads(explained.stdout)["layers"].items() <= document["layers"].items()
     grant = ("--allow-host", f"127.0.0.1:{server}", "--timeout", "99999999")
     granted = run(app, *grant, "--", "connect", "127.0.0.1", str(server))
     assert granted.stdout == "b'hello'\n"
@@ -204,7 +206,10 @@ def test_explain_shows_the_policy_and_runs_nothing(app: Path) -> None:
         *("run", "--profile", "sandbox", "--explain", "--allow-host", "127.0.0.1:9092", "--", "exit", "5"), cwd=app
     )
     assert shown.returncode == 0
-    assert json.loads(shown.stdout)["connect"] == [{"rule": "127.0.0.1:9092", "source": "--allow-host"}]
+    document = json.loads(shown.stdout)
+    assert document["connect"] == [{"rule": "127.0.0.1:9092", "source": "--allow-host"}]
+    free = x07_here("run", "--profile", "os", "--explain", cwd=app)
+    assert json.loads(free.stdout)["layers"] == {"isolation": "none: world run-os"}
 
 
 WORKER = """

@@ -147,7 +147,7 @@ def execute(asked: Asked) -> int:
         if asked.max_procs is not None:
             plan = replace(plan, limits=replace(plan.limits, processes=asked.max_procs))
         if asked.verify_determinism and not asked.explain:
-            return _verify(plan, asked.verify_determinism)
+            return _verify(plan, asked.verify_determinism, asked.report)
         return _explain(plan) if asked.explain else _run(plan, asked.profile, asked.report, watch)
     except X07Error as error:
         print_error(error, command="run", as_json=False)
@@ -225,8 +225,8 @@ def _check_writable(report: Path) -> None:
         raise RunError("X07RUN_FILE", f"cannot write: {why}", where=str(report), hint="check the path of --report")
 
 
-def _verify(plan: Plan, times: int) -> int:
-    """Run the same command line without the option, several times; show the output once."""
+def _verify(plan: Plan, times: int, report: Path | None) -> int:
+    """Run the same command line without the option, several times; show the output once, and write the report once."""
     from x07py.run.verify import verify
 
     if not WORLDS[plan.world].solve or times < 2:
@@ -235,15 +235,26 @@ def _verify(plan: Plan, times: int) -> int:
             "--verify-determinism compares at least 2 runs in a solve world",
             hint="use --profile replay, or --world solve-pure",
         )
-    words = sys.argv[2:]
-    index = next(i for i, word in enumerate(words) if word.startswith("--verify-determinism"))
-    del words[index : index + (1 if "=" in words[index] else 2)]
+    words = _without(sys.argv[2:], "--verify-determinism")
+    if report is not None:
+        _check_writable(report)
+        words = _without(words, "--report")
     seen = verify(words, times, plan.root)
     sys.stdout.buffer.write(seen.output)
     sys.stdout.flush()
     sys.stderr.buffer.write(seen.errors)
+    if report is not None:
+        from x07py.rr.files import write_atomically
+
+        write_atomically(report, seen.report)
     sys.stderr.write(f"x07 run: {times} runs are identical\n")
     return seen.code
+
+
+def _without(words: list[str], option: str) -> list[str]:
+    """Return a command line without an option that is in it, and its value; options come before the program's words."""
+    at = next(n for n, word in enumerate(words) if word.partition("=")[0] == option)
+    return words[:at] + words[at + (1 if "=" in words[at] else 2) :]
 
 
 def _outcome(plan: Plan, told: int, on_access: Callable[[Access], None] | None) -> Outcome:
@@ -262,8 +273,10 @@ def _say(denial: Denial) -> None:
 
 
 def _explain(plan: Plan) -> int:
-    from x07py.sandbox.probe import kernel_features
+    from x07py.sandbox.probe import expected_layers, kernel_features
 
-    shown = effective_policy(plan) | {"command": list(plan.argv), "machine": kernel_features()}
+    machine = kernel_features()
+    layers = {"isolation": "none: world run-os"} if plan.world == "run-os" else expected_layers(machine)
+    shown = effective_policy(plan) | {"command": list(plan.argv), "layers": layers, "machine": machine}
     sys.stdout.write(json.dumps(shown, indent=2, sort_keys=True) + "\n")
     return 0

@@ -6,13 +6,11 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from x07py.errors import RunError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _CONDITIONS = (
     {"TZ": "UTC", "LANG": "C"},
@@ -24,15 +22,16 @@ _CONTEXT = 60
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a run shows to the outside."""
+    """What a run shows to the outside; `report` is empty if the program was not run."""
 
     code: int
     output: bytes
     errors: bytes
+    report: bytes
 
 
 def verify(args: list[str], times: int, root: Path) -> Observed:
-    """Run ``x07 run ARGS`` `times` times and return what all runs showed.
+    """Run ``x07 run ARGS`` `times` times, each with a report, and return what all runs showed.
 
     The runs differ in time, entropy, environment, working folder (where the project has a subfolder) and load.
 
@@ -40,20 +39,22 @@ def verify(args: list[str], times: int, root: Path) -> Observed:
         RunError: ``X07RUN_NOT_DETERMINISTIC`` with the first difference.
     """
     folders = [root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))][:2]
-    first = _observe(args, 0, folders)
-    for number in range(1, times):
-        other = _observe(args, number, folders)
-        if other != first:
-            raise _differs(first, other, number + 1)
+    with tempfile.TemporaryDirectory(prefix="x07-verify-") as place:
+        first = _observe(args, 0, folders, Path(place))
+        for number in range(1, times):
+            other = _observe(args, number, folders, Path(place))
+            if other != first:
+                raise _differs(first, other, number + 1)
     return first
 
 
-def _observe(args: list[str], number: int, folders: list[Path]) -> Observed:
+def _observe(args: list[str], number: int, folders: list[Path], place: Path) -> Observed:
+    report = place / str(number)
     env = {**os.environ, **_CONDITIONS[number % len(_CONDITIONS)], "X07_VERIFY_NOISE": secrets.token_hex(number + 1)}
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if number % 2 else None
     try:
         done = subprocess.run(
-            [sys.executable, "-c", "from x07py.cli.entry import main; main()", "run", *args],
+            [sys.executable, "-c", "from x07py.cli.entry import main; main()", "run", "--report", report, *args],
             cwd=folders[number % len(folders)],
             env=env,
             stdin=subprocess.DEVNULL,
@@ -64,11 +65,12 @@ def _observe(args: list[str], number: int, folders: list[Path]) -> Observed:
         if busy is not None:
             busy.kill()
             busy.wait()
-    return Observed(done.returncode, done.stdout, done.stderr)
+    told = report.read_bytes() if report.exists() else b""
+    return Observed(done.returncode, done.stdout, done.stderr, told)
 
 
 def _differs(first: Observed, other: Observed, number: int) -> RunError:
-    for name in ("code", "output", "errors"):
+    for name in ("code", "output", "errors", "report"):
         one, two = getattr(first, name), getattr(other, name)
         if one != two:
             break

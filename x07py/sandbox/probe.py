@@ -34,6 +34,22 @@ def kernel_features() -> list[Feature]:
     return [notification, landlock, namespaces, _verdict(notification, landlock, namespaces)]
 
 
+def expected_layers(features: list[Feature]) -> dict[str, str]:
+    """Return what a report's ``layers`` will say of a run in a sandbox here, as far as features tell it."""
+    notification, landlock, namespaces, _ = features
+    relays = "relays" if namespaces["available"] else notification["detail"]
+    found = {
+        "seccomp": "filter",
+        "supervisor": "connects" if notification["available"] else f"absent: {relays}",
+        "landlock": landlock["detail"],
+        "namespaces": "network, processes, mounts, IPC",
+    }
+    for feature in (landlock, namespaces):
+        if not feature["available"]:
+            found[feature["name"].lower()] = f"absent: {feature['detail']}"
+    return found
+
+
 def _verdict(notification: Feature, landlock: Feature, namespaces: Feature) -> Feature:
     """Tell whether `x07 run` confines here, and how."""
     detail = "connections by the supervisor" if notification["available"] else "connections by relays"
