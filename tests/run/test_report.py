@@ -69,6 +69,11 @@ def test_denials_are_counted_by_program_and_bounded() -> None:
         r"x07 run: denied connect 127.0.0.1:9093 by pyt\non (pid 7), 19 times; allow with --allow-host 127.0.0.1:9093"
     )
     assert denial_line(many) == shown
+    everywhere = denial_line(Denial("listen", "0.0.0.0:80", 7, "python"))
+    assert everywhere.endswith(
+        "; listen on one address: no flag allows all of them, --allow-listen 127.0.0.1:80 that one"
+    )
+    assert denial_line(Denial("listen", "0.0.0.0:0", 7, "python")).endswith("(pid 7)")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 
 PROGRAM = """
 import sys, time
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     for _ in range(600): time.sleep(0.1)
 except KeyboardInterrupt:
     print("inter" + "rupted", flush=True); sys.exit(7)

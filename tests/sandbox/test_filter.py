@@ -110,6 +110,8 @@ def test_decisions(machine: str) -> None:
         ("socket", (2, 2, 0, 0, 0, 0), refuse(errno.EACCES)),
         ("socket", (17, 3, 0, 0, 0, 0), refuse(errno.EACCES)),
         ("connect", (3, 0, 16, 0, 0, 0), NOTIFY),
+        ("bind", (3, 0, 16, 0, 0, 0), NOTIFY),
+        ("listen", (3, 1, 0, 0, 0, 0), refuse(errno.EACCES)),
         ("sendto", (3, 0, 1, 0, 0x7000, 16), refuse(errno.EACCES)),
         ("io_uring_setup", (8, 0, 0, 0, 0, 0), refuse(errno.ENOSYS)),
         ("clone", (0x10000000, 0, 0, 0, 0, 0), refuse(errno.EPERM)),
@@ -119,6 +121,8 @@ def test_decisions(machine: str) -> None:
     ]
     (traced,) = actions(machine, Wanted(relay=True, traced=True), [("connect", (3, 0, 16, 0, 0, 0))])
     assert traced == TRACE
+    for wanted in (Wanted(relay=True), Wanted(network=False)):
+        assert set(actions(machine, wanted, [("bind", (3, 0, 16, 0, 0, 0))])) == {refuse(errno.EACCES)}
     found = actions(machine, Wanted(), [(name, args) for name, args, _ in rows])
     assert [(name, action) for (name, _, action) in rows] == list(
         zip((name for name, _, _ in rows), found, strict=True)

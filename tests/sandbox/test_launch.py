@@ -162,6 +162,10 @@ with socket.create_connection(("localhost", allowed), timeout=5) as one:
     assert one.recv(1) == b""
 slow = socket.socket()
 assert slow.connect_ex(("127.0.0.1", denied)) == errno.EACCES
+try:
+    socket.create_server(("127.0.0.1", denied))
+except PermissionError:
+    print("no server")
 print("done")
 """
 
@@ -173,8 +177,8 @@ def test_clients_work_and_denials_name_the_target(listeners: Listeners, uid: int
     outcome, text = drive(
         argv=[PYTHON, "-c", CLIENT, *ports], uid=uid, port=listeners.allowed, namespaces=namespaces, read=["/etc/hosts"]
     )
-    assert text.split() == ["refused", "done"], outcome
-    (denial,) = outcome["denials"]
-    assert denial["target"] == f"127.0.0.1:{listeners.denied}"
-    assert (denial["process"], denial["count"]) == ("python3", 2)
+    assert text.splitlines() == ["refused", "no server", "done"], outcome
+    target = f"127.0.0.1:{listeners.denied}"
+    denials = [(one["kind"], one["target"], one["process"], one["count"]) for one in outcome["denials"]]
+    assert denials == [("connect", target, "python3", 2), ("listen", target, "python3", 1)]
     assert listeners.unexpected() == set()

@@ -176,6 +176,14 @@ def advice(denial: Denial) -> str | None:
     return f"--allow-{'host' if denial.kind == 'connect' else 'listen'} {denial.target}"
 
 
+def _instead(denial: Denial) -> str:
+    """Return what a program may do in place of listening on every address, which no flag allows."""
+    address = parse_text(denial.target)
+    if denial.kind != "listen" or address is None or not address.port:
+        return ""
+    return f"; listen on one address: no flag allows all of them, --allow-listen 127.0.0.1:{address.port} that one"
+
+
 def origin(denial: Denial) -> str | None:
     """Return how the program came by an address, or None: librdkafka names each thread after its broker."""
     found = _RDKAFKA.fullmatch(denial.process)
@@ -191,7 +199,7 @@ def denial_line(denial: Denial) -> str:
     process = denial.process.encode("unicode_escape").decode()
     times = f", {denial.count} times" if denial.count > 1 else ""
     flag = advice(denial)
-    allow = f"; allow with {flag}" if flag else ""
+    allow = f"; allow with {flag}" if flag else _instead(denial)
     source = origin(denial)
     why = f": {source}" if source else ""
     return f"x07 run: denied {denial.kind} {denial.target} by {process} (pid {denial.pid}){times}{why}{allow}"

@@ -72,7 +72,7 @@ class Wanted:
 
     Args:
         network: TCP through the supervisor; else no socket at all.
-        listen: `bind` and `listen` through the supervisor.
+        listen: `listen` through the supervisor; `bind` goes to it with `network` already, which tells of a refusal.
         processes: fork and exec, and modes and times of files through the supervisor; else threads alone.
         clock: clocks, randomness and what the machine is through the supervisor, and nothing that tells real time.
         relay: TCP without the supervisor: the kernel's own, in a namespace that leads to relays alone.
@@ -195,7 +195,7 @@ def _special(wanted: Wanted) -> dict[str, _Program]:
         "setsockopt": _setsockopt(),
         "socket": _socket(tcp) if wanted.network else denied,
         "connect": _always(TRACE if wanted.traced else tcp) if wanted.network else denied,
-        "bind": _always(NOTIFY) if wanted.listen else denied,
+        "bind": _always(NOTIFY) if wanted.listen or (wanted.network and not wanted.relay) else denied,
         "listen": _always(NOTIFY) if wanted.listen else denied,
         "socketpair": _socketpair(),
     }

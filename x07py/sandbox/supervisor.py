@@ -310,6 +310,9 @@ class Supervisor:
         data = self._sockaddr("listen", call)
         inode = self._inode(call)
         address = parse(data)
+        if address is not None and address.port == 0:  # so libraries ask whether there is IPv6: no news to the user
+            self._note("listen", str(address), call, allowed=False)
+            raise Refused(errno.EACCES)
         if address is None or not self.listen_rules.permits(address):
             raise Refused(self._deny("listen", str(address) if address else "another address family", call))
         with self._lock:
