@@ -4,6 +4,7 @@
  * Names: `+` must work inside too, `?` need not work outside, of `~` only what it reaches is judged. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -14,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,8 +294,33 @@ static void foreign(void) {
     TRY("i386 getpid", in_child(i386_getpid));
     TRY("?x32 socket", in_child(x32_socket));
 }
-#else
-static void foreign(void) {}
+#elif defined __aarch64__
+/* Runs a program of the processor's 32-bit half that makes one call and exits with its error number; `first` is an
+ * immediate operand as the instruction has it: eight bits, above them half of how far they are rotated right. */
+static int aarch32(unsigned number, unsigned first, unsigned second) {
+    enum { BASE = 0x10000 };
+    struct { Elf32_Ehdr file; Elf32_Phdr load; unsigned code[10]; } program = {
+        .file = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_EXEC, .e_machine = EM_ARM,
+                 .e_version = EV_CURRENT, .e_entry = BASE + offsetof(typeof(program), code), .e_phoff = sizeof(Elf32_Ehdr),
+                 .e_flags = EF_ARM_EABI_VER5, .e_ehsize = sizeof(Elf32_Ehdr), .e_phentsize = sizeof(Elf32_Phdr), .e_phnum = 1},
+        .load = {.p_type = PT_LOAD, .p_vaddr = BASE, .p_paddr = BASE, .p_filesz = sizeof program, .p_memsz = sizeof program,
+                 .p_flags = PF_R | PF_X, .p_align = 0x1000},
+        .code = {0xe3a00000 | first, 0xe3a01000 | second, 0xe3a02000, 0xe3007000 | number, /* mov r0, r1, r2, r7 */
+                 0xef000000, 0xe3500000, 0xa3a00000, 0xb2600000, /* svc; cmp r0, #0; movge r0, #0; rsblt r0, r0, #0 */
+                 0xe3a07001, 0xef000000}, /* mov r7, #1 (exit); svc */
+    };
+    int fd = memfd_create("aarch32", 0);
+    if (write(fd, &program, sizeof program) != sizeof program) return -1;
+    return fexecve(fd, (char *[]){"aarch32", NULL}, (char *[]){NULL});
+}
+static int aarch32_socket(void) { return aarch32(281, AF_INET, SOCK_DGRAM); }
+static int aarch32_unshare(void) { return aarch32(337, 0x201 /* CLONE_NEWUSER */, 0); }
+static int aarch32_getpid(void) { return aarch32(20, 0, 0); }
+static void foreign(void) {
+    TRY("aarch32 socket", in_child(aarch32_socket));
+    TRY("aarch32 unshare", in_child(aarch32_unshare));
+    TRY("aarch32 getpid", in_child(aarch32_getpid));
+}
 #endif
 static int read_child(void) {
     char mine = 'x', theirs = 0;
