@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: arch codes docs help-pages brokers chromium test demo lint types unit fuzz bench races stability fmt clean
+.PHONY: arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability fmt clean
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -77,6 +77,10 @@ bench-%: $(VENV)/.bench
 $(VENV)/.bench: $(STAMP)
 	$(BIN)/pip install --quiet --group bench
 	touch $@
+
+aarch64 x86_64: $(STAMP) ## boot small Debian systems under QEMU: the sandbox's tests on a newer kernel, refusals on an older
+	.ci/machines
+	$(BIN)/python -m bench.machines $@
 
 races: $(STAMP) ## race and flood the sandbox for RACE_SECONDS each
 	X07_RACE_SECONDS=$(RACE_SECONDS) $(BIN)/pytest tests/sandbox/test_attacks.py tests/sandbox/test_supervisor.py
