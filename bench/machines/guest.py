@@ -58,7 +58,7 @@ def prepare() -> None:
 
 def carry_out(name: str, argv: list[str], env: dict[str, str]) -> None:
     """Run one order, with its output on the console, and reap whatever ends meanwhile."""
-    print(f"@begin {name}", flush=True)
+    print(f"\n@begin {name}", flush=True)  # what the firmware or the kernel wrote may not have ended its line
     began = time.monotonic()
     child = os.posix_spawn(argv[0], argv, ENV | env)
     pid = status = 0

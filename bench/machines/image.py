@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("python3", "coreutils", "dash", "mount", "curl")
+PACKAGES = ("python3", "coreutils", "dash", "mount", "tzdata", "curl")
 DISTRIBUTIONS = ("pytest", "pytest-asyncio", "hypothesis", "requests", "trustme", "cloudevents", "opentelemetry-sdk")
 """What the tests that run there import."""
 PYTHON = "3.11"
