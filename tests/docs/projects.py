@@ -15,6 +15,8 @@ from tests.project import EXAMPLE, x07
 if TYPE_CHECKING:
     from tests.docs.pages import Block
 
+_LITTER = shutil.ignore_patterns(".x07", ".x07_rr", "out", "__pycache__")
+"""What other tests may be making and renaming in the repository meanwhile."""
 _SHOP = {
     "pyproject.toml": '[project]\nname = "shop"\nversion = "1"\n',
     "src/shop/__init__.py": "",
@@ -70,11 +72,11 @@ def _contracts(page: Path, folder: Path) -> Path:
 
 
 def _here(page: Path, folder: Path) -> Path:
-    return shutil.copytree(page.parent, folder, dirs_exist_ok=True)
+    return shutil.copytree(page.parent, folder, ignore=_LITTER, dirs_exist_ok=True)
 
 
 def _flights(page: Path, folder: Path) -> Path:
-    return shutil.copytree(EXAMPLE.parent / "flight_delays", folder, dirs_exist_ok=True)
+    return shutil.copytree(EXAMPLE.parent / "flight_delays", folder, ignore=_LITTER, dirs_exist_ok=True)
 
 
 SETUPS: dict[str | None, Callable[[Path, Path], Path]] = {

@@ -55,10 +55,12 @@ class Own:
         self._disk = disk
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the broker's process."""
+        """Send a signal to the broker's process; one that is stopped stands still when this returns."""
         broker = find_broker(self._root, self.kind)
         assert broker is not None
         os.kill(broker.pid, number)
+        while number == signal.SIGSTOP and not standing_still(broker.pid):
+            sleep(0.01)
 
     def wait_for_end(self) -> None:
         """Return when the broker has ended."""
@@ -79,6 +81,15 @@ class Own:
     def clear(self) -> None:
         """Give the space back."""
         (self._disk / "ballast").unlink()
+
+
+def standing_still(pid: int) -> bool:
+    """Tell whether all threads of a process are stopped: each goes on until it has seen the signal."""
+    states = set[str]()
+    for file in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # this thread has ended
+            states.add(file.read_text().rpartition(")")[2].split()[0])
+    return states == {"T"}
 
 
 @pytest.fixture(scope="module", params=KINDS)

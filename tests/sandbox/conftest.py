@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import selectors
 import shutil
 import socket
@@ -37,13 +38,17 @@ class Listeners:
         self._thread.start()
 
     def _listen(self) -> int:
-        """Listen on all addresses, at a port that is free on each of them, and return it."""
+        """Listen on all addresses, at a port that is free on each of them, and return it.
+
+        It is none that the system or `free_port` gives: clients of tests that go on elsewhere may still try to reach a
+        broker that has had one of those, and would be seen here.
+        """
         while True:
             made: list[socket.socket] = []
+            port = random.randint(10_000, 19_999)
             try:
                 for host in HOSTS:
                     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-                    port = made[0].getsockname()[1] if made else 0
                     made.append(socket.create_server((host, port), family=family, backlog=512))
             except OSError as error:
                 for listener in made:
@@ -54,7 +59,7 @@ class Listeners:
             for listener in made:
                 listener.setblocking(False)
                 self._selector.register(listener, selectors.EVENT_READ)
-            return made[0].getsockname()[1]
+            return port
 
     def _serve(self) -> None:
         while True:

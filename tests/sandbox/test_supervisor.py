@@ -107,6 +107,7 @@ def test_while_it_is_stopped_nothing_connects(listeners: Listeners, namespaces: 
         assert process.stdin is not None
         assert process.stdout is not None
         process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
         process.stdin.write("go\n")
         process.stdin.flush()
         time.sleep(1)
