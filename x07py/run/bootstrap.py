@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
-import platform
 import runpy
 import selectors
 import sys
@@ -26,7 +25,7 @@ from x07py.run.entry import error_text, no_function
 from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED
 from x07py.run.taped import Taped
 from x07py.sandbox.filter import refusing
-from x07py.sandbox.kernel import syscall
+from x07py.sandbox.kernel import MACHINE, syscall
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 def refuse_execution() -> None:
     """Give up `execve` for ever."""
-    code = refusing(platform.machine(), ("execve", "execveat"), errno.EACCES)
+    code = refusing(MACHINE, ("execve", "execveat"), errno.EACCES)
     buffer = ctypes.create_string_buffer(code, len(code))
 
     class Filter(ctypes.Structure):

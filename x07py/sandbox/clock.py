@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import platform
 import struct
 import threading
 from typing import TYPE_CHECKING
 
 from x07py.sandbox.answers import Refused
-from x07py.sandbox.kernel import read_memory, write_memory
+from x07py.sandbox.kernel import MACHINE, read_memory, write_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +32,7 @@ _MAX_RANDOM = 1 << 20
 _MAX_SLEEP_NS = 1 << 60
 _WALL_CLOCKS = {0, 5, 8, 11}  # REALTIME, REALTIME_COARSE, REALTIME_ALARM, TAI
 _START_NS = 1000 * _SECOND
-_MACHINE = b"".join(
-    word.encode().ljust(65, b"\0") for word in ("Linux", "x07", "6.0.0", "#1", platform.machine(), "(none)")
-)
+_MACHINE = b"".join(word.encode().ljust(65, b"\0") for word in ("Linux", "x07", "6.0.0", "#1", MACHINE, "(none)"))
 _PROCESSORS = struct.pack("=Q", 1)
 _USUAL_PRIORITY = 20  # as the system call has it: 20 minus the nice value
 

@@ -7,7 +7,6 @@ import ctypes
 import errno
 import functools
 import os
-import platform
 import signal
 import struct
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+MACHINE = os.uname().machine
+"""This machine's type; `platform` would take as long to import as ctypes."""
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 CLONE_NEWTIME = 0x80
@@ -55,7 +56,7 @@ class _Iovec(ctypes.Structure):
 @functools.cache
 def syscall_numbers(machine: str | None = None) -> dict[str, int]:
     """Return the numbers of all system calls of a machine type; empty for a type without a table."""
-    wanted = f"[{machine or platform.machine()}]"
+    wanted = f"[{machine or MACHINE}]"
     numbers: dict[str, int] = {}
     here = False
     for line in Path(__file__).with_name("syscalls.txt").read_text(encoding="ascii").splitlines():

@@ -10,11 +10,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import resource
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox import kernel, landlock, namespaces, reaper, vdso
 from x07py.sandbox.confine import IGNORED, TOLD
@@ -38,8 +37,7 @@ class _Filter(ctypes.Structure):
     _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_char_p))
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(NamedTuple):
     """What a child shall do, in this order.
 
     Args:
@@ -152,7 +150,7 @@ def _bounding(limits: Limits) -> Iterator[Callable[[], int]]:
 
 def _installing(spec: Confinement, wanted: Wanted) -> Callable[[], int]:
     """Return what installs the filter; with a listener without killable waits (Linux before 5.19) if that will do."""
-    code = build(platform.machine(), wanted)
+    code = build(kernel.MACHINE, wanted)
     program = ctypes.byref(_Filter(len(code) // 8, code))
     flags = 0 if spec.relay else _NEW_LISTENER | _WAIT_KILLABLE
     install = kernel.prepared("seccomp", _SECCOMP_SET_MODE_FILTER, flags, program)

@@ -15,12 +15,11 @@ import contextlib
 import ctypes
 import errno
 import os
-import platform
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox.answers import UNKNOWN_PROGRAM, UNREADABLE, process_name, target_of
-from x07py.sandbox.kernel import PR_SET_DUMPABLE, prctl, read_memory, registers, set_registers, signed, syscall
+from x07py.sandbox.kernel import MACHINE, PR_SET_DUMPABLE, prctl, read_memory, registers, set_registers, signed, syscall
 from x07py.sandbox.network import MAX_SOCKADDR, parse
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class Tracer:
             syscall("ptrace", _LISTEN if stays else _CONT, pid, 0, 0 if event else number)
 
     def _connects(self, pid: int) -> None:
-        places, found = _PLACES[platform.machine()], registers(pid)
+        places, found = _PLACES[MACHINE], registers(pid)
         target = self._refused(pid, found[places.address], signed(found[places.length]))
         if not target:
             return

@@ -8,12 +8,11 @@ random bytes that the kernel gives every program.
 from __future__ import annotations
 
 import os
-import platform
 import signal
 import struct
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.kernel import prepared, read_memory, registers, syscall, write_memory
+from x07py.sandbox.kernel import MACHINE, prepared, read_memory, registers, syscall, write_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +39,7 @@ def hide(pid: int) -> None:
         return  # it never came to its ``execve``; what it reports says why
     if os.WSTOPSIG(status) != signal.SIGTRAP:
         raise OSError(f"stopped by signal {os.WSTOPSIG(status)} before it ran")
-    address = registers(pid)[_STACK_POINTER[platform.machine()]]
+    address = registers(pid)[_STACK_POINTER[MACHINE]]
     _strike_out(pid, address, read_memory(pid, address, _WINDOW))
     syscall("ptrace", _DETACH, pid, 0, 0)
 
