@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Rounds = list[dict[str, float]]
 """What was measured: by round, the value of each sandbox that did not fail."""
 
-START_SECONDS, CALL_SECONDS = 20, 60
+START_SECONDS, CALL_SECONDS = 15, 40
 PROGRAMS = {"true": ["/bin/true"], "python -c pass": [sys.executable, "-c", "pass"]}
 
 SERVER = """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bench.sandbox_runners import Runner
 
-SECONDS = 65
+SECONDS = 80
 """What the rounds of one program may take."""
 PROGRAMS = {
     "aio-pika confirms": ("amqp", "aio_pika_publish", 4_000),
