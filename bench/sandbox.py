@@ -27,7 +27,20 @@ if TYPE_CHECKING:
 Rounds = list[dict[str, float]]
 """What was measured: by round, the value of each sandbox that did not fail."""
 
+Summary = dict[str, dict[str, float] | None]
+"""What the rounds come to, by sandbox; None for one that failed."""
+
 START_SECONDS, CALL_SECONDS = 15, 40
+AIMS = {
+    "python -c pass": ("at most", 6.0),
+    "open and close": ("at most", 1.3),
+    "stat": ("at most", 1.3),
+    "64-byte round trip": ("at most", 1.3),
+    "aio-pika confirms": ("at least", 0.95),
+    "librdkafka produce": ("at least", 0.98),
+    "librdkafka consume": ("at least", 0.98),
+}
+"""What is aimed at: milliseconds over bare for a start, else times bare."""
 PROGRAMS = {"true": ["/bin/true"], "python -c pass": [sys.executable, "-c", "pass"]}
 
 SERVER = """
@@ -113,9 +126,9 @@ def _sent(sandboxes: Mapping[str, Runner], folder: Path) -> dict[str, Rounds]:
     return found
 
 
-def _against_bare(rounds: Rounds, compare: Callable[[float, float], float]) -> dict[str, dict[str, float] | None]:
+def _against_bare(rounds: Rounds, compare: Callable[[float, float], float]) -> Summary:
     """Return the median of each sandbox, and the quartiles of what comparing it with each round's bare gives."""
-    summary: dict[str, dict[str, float] | None] = {}
+    summary: Summary = {}
     for name in SANDBOXES:
         values = [one[name] for one in rounds if name in one]
         summary[name] = None
@@ -125,42 +138,53 @@ def _against_bare(rounds: Rounds, compare: Callable[[float, float], float]) -> d
     return summary
 
 
-def _cells(summary: dict[str, dict[str, float] | None], number: str, share: str) -> Iterator[str]:
+def _cells(summary: Summary, number: str, share: str) -> Iterator[str]:
     for name, one in summary.items():
         if one is None:
             yield "fails"
         elif name == "bare":
             yield format(one["median"], number)
         else:
-            low, middle, high = (format(one[key], share) for key in ("low", "against bare", "high"))
-            yield f"{one['median']:{number}} ({middle}; {low} to {high})"
+            yield f"{one['median']:{number}} ({_share(one, share)})"
+
+
+def _share(one: dict[str, float], spelled: str) -> str:
+    low, middle, high = (format(one[key], spelled) for key in ("low", "against bare", "high"))
+    return f"{middle}; {low} to {high}"
+
+
+def _aimed(summary: Summary, sign: str, limit: float, share: str) -> Iterator[str]:
+    own = summary["x07py"]
+    met = own is not None and (own["against bare"] <= limit if sign == "at most" else own["against bare"] >= limit)
+    yield f"{sign} {limit:g}: {'met' if met else 'missed'}"
+    for name, one in summary.items():
+        if name != "bare":
+            yield _share(one, share) if one else "fails"
 
 
 def _report(starts: dict[str, Rounds], calls: dict[str, Rounds], sent: dict[str, Rounds]) -> None:
-    measured: dict[str, dict[str, dict[str, dict[str, float] | None]]] = {
-        "start, ms": {what: _against_bare(rounds, float.__sub__) for what, rounds in starts.items()},
-        "call, µs": {what: _against_bare(rounds, float.__truediv__) for what, rounds in calls.items()},
-        "messages a second": {what: _against_bare(rounds, float.__truediv__) for what, rounds in sent.items()},
-    }
     rounds = {what: len(found) for what, found in (starts | calls | sent).items()}
-    formats = ((".1f", "+.1f"), (".1f", ".2f"), (",.0f", ".2f"))
-    rows = [
-        [f"{what}: {unit}", rounds[what], *_cells(summary, *spelled)]
-        for (unit, group), spelled in zip(measured.items(), formats, strict=True)
-        for what, summary in group.items()
-    ]
+    kinds = (
+        ("start, ms", starts, float.__sub__, ".1f", "+.1f"),
+        ("call, µs", calls, float.__truediv__, ".1f", ".2f"),
+        ("messages a second", sent, float.__truediv__, ",.0f", ".2f"),
+    )
+    measured, rows, aims = {}, [], []
+    for kind, found, compare, number, share in kinds:
+        measured[kind] = {what: _against_bare(one, compare) for what, one in found.items()}
+        for what, summary in measured[kind].items():
+            rows.append([f"{what}: {kind}", rounds[what], *_cells(summary, number, share)])
+            if what in AIMS:
+                aims.append([what, *_aimed(summary, *AIMS[what], share)])
+    peers = [name for name in SANDBOXES if name != "bare"]
     text = table(["", "rounds", *SANDBOXES], rows)
     text += (
         "\nMedians over the rounds. In brackets: milliseconds more than bare, or times bare, in the same round, and the"
-        "\nquartiles of that. Starting counts from a process that has imported what the sandbox needs.\n"
+        "\nquartiles of that. Starting counts from a process that has imported what the sandbox needs.\n\n"
     )
-    write(
-        "sandbox",
-        "make bench-sandbox",
-        ["x07py", "sandlock", "aio-pika", "confluent-kafka"],
-        {"rounds": rounds, **measured},
-        text,
-    )
+    text += table(["against bare", "aim", *peers], aims)
+    results = {"rounds": rounds, **measured}
+    write("sandbox", "make bench-sandbox", ["x07py", "sandlock", "aio-pika", "confluent-kafka"], results, text)
 
 
 if __name__ == "__main__":
