@@ -116,7 +116,8 @@ def _attempt(running: _Running) -> Outcome:
         running.start({signal.Signals(one) for one in mask})
         return running.serve()
     except OSError as error:
-        raise cannot(f"{error.strerror or error} (is this a sandbox already?)", "run x07 outside of it") from None
+        what = f"{error.strerror or error}: {error.filename}" if error.filename else error.strerror or str(error)
+        raise cannot(f"{what} (is this a sandbox already?)", "run x07 outside of it") from None
     finally:
         running.end()
         while signal.sigtimedwait({signal.SIGCHLD}, 0):
