@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -117,6 +118,34 @@ def kombu_publish(queue: str, count: int) -> float:
         return time.perf_counter() - started
 
 
+def kombu_latency(queue: str, count: int) -> list[float]:
+    """Publish one message at a time with confirms, and consume them in a thread with a connection of its own."""
+    from kombu import Connection, Consumer, Producer, Queue
+
+    found: list[float] = []
+
+    def take(_: Any, message: Any) -> None:
+        found.append(time.perf_counter() - float(message.body))
+        message.ack()
+
+    def consume() -> None:
+        with Connection(URL + "/") as connection, Consumer(connection, [Queue(queue)], callbacks=[take], accept=None):
+            while len(found) < count:
+                connection.drain_events(timeout=30)
+
+    with Connection(URL + "/", transport_options={"confirm_publish": True}) as connection:
+        channel = connection.channel()
+        Queue(queue)(channel).declare()
+        thread = threading.Thread(target=consume)
+        thread.start()
+        producer = Producer(channel)
+        for _ in paced(count):
+            value = b"%.9f" % time.perf_counter()
+            producer.publish(value, routing_key=queue, delivery_mode=2, content_encoding="binary")
+        thread.join()
+    return found
+
+
 async def faststream(queue: str, count: int) -> float:
     """A subscriber that gets a decoded dictionary and acknowledges each message."""
     from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
@@ -221,4 +250,51 @@ async def x07py_latency(queue: str, count: int) -> list[float]:
             await asyncio.sleep(pause)
             await driver.publish(Envelope(queue, b"", b"%.9f" % time.perf_counter()))
         await consuming
+    return found
+
+
+async def x07py_pump_latency(queue: str, count: int) -> list[float]:
+    """Publish one message at a time with a driver of its own; measured when a pump's handler is called."""
+    from x07py import Envelope, PumpOptions, open_driver, pump
+
+    found: list[float] = []
+
+    def handler(envelope: Envelope) -> tuple[Envelope, ...]:
+        found.append(time.perf_counter() - float(envelope.value))
+        return ()
+
+    async with (
+        open_driver("amqp", profile="local_dev_v1") as publishing,
+        open_driver("amqp", profile="local_dev_v1") as driver,
+    ):
+        await publishing.control("apply_topology", {"topology": {"queues": [{"name": queue}]}})
+        pumping = asyncio.create_task(pump(driver, handler, topics=[queue], options=PumpOptions(limit=count)))
+        for pause in paced(count, sleep=False):
+            await asyncio.sleep(pause)
+            await publishing.publish(Envelope(queue, b"", b"%.9f" % time.perf_counter()))
+        await pumping
+    return found
+
+
+async def faststream_latency(queue: str, count: int) -> list[float]:
+    """Publish with confirms and await one message at a time; measured in the subscriber."""
+    from faststream.rabbit import RabbitBroker, RabbitQueue
+
+    broker = RabbitBroker(URL, logger=None)
+    found: list[float] = []
+    all_done = asyncio.Event()
+
+    @broker.subscriber(RabbitQueue(queue, durable=True), no_reply=True)
+    async def take(sent: float) -> None:
+        found.append(time.perf_counter() - sent)
+        if len(found) >= count:
+            all_done.set()
+
+    await broker.start()
+    for pause in paced(count, sleep=False):
+        await asyncio.sleep(pause)
+        await broker.publish(time.perf_counter(), queue, persist=True)
+    await all_done.wait()
+    with suppress(Exception):
+        await broker.stop()
     return found

@@ -1,9 +1,9 @@
 """Publishing, consuming and latency on one Kafka and one RabbitMQ: x07py against the clients below it and its peers.
 
-Every program runs in a process of its own, in turns, with a topic or queue of its own, but Kafka's consumers all
-read one topic; counts are checked by the programs. Rates are messages a second, the median of the rounds. One topic
-has one partition; messages are JSON of about 170 bytes, batches have 500 messages at most. ``MESSAGES`` and ``ROUNDS``
-in the environment change the size.
+Every program runs in a process of its own, with a topic or queue of its own, but Kafka's consumers all read one topic;
+counts are checked by the programs. They take turns, and each round begins with another one. Rates are messages a
+second, the median of the rounds. One topic has one partition; messages are JSON of about 170 bytes, batches have 500
+messages at most. ``MESSAGES`` and ``ROUNDS`` in the environment change the size.
 """
 
 from __future__ import annotations
@@ -52,15 +52,18 @@ PUBLISH = {
     "kafka": ("raw_publish", "raw_publish_batches", "x07py_publish", "faststream_publish"),
     "amqp": ("aio_pika_publish", "x07py_publish", "kombu_publish", "faststream_publish"),
 }
-LATENCY = {"kafka": ("raw_latency", "x07py_latency"), "amqp": ("aio_pika_latency", "x07py_latency")}
+LATENCY = {
+    "kafka": ("raw_latency", "x07py_latency", "x07py_pump_latency", "quix_latency", "faststream_latency"),
+    "amqp": ("aio_pika_latency", "x07py_latency", "x07py_pump_latency", "kombu_latency", "faststream_latency"),
+}
 
 
 def run(kind: str, program: str, place: str, count: int) -> Any:
     """Run a program in a process of its own and return what it measured."""
     command = [sys.executable, "-m", "bench.drivers", kind, program, place, str(count)]
-    if program == "quix":
+    if program.startswith("quix"):
         script = str(ROOT / "bench" / "quix_program.py")
-        command = [str(QUIX), script, os.environ["X07_KAFKA_LOCAL_DEV_V1"], place, str(count)]
+        command = [str(QUIX), script, program, os.environ["X07_KAFKA_LOCAL_DEV_V1"], place, str(count)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=env)
     if done.returncode:
@@ -74,12 +77,18 @@ def be_program(kind: str, program: str, place: str, count: int) -> None:
     print(json.dumps(asyncio.run(measured) if inspect.iscoroutine(measured) else measured))
 
 
+def in_turn(programs: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """Return the programs in the order of a round; what is slow at one time of a round meets another one each time."""
+    first = number * len(programs) // ROUNDS
+    return programs[first:] + programs[:first]
+
+
 def rates(kind: str, programs: tuple[str, ...], filled: str) -> dict[str, float]:
     """Return the median rate of each program; they read the filled topic, or have a place of their own."""
     count = MESSAGES // SHARES[kind]
     seconds: dict[str, list[float]] = {program: [] for program in programs}
-    for _ in range(ROUNDS):
-        for program in programs:
+    for number in range(ROUNDS):
+        for program in in_turn(programs, number):
             place = filled or f"bench-{uuid.uuid4().hex[:8]}"
             if kind == "amqp":  # declares the queue, and fills it for consumers
                 run(kind, "x07py_publish", place, count if programs is CONSUME[kind] else 1)
@@ -90,8 +99,8 @@ def rates(kind: str, programs: tuple[str, ...], filled: str) -> dict[str, float]
 def latencies(kind: str) -> dict[str, tuple[float, float]]:
     """Return p50 and p99 in milliseconds, of the round whose p50 is the median."""
     rounds: dict[str, list[tuple[float, float]]] = {program: [] for program in LATENCY[kind]}
-    for _ in range(ROUNDS):
-        for program in LATENCY[kind]:
+    for number in range(ROUNDS):
+        for program in in_turn(LATENCY[kind], number):
             found = sorted(run(kind, program, f"bench-{uuid.uuid4().hex[:8]}", LATENCIES))
             p50, p99 = (round(found[int(len(found) * part)] * 1000, 2) for part in (0.5, 0.99))
             rounds[program].append((p50, p99))

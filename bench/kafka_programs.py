@@ -234,6 +234,34 @@ async def x07py_latency(topic: str, count: int) -> list[float]:
     return found[1:]
 
 
+async def x07py_pump_latency(topic: str, count: int) -> list[float]:
+    """Publish one message at a time with a driver of its own; measured when a pump's handler is called."""
+    from x07py import Envelope, PumpOptions, open_driver, pump
+
+    found: list[float] = []
+    warm = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def handler(envelope: Envelope) -> tuple[Envelope, ...]:
+        found.append(time.perf_counter() - float(envelope.value))
+        loop.call_soon_threadsafe(warm.set)
+        return ()
+
+    async with (
+        open_driver("kafka", profile="local_dev_v1") as publishing,
+        open_driver("kafka", profile="local_dev_v1") as driver,
+    ):
+        await publishing.publish(Envelope(topic, b"", b"0"))
+        options = PumpOptions(limit=count + 1)
+        pumping = asyncio.create_task(pump(driver, handler, topics=[topic], group=uuid.uuid4().hex, options=options))
+        await warm.wait()
+        for pause in paced(count, sleep=False):
+            await asyncio.sleep(pause)
+            await publishing.publish(Envelope(topic, b"", b"%.9f" % time.perf_counter()))
+        await pumping
+    return found[1:]
+
+
 async def faststream(topic: str, count: int) -> float:
     """A subscriber that gets a decoded dictionary."""
     from faststream.confluent import KafkaBroker
@@ -268,3 +296,31 @@ async def faststream_publish(topic: str, count: int) -> float:
         for number in range(count // FASTSTREAM_SHARE):
             await broker.publish(value, topic, key=b"k%d" % (number % 64))
         return (time.perf_counter() - started) * FASTSTREAM_SHARE
+
+
+async def faststream_latency(topic: str, count: int) -> list[float]:
+    """Publish and await one message at a time; measured in the subscriber."""
+    from faststream.confluent import KafkaBroker
+
+    broker = KafkaBroker(ADDRESS, logger=None)
+    found: list[float] = []
+    warm, all_done = asyncio.Event(), asyncio.Event()
+
+    @broker.subscriber(topic, group_id=uuid.uuid4().hex, auto_offset_reset="earliest", no_reply=True)
+    async def take(sent: float) -> None:
+        found.append(time.perf_counter() - sent)
+        warm.set()
+        if len(found) > count:
+            all_done.set()
+
+    await broker.connect()
+    await broker.publish(0.0, topic)
+    await broker.start()
+    await warm.wait()
+    for pause in paced(count, sleep=False):
+        await asyncio.sleep(pause)
+        await broker.publish(time.perf_counter(), topic)
+    await all_done.wait()
+    with suppress(Exception):
+        await broker.stop()
+    return found[1:]
