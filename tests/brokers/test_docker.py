@@ -85,6 +85,9 @@ def test_a_container_is_started_at_the_port_found_again_and_removed(
     first = report(*up, cwd=project)["broker"]
     assert (first["flavour"], first["address"]) == ("docker", f"127.0.0.1:{port}")
     assert report(*up, cwd=project)["broker"] == first
+    for other in ("--native", "--port 1"):
+        shown = refused("broker", "up", "kafka", *other.split(), cwd=project, code="9628")
+        assert f"runs already, docker at 127.0.0.1:{port}\n  at: {other}\n" in shown
     assert report("broker", "status", "kafka", cwd=project)["broker"] == first
     assert report("broker", "down", "kafka", cwd=project)["ended"] is True
     compose = f"compose --file {compose_file()}"

@@ -25,7 +25,7 @@ from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import TOPIC_INDEX, profile_ids, read_topics
 from x07py.drivers.open import broker_variable
-from x07py.errors import UsageError
+from x07py.errors import DriverError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,10 +85,9 @@ def up(
 
 def _start(root: Path, kind: str, flavour: str, port: int | None) -> RunningBroker:
     running = find_broker(root, kind)
-    if running is not None and running.flavour != "native":
-        return running
     if running is not None:
-        flavour = "native"
+        _refuse_another(running, flavour, port)
+        return start_native(root, kind) if running.flavour == "native" else running
     if flavour == "embedded":
         return start_embedded(root, read_topics(root) if (root / TOPIC_INDEX).is_file() else ())
     number = PORTS[kind] if port is None else port
@@ -99,6 +98,20 @@ def _start(root: Path, kind: str, flavour: str, port: int | None) -> RunningBrok
     progress = console(stderr=True)
     with progress.status(f"starting {kind}"):
         return start_native(root, kind, port=port, say=progress.print)
+
+
+def _refuse_another(running: RunningBroker, flavour: str, port: int | None) -> None:
+    """Refuse to pass a running broker off as one of another flavour, or at another port."""
+    other = [f"--{flavour}"] if flavour not in {"", running.flavour} else []
+    if port and running.address != f"127.0.0.1:{port}":
+        other.append(f"--port {port}")
+    if other:
+        raise DriverError(
+            9628,
+            f"this project's {running.kind} broker runs already, {running.flavour} at {running.address}",
+            where=" ".join(other),
+            hint=f"leave {' and '.join(other)}, or x07 broker down {running.kind} first",
+        )
 
 
 @app.command()
