@@ -49,7 +49,7 @@ CONSUME = {
     "amqp": ("aio_pika_raw", "x07py_driver", "x07py_pump", "kombu", "faststream"),
 }
 PUBLISH = {
-    "kafka": ("raw_publish", "raw_publish_batches", "x07py_publish", "faststream_publish"),
+    "kafka": ("raw_publish", "raw_publish_batches", "x07py_publish", "x07py_publish_batches", "faststream_publish"),
     "amqp": ("aio_pika_publish", "x07py_publish", "kombu_publish", "faststream_publish"),
 }
 LATENCY = {

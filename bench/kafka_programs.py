@@ -13,9 +13,14 @@ import threading
 import time
 import uuid
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.messages import AT_A_TIME, FASTSTREAM_SHARE, body, paced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from x07py import Envelope
 
 ADDRESS = os.environ.get("X07_KAFKA_LOCAL_DEV_V1", "")
 PUBLISHED_AT_A_TIME = 10_000
@@ -98,7 +103,7 @@ def raw_publish(topic: str, count: int) -> float:
 
 
 def raw_publish_batches(topic: str, count: int) -> float:
-    """The same, flushed every 10,000 messages, as `x07py_publish` waits for each batch."""
+    """The same, flushed every 10,000 messages, as `x07py_publish_batches` waits for each."""
     producer, value, confirmed = _producer(), body(), 0
 
     def report(error: object, _: Any) -> None:
@@ -177,7 +182,7 @@ async def x07py_recorded(topic: str, count: int) -> float:
 
 async def x07py_pump(topic: str, count: int) -> float:
     """A pump whose handler decodes and produces nothing; committed to the last message."""
-    from x07py import Envelope, PumpOptions, open_driver, pump
+    from x07py import PumpOptions, open_driver, pump
 
     started = 0.0
 
@@ -194,18 +199,43 @@ async def x07py_pump(topic: str, count: int) -> float:
         return time.perf_counter() - started
 
 
-async def x07py_publish(topic: str, count: int) -> float:
+async def x07py_publish_batches(topic: str, count: int) -> float:
     """Publish in batches and wait for each to be confirmed; making the envelopes counts."""
     from x07py import Envelope, open_driver
 
-    value = body()
     async with open_driver("kafka", profile="local_dev_v1") as driver:
-        await driver.publish(Envelope(topic, b"", value))
+        await driver.publish(Envelope(topic, b"", body()))
         started = time.perf_counter()
-        for first in range(0, count, PUBLISHED_AT_A_TIME):
-            numbers = range(first, min(first + PUBLISHED_AT_A_TIME, count))
-            await driver.publish_many([Envelope(topic, b"k%d" % (n % 64), value) for n in numbers])
+        for batch in _batches(topic, count):
+            await driver.publish_many(batch)
         return time.perf_counter() - started
+
+
+async def x07py_publish(topic: str, count: int) -> float:
+    """The same, but the next batch is made and handed over while the last one is confirmed."""
+    from x07py import Envelope, open_driver
+
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        await driver.publish(Envelope(topic, b"", body()))
+        started = time.perf_counter()
+        last = None
+        for batch in _batches(topic, count):
+            handed_over = asyncio.create_task(driver.publish_many(batch))
+            if last is not None:
+                await last
+            last = handed_over
+        if last is not None:
+            await last
+        return time.perf_counter() - started
+
+
+def _batches(topic: str, count: int) -> Iterator[list[Envelope]]:
+    from x07py import Envelope
+
+    value = body()
+    for first in range(0, count, PUBLISHED_AT_A_TIME):
+        numbers = range(first, min(first + PUBLISHED_AT_A_TIME, count))
+        yield [Envelope(topic, b"k%d" % (n % 64), value) for n in numbers]
 
 
 async def x07py_latency(topic: str, count: int) -> list[float]:
