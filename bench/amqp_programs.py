@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from bench.messages import AT_A_TIME, body, paced
+from bench.messages import AT_A_TIME, body, paced, paced_tasks, publish_times
 
 URL = f"amqp://guest:guest@{os.environ.get('X07_AMQP_LOCAL_DEV_V1', '')}/"
 
@@ -75,8 +75,7 @@ async def aio_pika_latency(queue: str, count: int) -> list[float]:
     channel = await connection.channel(publisher_confirms=True)
     source = await channel.declare_queue(queue, durable=True)
     await source.consume(take)
-    for pause in paced(count, sleep=False):
-        await asyncio.sleep(pause)
+    async for _ in paced_tasks(count):
         message = aio_pika.Message(b"%.9f" % time.perf_counter(), delivery_mode=2)
         await channel.default_exchange.publish(message, queue)
     await all_done.wait()
@@ -231,7 +230,7 @@ async def x07py_publish(queue: str, count: int) -> float:
 
 async def x07py_latency(queue: str, count: int) -> list[float]:
     """Publish one message at a time and consume them in a task."""
-    from x07py import Envelope, open_driver
+    from x07py import open_driver
 
     found: list[float] = []
     async with open_driver("amqp", profile="local_dev_v1") as driver:
@@ -246,9 +245,7 @@ async def x07py_latency(queue: str, count: int) -> list[float]:
                     return
 
         consuming = asyncio.create_task(consume())
-        for pause in paced(count, sleep=False):
-            await asyncio.sleep(pause)
-            await driver.publish(Envelope(queue, b"", b"%.9f" % time.perf_counter()))
+        await publish_times(driver, queue, count)
         await consuming
     return found
 
@@ -269,9 +266,7 @@ async def x07py_pump_latency(queue: str, count: int) -> list[float]:
     ):
         await publishing.control("apply_topology", {"topology": {"queues": [{"name": queue}]}})
         pumping = asyncio.create_task(pump(driver, handler, topics=[queue], options=PumpOptions(limit=count)))
-        for pause in paced(count, sleep=False):
-            await asyncio.sleep(pause)
-            await publishing.publish(Envelope(queue, b"", b"%.9f" % time.perf_counter()))
+        await publish_times(publishing, queue, count)
         await pumping
     return found
 
@@ -291,8 +286,7 @@ async def faststream_latency(queue: str, count: int) -> list[float]:
             all_done.set()
 
     await broker.start()
-    for pause in paced(count, sleep=False):
-        await asyncio.sleep(pause)
+    async for _ in paced_tasks(count):
         await broker.publish(time.perf_counter(), queue, persist=True)
     await all_done.wait()
     with suppress(Exception):

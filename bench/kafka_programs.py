@@ -15,7 +15,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bench.messages import AT_A_TIME, FASTSTREAM_SHARE, body, paced
+from bench.messages import AT_A_TIME, FASTSTREAM_SHARE, body, paced, paced_tasks, publish_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,9 +257,7 @@ async def x07py_latency(topic: str, count: int) -> list[float]:
         await driver.publish(Envelope(topic, b"", b"0"))
         consuming = asyncio.create_task(consume())
         await warm.wait()
-        for pause in paced(count, sleep=False):
-            await asyncio.sleep(pause)
-            await driver.publish(Envelope(topic, b"", b"%.9f" % time.perf_counter()))
+        await publish_times(driver, topic, count)
         await consuming
     return found[1:]
 
@@ -285,9 +283,7 @@ async def x07py_pump_latency(topic: str, count: int) -> list[float]:
         options = PumpOptions(limit=count + 1)
         pumping = asyncio.create_task(pump(driver, handler, topics=[topic], group=uuid.uuid4().hex, options=options))
         await warm.wait()
-        for pause in paced(count, sleep=False):
-            await asyncio.sleep(pause)
-            await publishing.publish(Envelope(topic, b"", b"%.9f" % time.perf_counter()))
+        await publish_times(publishing, topic, count)
         await pumping
     return found[1:]
 
@@ -347,8 +343,7 @@ async def faststream_latency(topic: str, count: int) -> list[float]:
     await broker.publish(0.0, topic)
     await broker.start()
     await warm.wait()
-    for pause in paced(count, sleep=False):
-        await asyncio.sleep(pause)
+    async for _ in paced_tasks(count):
         await broker.publish(time.perf_counter(), topic)
     await all_done.wait()
     with suppress(Exception):
