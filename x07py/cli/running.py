@@ -207,10 +207,7 @@ def _run(plan: Plan, profile: str | None, report: Path | None, watch: Watch) -> 
         if state.endswith("(accepted)"):
             sys.stderr.write(f"x07 run: warning: weaker isolation: {layer} {state}\n")
     if report is not None:
-        from x07py.rr.files import write_atomically
-
-        text = json.dumps(finished, indent=2, sort_keys=True) + "\n"
-        write_atomically(report, text.encode())
+        _write_report(report, (json.dumps(finished, indent=2, sort_keys=True) + "\n").encode())
     if (why := ending(plan, outcome)) is not None:
         sys.stderr.write(f"x07 run: {why}\n")
     if sys.stderr.isatty():
@@ -223,6 +220,12 @@ def _check_writable(report: Path) -> None:
     if report.is_dir() or not os.access(report.parent, os.W_OK | os.X_OK):
         why = "it is a folder" if report.is_dir() else "its folder is not there or cannot be written"
         raise RunError("X07RUN_FILE", f"cannot write: {why}", where=str(report), hint="check the path of --report")
+
+
+def _write_report(report: Path, data: bytes) -> None:
+    from x07py.rr.files import write_atomically
+
+    write_atomically(report, data)
 
 
 def _verify(plan: Plan, times: int, report: Path | None) -> int:
@@ -244,9 +247,7 @@ def _verify(plan: Plan, times: int, report: Path | None) -> int:
     sys.stdout.flush()
     sys.stderr.buffer.write(seen.errors)
     if report is not None:
-        from x07py.rr.files import write_atomically
-
-        write_atomically(report, seen.report)
+        _write_report(report, seen.report)
     sys.stderr.write(f"x07 run: {times} runs are identical\n")
     return seen.code
 

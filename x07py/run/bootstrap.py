@@ -7,7 +7,6 @@ here. asyncio waits in `epoll_wait`, which knows real time only: its selector ge
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import runpy
 import selectors
@@ -25,13 +24,11 @@ from x07py.run.entry import error_text, no_function
 from x07py.run.report import EXIT_CANNOT, EXIT_REFUSED
 from x07py.run.taped import Taped
 from x07py.sandbox.filter import refusing
-from x07py.sandbox.kernel import MACHINE, syscall
+from x07py.sandbox.kernel import MACHINE, installing_filter
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_SECCOMP_SET_MODE_FILTER = 1
 
 
 class VirtualSelector(selectors.DefaultSelector):
@@ -56,14 +53,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 def refuse_execution() -> None:
     """Give up `execve` for ever."""
-    code = refusing(MACHINE, ("execve", "execveat"), errno.EACCES)
-    buffer = ctypes.create_string_buffer(code, len(code))
-
-    class Filter(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_void_p))
-
-    filter_ = Filter(len(code) // 8, ctypes.addressof(buffer))
-    syscall("seccomp", _SECCOMP_SET_MODE_FILTER, 0, ctypes.byref(filter_))
+    installing_filter(refusing(MACHINE, ("execve", "execveat"), errno.EACCES), 0)()
 
 
 def main(argv: Sequence[str]) -> object:

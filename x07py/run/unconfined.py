@@ -38,8 +38,7 @@ def run_unconfined(plan: Plan, told: int) -> Outcome:
     def prepare() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if plan.limits.memory is not None:
-            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-            bound = plan.limits.memory if hard == resource.RLIM_INFINITY else min(plan.limits.memory, hard)
+            bound = kernel.bound_of(resource.RLIMIT_AS, plan.limits.memory)
             resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
 
     try:

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import functools
 import os
+import resource
 import signal
 import struct
 from pathlib import Path
@@ -27,9 +28,10 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC = (
     0x40000000,
     0x8000000,
 )
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 0x1000, 0x4000, 0x40000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLOSE_RANGE_CLOEXEC = 4
+_SECCOMP_SET_MODE_FILTER = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
 _PATH_BYTES = _PAGE = 4096
@@ -47,6 +49,10 @@ _holding = ctypes.PyDLL(None, use_errno=True)
 
 
 _PTRACE_GETREGSET, _PTRACE_SETREGSET, NT_PRSTATUS = 0x4204, 0x4205, 1
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_char_p))
 
 
 class _Iovec(ctypes.Structure):
@@ -101,6 +107,17 @@ def prepared(name: str, *args: object, ignoring: Container[int] = ()) -> Callabl
         return result
 
     return make
+
+
+def installing_filter(code: bytes, flags: int) -> Callable[[], int]:
+    """Return what installs a system call filter; its listener is the result if `flags` ask for one."""
+    return prepared("seccomp", _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(_Filter(len(code) // 8, code)))
+
+
+def bound_of(limit: int, value: int) -> int:
+    """Return what a bound may be set to: `value`, or the hard limit of ``RLIMIT_…`` `limit` if that is less."""
+    hard = resource.getrlimit(limit)[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
 
 
 def syscall(name: str, *args: object) -> int:

@@ -33,7 +33,7 @@ GRACE_SECONDS = 2.0
 _LONGEST_WAIT = 86400.0
 """Seconds that one `poll` waits at most; it takes no more than 24 days."""
 FROM_TERMINAL = 0x80
-_ALONE = {"namespaces": "network, processes, mounts, IPC", "proc": "own"}
+_ALONE = {"namespaces": layers.NAMESPACES, "proc": "own"}
 FORWARDED = {
     signal.SIGINT,
     signal.SIGTERM,

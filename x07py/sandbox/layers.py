@@ -24,6 +24,8 @@ LAYERS = {
     "proc": "/proc shows the program's own processes only",
 }
 """What ``--require-layer`` may name."""
+NAMESPACES = "network, processes, mounts, IPC"
+"""What reports say of namespaces that are there."""
 
 
 def check_layers(names: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ import platform
 import struct
 from typing import TYPE_CHECKING, TypedDict
 
+from x07py.sandbox.layers import NAMESPACES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,7 +44,7 @@ def expected_layers(features: list[Feature]) -> dict[str, str]:
         "seccomp": "filter",
         "supervisor": "connects" if notification["available"] else f"absent: {relays}",
         "landlock": landlock["detail"],
-        "namespaces": "network, processes, mounts, IPC",
+        "namespaces": NAMESPACES,
     }
     for feature in (landlock, namespaces):
         if not feature["available"]:

@@ -26,15 +26,11 @@ if TYPE_CHECKING:
     from x07py.sandbox.confine import Confinement, Limits
     from x07py.sandbox.filter import Wanted
 
-_SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
+_NEW_LISTENER, _WAIT_KILLABLE = 8, 32
 _FIXED_LAYOUT = 0x0040000
 _SIGACTION_BYTES, _SIGSET_BYTES = 32, 8
 _REPLACED = ("/proc", "/etc/hosts")
 """What namespaces show in another way, so that the child alone can name it to Landlock."""
-
-
-class _Filter(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_char_p))
 
 
 class Recipe(NamedTuple):
@@ -141,22 +137,19 @@ def _bounding(limits: Limits) -> Iterator[Callable[[], int]]:
     )
     for which, value in wanted:
         if value is not None:
-            hard = resource.getrlimit(which)[1]
-            bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            later = which == resource.RLIMIT_CPU and bound != hard  # a second for SIGXCPU to end it
-            both = (ctypes.c_uint64 * 2)(bound, bound + 1 if later else bound)
+            bound = kernel.bound_of(which, value)
+            ends_in_time = which == resource.RLIMIT_CPU and bound != resource.getrlimit(which)[1]  # by SIGXCPU
+            both = (ctypes.c_uint64 * 2)(bound, bound + 1 if ends_in_time else bound)
             yield kernel.prepared("prlimit64", 0, which, ctypes.byref(both), None)
 
 
 def _installing(spec: Confinement, wanted: Wanted) -> Callable[[], int]:
     """Return what installs the filter; with a listener without killable waits (Linux before 5.19) if that will do."""
     code = build(kernel.MACHINE, wanted)
-    program = ctypes.byref(_Filter(len(code) // 8, code))
-    flags = 0 if spec.relay else _NEW_LISTENER | _WAIT_KILLABLE
-    install = kernel.prepared("seccomp", _SECCOMP_SET_MODE_FILTER, flags, program)
+    install = kernel.installing_filter(code, 0 if spec.relay else _NEW_LISTENER | _WAIT_KILLABLE)
     if spec.relay or spec.seed is not None:
         return install
-    weaker = kernel.prepared("seccomp", _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, program)
+    weaker = kernel.installing_filter(code, _NEW_LISTENER)
 
     def install_either() -> int:
         try:
