@@ -4,20 +4,37 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability fmt clean
+.PHONY: failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
+
+help: ## say what each target does
+	@awk -F ' ?## ' '/^[a-z][a-z0-9_-]*:.*## /{sub(/:.*/, "", $$1); printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+QUICK := tests/msg tests/budgets tests/asyncapi tests/files tests/rr tests/wire tests/test_codes.py tests/test_errors.py \
+	tests/arch/test_own_layers.py tests/arch/test_graph.py tests/arch/test_lexer.py \
+	tests/drivers/test_offsets.py tests/drivers/test_golden_replay.py tests/drivers/test_commit_failures.py \
+	tests/run/test_options.py tests/run/test_policy.py tests/run/test_hosts.py tests/run/test_report.py tests/sandbox/test_filter.py
+
+quick: lint types arch $(STAMP) ## lint, types, layers and the tests that need no root, broker, browser or apt; for while you work
+	$(BIN)/python -m compileall -q x07py
+	X07_SKIP_LIVE=1 $(BIN)/pytest -q -n 2 $(QUICK)
 
 demo: $(STAMP) ## record a Kafka service once, replay it, compare; FULL=1 for the year, SAMPLE=1 offline
 	$(BIN)/python docs/examples/flight_delays/demo.py $(if $(FULL),--full) $(if $(SAMPLE),--sample)
 
-lint: $(STAMP)
+lint: $(STAMP) ## ruff, and the help pages as they should be
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python .ci/help_pages.py --check
 
-types: $(STAMP)
+types: $(STAMP) ## mypy, strict, over the source, the tests and the benches
 	$(BIN)/mypy
+
+public-types: ## pyright --verifytypes: each public name of the wheel has one type that every checker reads alike
+	rm -rf build/pyright && $(PYTHON) -m venv build/pyright
+	build/pyright/bin/pip install --quiet pyright '.[kafka,amqp,pytest,asyncapi]'
+	PATH="$$PWD/build/pyright/bin:$$PATH" VIRTUAL_ENV="$$PWD/build/pyright" pyright --verifytypes x07py --ignoreexternal
 
 arch: $(STAMP) ## hold this repository to its own layers and worlds
 	$(BIN)/x07 arch check
@@ -31,8 +48,24 @@ docs: $(STAMP) ## build the documentation site into build/docs; warnings are err
 help-pages: $(STAMP) ## make x07py/cli/help.json, which answers --help, from the commands
 	$(BIN)/python .ci/help_pages.py
 
-unit: $(STAMP) chromium $(if $(X07_SKIP_LIVE),,brokers)
+unit: $(STAMP) $(VENV)/lowest $(VENV)/foreign chromium $(if $(X07_SKIP_LIVE),,brokers) ## all tests, on real brokers; X07_SKIP_LIVE=1 leaves those out that need one
+	$(BIN)/python -m compileall -q x07py # x07 starts thousands of times, also where PYTHONDONTWRITEBYTECODE is set
 	$(BIN)/pytest -n 3 # on two cores too: many tests wait for brokers
+
+$(VENV)/foreign: tests/wire/clients/client.go tests/wire/clients/client.js ## clients of Kafka in Go and Node, for the tests
+	mkdir -p $@
+	cp tests/wire/clients/client.go $@/main.go
+	cp tests/wire/clients/client.js $@/
+	cd $@ && (test -f go.mod || go mod init clients) && go get github.com/twmb/franz-go/pkg/kgo@v1.22.3 && go build -o go-client .
+	cd $@ && npm install --silent --no-save --prefix . kafkajs@2
+	touch $@
+
+$(VENV)/rows: ## clients of Kafka for Python that take other versions of what is in .venv, for the tests
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet 'faust-streaming>=0.11,<1' 'kafka-python>=2,<3' 'quixstreams>=3.28,<4' || { rm -rf $@; exit 1; }
+
+$(VENV)/lowest: $(STAMP) ## the lowest versions of client libraries that are declared, each beside the newest in .venv
+	$(BIN)/pip install --quiet --no-deps --target $@ 'confluent-kafka==2.12.*'
 
 brokers: $(STAMP) ## install what the live tests need and the machine lacks: RabbitMQ, Java, Maven, Kafka's jars
 	.ci/brokers
@@ -42,15 +75,21 @@ chromium: ## install the browser that the viewer's tests look at pages with
 
 FUZZ_SECONDS ?= 60
 RACE_SECONDS ?= 60
+STARTS ?= 1000
 
-fuzz: $(STAMP) ## fuzz each decoder for FUZZ_SECONDS
-	for name in envelope record document cassette config; do \
-		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 || exit 1; done
+fuzz: $(STAMP) ## fuzz each decoder and printer for FUZZ_SECONDS, and 20,000 hostile trees
+	X07_FUZZ_TREES=20000 $(BIN)/pytest -q -n 2 tests/files/test_hostile_trees.py
+	for name in envelope record document cassette config amqp_frames kafka_request kafka_batches kafka_membership printer shown_cassette; do \
+		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -timeout=1 -rss_limit_mb=400 || exit 1; done
 
-bench: bench-codecs bench-replay bench-startup bench-pkg bench-arch ## codecs, replay, start-up, packages and imports against peers; results under bench/results
+bench: bench-codecs bench-replay bench-startup bench-arch ## codecs, replay, start-up and imports against peers; results under bench/results
 
-reliability: $(VENV)/.bench brokers ## kill pumps and brokers at random, then count 100,000 messages on each broker
+reliability: $(VENV)/.bench brokers ## kill pumps and brokers at random, count 100,000 messages on each broker; hold steady loads on Kafka
 	$(BIN)/python -m bench.reliability
+	$(BIN)/python -m bench.paced
+
+reliability-redis: $(STAMP) brokers ## kill a pump over Redis Streams 10 times at random, count 20,000 messages
+	$(BIN)/python -m bench.redis_streams
 
 soak: $(VENV)/.bench brokers ## pump on both brokers for SOAK_S seconds, 1800 by default; memory must stay flat
 	$(BIN)/python -m bench.soak
@@ -65,11 +104,26 @@ $(VENV)/quix: $(STAMP)
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet 'quixstreams>=3.28,<4'
 
+bench-effects: $(STAMP) $(VENV)/effects ## score what effects find on lists of small modules; FOLDER=... for lists of your own
+	$(BIN)/python -m bench.effects $(FOLDER) --python $(VENV)/effects
+
+$(VENV)/effects: $(STAMP)
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet aiohttp arrow attrs click confluent-kafka httpx jinja2 jsonschema markdown-it-py \
+		more-itertools msgspec networkx numpy orjson pandas pydantic pydantic-settings python-dateutil pyyaml requests rich \
+		sqlalchemy stripe structlog tenacity tomlkit toolz
+
 stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr: one digest, and no network call in the trace (root)
 	$(BIN)/python -m bench.stability
 
-bench-viewer: $(VENV)/.bench chromium ## frames, clicks and searches of the viewer's page with 10,000 entries
+bench-cassettes: $(VENV)/.bench ## how rr diff, show and view grow with a cassette; ten recordings of a template, which must be alike
+	$(BIN)/python -m bench.cassettes
+
+bench-viewer: $(VENV)/.bench chromium ## opening, frames, clicks and searches of the viewer's page with 38,000 entries
 	$(BIN)/python -m bench.viewer
+
+bench-wire: $(VENV)/.bench brokers ## publish and consume with four clients: by themselves, recorded, replayed
+	$(BIN)/python -m bench.wire
 
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*
@@ -86,18 +140,56 @@ x86_64: $(STAMP) ## the same for x86_64, with kernels that this machine does not
 	.ci/machines
 	$(BIN)/python -m bench.machines x86_64
 
+repeat: $(STAMP) ## replay forty small programs five times each, and compare with what they print bare
+	X07_REPLAYS=5 $(BIN)/pytest -q tests/run/test_small_programs.py
+
+docker: $(STAMP) ## run x07 in real containers of an engine that is started for it, under eight sets of options (root, docker.io)
+	command -v dockerd >/dev/null || apt-get install -qq -y --no-install-recommends docker.io
+	$(BIN)/python -m bench.containers $(DOCKER_ARGS)
+
+EXPLORE_SECONDS ?= 3600
+
+explore: $(STAMP) ## run x07py's own pump in histories of both brokers for EXPLORE_SECONDS, an hour by default
+	$(BIN)/python -m tests.explore.house $(EXPLORE_SECONDS)
+
+DIFFERENTIAL_SECONDS ?= 1200
+
+differential: brokers $(STAMP) ## compare the simulated brokers with real ones over random operations, for DIFFERENTIAL_SECONDS
+	$(BIN)/python -m tests.explore.differential $(DIFFERENTIAL_SECONDS)
+
+rows: $(STAMP) $(VENV)/lowest $(VENV)/foreign $(VENV)/rows brokers ## record and replay every client of the table, those with an environment of their own too
+	X07_CAMPAIGN=1 $(BIN)/pytest -q tests/wire/test_clients.py
+
+failures: $(STAMP) brokers ## brokers that are killed, stand still, or run out of disk under a driver
+	X07_CAMPAIGN=1 $(BIN)/pytest -q tests/drivers/test_failures.py
+
+templates: $(STAMP) ## make test of each kind of project that x07 init writes
+	X07_CAMPAIGN=1 $(BIN)/pytest -q tests/scaffold/test_init.py -k make_test
+
+pages: $(STAMP) brokers ## run the commands of every page of the documentation, the long ones too
+	X07_CAMPAIGN=1 $(BIN)/pytest -q -n 3 tests/docs/test_commands.py
+
+packages: $(STAMP) ## the guide's story by pip and uv in fresh environments, a proxy, and 60 kills of add and remove
+	X07_CAMPAIGN=1 $(BIN)/pytest -q -s --durations=5 tests/pkg/test_story.py tests/pkg/test_crash_in_environment.py
+
+starts: $(STAMP) ## start 1,000 programs in each emulated environment and compare what they find with the report
+	X07_STARTS=$(STARTS) $(BIN)/pytest tests/sandbox/test_truth.py
+
 races: $(STAMP) ## race and flood the sandbox for RACE_SECONDS each
 	X07_RACE_SECONDS=$(RACE_SECONDS) $(BIN)/pytest tests/sandbox/test_attacks.py tests/sandbox/test_supervisor.py
 
-fmt: $(STAMP)
+dist-check: $(STAMP) ## build sdist and wheel, try them in a fresh environment, and run all tests from the sdist; DIST_CHECK=quick leaves the tests out
+	.ci/dist_check
+
+fmt: $(STAMP) ## format, and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[kafka,amqp]' --group dev
+	$(BIN)/pip install --quiet --editable '.[kafka,amqp,wire]' --group dev
 	touch $@
 
-clean:
+clean: ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.main import get_command
 
-from x07py.cli.entry import COMMANDS
+from x07py.cli.main import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import json
 import random
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.fresh import fresh_manifest, fresh_node
+from x07py.arch.first_manifest import fresh_manifest, fresh_node
 
 if TYPE_CHECKING:
     from pathlib import Path

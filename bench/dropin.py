@@ -54,7 +54,7 @@ async def faststream_program(name: str, address: str, *, in_memory: bool) -> int
     handled = 0
     done = asyncio.Event()
 
-    @broker.subscriber(QUEUE, **options)
+    @broker.subscriber(QUEUE, **options)  # type: ignore[untyped-decorator]
     async def handle(text: str) -> None:
         nonlocal handled
         handled += len(text) == len(BODY)

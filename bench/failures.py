@@ -25,7 +25,7 @@ from x07py.brokers.process import RunningBroker, start_native, stop_broker
 from x07py.errors import DriverError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable
 
     from x07py.drivers import Driver
 
@@ -37,7 +37,7 @@ LONGEST_S = 200
 Row = list[str]
 
 
-async def told(what: str, kind: str, doing: str, call: Coroutine[object, object, object]) -> Row:
+async def told(what: str, kind: str, doing: str, call: Awaitable[object]) -> Row:
     """Wait for the error of a call; return it as a row with the seconds that it took."""
     began = time.monotonic()
     try:
@@ -91,7 +91,7 @@ async def without_a_broker() -> list[Row]:
 async def with_a_broker(kind: str, broker: RunningBroker) -> list[Row]:
     """Time what happens to drivers in the middle of their work."""
     os.environ[f"X07_{kind.upper()}_LOCAL_DEV_V1"] = broker.address
-    rows = []
+    rows: list[Row] = []
     for what, number in (("broker stopped", signal.SIGSTOP), ("broker killed", signal.SIGKILL)):
         async with open_driver(kind, profile="local_dev_v1") as one, open_driver(kind, profile="local_dev_v1") as other:
             place = await make(kind, broker.address, other, what.replace(" ", "-"))
@@ -100,7 +100,7 @@ async def with_a_broker(kind: str, broker: RunningBroker) -> list[Row]:
             await other.ack(await anext(batches))
             os.kill(broker.pid, number)
             publish = told(what, kind, "publish", one.publish(Envelope(place, b"k", b"1")))
-            rows += await asyncio.gather(publish, told(what, kind, "consume", anext(batches)))
+            rows += await asyncio.gather(publish, told(what, kind, "consume", batches.__anext__()))
             if number is signal.SIGSTOP:
                 os.kill(broker.pid, signal.SIGCONT)
     return rows

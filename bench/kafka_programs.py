@@ -126,7 +126,8 @@ def raw_publish_batches(topic: str, count: int) -> float:
 
 def raw_latency(topic: str, count: int) -> list[float]:
     """Produce and flush one message at a time, poll them in a thread."""
-    producer, found = _producer(), []
+    producer = _producer()
+    found: list[Any] = []
     producer.produce(topic, b"0")
     producer.flush()
     consumer, warm = _consumer(topic), threading.Event()

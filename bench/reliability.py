@@ -156,7 +156,7 @@ def _kafka_results() -> Counter[int]:
     while quiet < 10:
         messages = reader.consume(5000, 1.0)
         quiet = 0 if messages else quiet + 1
-        counts.update(int(one.value()) for one in messages if one.error() is None)
+        counts.update(int(one.value() or b"") for one in messages if one.error() is None)
     reader.close()
     return counts
 
@@ -232,4 +232,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main() if len(sys.argv) == 1 else work(*sys.argv[1:]))
+    if len(sys.argv) == 1:
+        sys.exit(main())
+    work(*sys.argv[1:])

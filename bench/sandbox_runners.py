@@ -87,16 +87,16 @@ def _bare(_: str) -> Callable[[list[str], int], bool]:
 
 def _x07py(folder: str, *, namespaces: bool = True) -> Callable[[list[str], int], bool]:
     from x07py.sandbox import landlock
-    from x07py.sandbox.confine import Confinement
+    from x07py.sandbox.confinement import Confinement
     from x07py.sandbox.launch import run
-    from x07py.sandbox.network import Range, Rules, mapped
+    from x07py.sandbox.network import AddressRules, Range, mapped
 
     paths = tuple((path, landlock.READ | landlock.EXECUTE) for path in READABLE)
     paths += ((folder, landlock.WRITE), ("/dev/null", landlock.DEVICE))
 
     def confined(argv: list[str], port: int) -> bool:
         home = Range(mapped(bytes([127, 0, 0, 1])), 128, port, port)
-        spec = Confinement(tuple(argv), {}, "/", paths, connect=Rules((home,)), namespaces=namespaces)
+        spec = Confinement(tuple(argv), {}, "/", paths, connect=AddressRules((home,)), namespaces=namespaces)
         return run(spec).status == 0
 
     return confined

@@ -20,6 +20,20 @@ from x07py.rr import Cassette, Entry
 ROUNDS = 25
 
 
+def lock_of_a_wheel(folder: Path) -> Path:
+    """Return a project whose lock holds the files of x07py as a wheel brings them, which an editable one does not."""
+    project = folder / "locked"
+    project.mkdir()
+    (project / "pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n', encoding="utf-8")
+    root, env = Path(__file__).parents[1], {**os.environ, "PYTHONPATH": str(project / "site")}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(project / "site"), str(root)]
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True)
+    command = [sys.executable, "-m", "x07py", "pkg", "add", "kafka"]
+    subprocess.run(command, cwd=project, env=env, stdout=subprocess.DEVNULL, check=True)
+    return project
+
+
 def main() -> None:
     """Measure in turns, print and write the results."""
     x07 = str(Path(sys.executable).parent / "x07")
@@ -37,12 +51,16 @@ def main() -> None:
             "x07 rr stats (2,000 entries)": [x07, "rr", "stats", str(cassette)],
             "x07 run --profile sandbox": [x07, "run", "--profile", "sandbox"],
         }
+        locked = lock_of_a_wheel(Path(folder))
+        commands["x07 pkg lock --check (Kafka's package)"] = [sys.executable, "-m", "x07py", "pkg", "lock", "--check"]
         env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         seconds: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(1 + ROUNDS):
             for name, command in commands.items():
                 started = time.perf_counter()
-                subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=True)
+                place = locked if "pkg" in command else Path(folder)
+                site = {"PYTHONPATH": str(locked / "site")} if "pkg" in command else {}
+                subprocess.run(command, cwd=place, env={**env, **site}, stdout=subprocess.DEVNULL, check=True)
                 seconds[name].append(time.perf_counter() - started)
     medians = {name: 1000 * statistics.median(found[1:]) for name, found in seconds.items()}
     bare = medians["python -c pass"]

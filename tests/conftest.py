@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+
 import pytest
 from hypothesis import settings
 
 from tests import live
+from tests.campaign import CAMPAIGN, LEFT
 from tests.docs.not_run import NOT_RUN
 from tests.live import (
     amqp_listeners,
@@ -35,8 +40,16 @@ __all__ = [
     "proxied",
 ]
 
-settings.register_profile("x07py", deadline=None)
+settings.register_profile("x07py", deadline=None, max_examples=200 if CAMPAIGN else 50)
 settings.load_profile("x07py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what tests leave in folders for state away from the user; workers have the folder of the first."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="x07-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ["XDG_STATE_HOME"] = os.environ["XDG_RUNTIME_DIR"] = folder
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -54,3 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("commands of the documentation that were not run")
         for (page, command), why in NOT_RUN.items():
             terminalreporter.write_line(f"{page}: {command}: {why}")
+    if not CAMPAIGN:
+        terminalreporter.section("left to targets of their own")
+        for row in LEFT:
+            terminalreporter.write_line(row)

@@ -8,7 +8,12 @@ from tests.certificates import Authority
 from x07py.brokers.native import free_port
 
 USER, PASSWORD = "alice", "alice-knows-0815"
-_KAFKA = ("PLAINTEXT", "PROXIED", "SASL_PLAINTEXT", "SASL_SSL", "SSL")
+_KAFKA = {name: name for name in ("PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL")} | {
+    "PROXIED": "PLAINTEXT",
+    "MTLS": "SSL",
+    "OAUTH": "SASL_PLAINTEXT",
+}
+"""The protocol of each listener of Kafka."""
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _MODULES = "org.apache.kafka.common.security"
 
@@ -42,7 +47,7 @@ class Listeners:
             "PROXIED": f"PROXIED://127.0.0.1:{self.proxy_port}",
         }
         plain = f'{_MODULES}.plain.PlainLoginModule required username="broker" password="b" user_{USER}="{PASSWORD}";'
-        protocols = {name: name for name in _KAFKA} | {"CONTROLLER": "PLAINTEXT", "PROXIED": "PLAINTEXT"}
+        protocols = _KAFKA | {"CONTROLLER": "PLAINTEXT"}
         settings = {
             "listeners": ",".join([*places.values(), f"CONTROLLER://127.0.0.1:{control}"]),
             "advertised.listeners": ",".join(advertised.values()),
@@ -51,6 +56,12 @@ class Listeners:
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(both),
             "sasl.enabled.mechanisms": ",".join(_MECHANISMS),
+            "listener.name.mtls.ssl.client.auth": "required",
+            "listener.name.mtls.ssl.truststore.type": "PEM",
+            "listener.name.mtls.ssl.truststore.location": str(self.authority.file),
+            "listener.name.oauth.sasl.enabled.mechanisms": "OAUTHBEARER",
+            "listener.name.oauth.oauthbearer.sasl.jaas.config": f"{_MODULES}.oauthbearer.OAuthBearerLoginModule "
+            'required unsecuredLoginStringClaim_sub="broker";',
         }
         for listener in ("sasl_plaintext", "sasl_ssl"):
             for mechanism in _MECHANISMS:
@@ -64,6 +75,11 @@ class Listeners:
             "ssl_options.cacertfile": str(self.authority.file),
             "ssl_options.certfile": str(certificate),
             "ssl_options.keyfile": str(key),
+            "ssl_options.verify": "verify_peer",
+            "ssl_options.fail_if_no_peer_cert": "false",
+            "ssl_cert_login_from": "common_name",
+            "auth_mechanisms.1": "PLAIN",
+            "auth_mechanisms.2": "EXTERNAL",
         }
 
 

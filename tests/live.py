@@ -11,7 +11,7 @@ import pytest
 
 from tests.listeners import Listeners
 from tests.proxy import Proxy
-from x07py.brokers.process import RunningBroker, start_native, stop_broker
+from x07py.brokers.process import RunningBroker, broker_folder, start_native, stop_broker
 
 SKIP = os.environ.get("X07_SKIP_LIVE") == "1"
 SKIPPED = "live tests were NOT run: X07_SKIP_LIVE=1; nothing here says that x07py works with a real broker"
@@ -27,15 +27,16 @@ def started(root: Path, kind: str, settings: Mapping[str, str] | None = None, po
         stop_broker(root, kind)
 
 
-def rabbitmqctl(root: Path, *args: str) -> None:
-    """Run RabbitMQ's own control program against the node that was started for `root`."""
-    folder = root / ".x07" / "broker" / "amqp"
-    program = next(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmqctl"))
+def rabbitmqctl(root: Path, *args: str, tool: str = "rabbitmqctl") -> None:
+    """Run RabbitMQ's own control program, or another tool, against the node that was started for `root`."""
+    folder = broker_folder(root, "amqp")
+    program = next(Path("/usr/lib/rabbitmq/lib").glob(f"rabbitmq_server-*/sbin/{tool}"))
     node = {
         "HOME": str(folder),
         "ERL_EPMD_PORT": (folder / "epmd.port").read_text(),
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_NODENAME": "x07@localhost",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
     }
     subprocess.run([str(program), *args], env={**os.environ, **node}, check=True, capture_output=True, timeout=300)
 

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from x07py.brokers.embedded import EmbeddedKafka
-from x07py.cli.entry import main
+from x07py.cli.main import main
 
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLE = REPOSITORY / "docs" / "examples" / "contracts_project"

@@ -39,15 +39,15 @@ def _codes_in(tree: ast.AST) -> Iterator[str]:
             yield value
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):
-            for value in (*node.args[:1], *(keyword.value for keyword in node.keywords)):
-                if isinstance(value, ast.Constant) and OF_TOOL.fullmatch(str(value.value)):
-                    yield str(value.value)
+            for given in (*node.args[:1], *(keyword.value for keyword in node.keywords)):
+                if isinstance(given, ast.Constant) and OF_TOOL.fullmatch(str(given.value)):
+                    yield str(given.value)
 
 
 def codes_in_source() -> dict[str, str]:
     """Return each code that stands in the source, with the first file."""
     found: dict[str, str] = {}
-    for path in sorted(SOURCE.rglob("*.py")):
+    for path in sorted(set(SOURCE.rglob("*.py")) - {SOURCE / "errors.py"}):  # which says to whom a code belongs
         for code in _codes_in(ast.parse(path.read_text(encoding="utf-8"))):
             found.setdefault(code, str(path.relative_to(SOURCE)))
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from x07py import facts
+from x07py import run_report_channel
 from x07py.errors import BudgetError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Scope:
     def __init__(self, budget: Budget | None, *, codec: bool = True) -> None:
         self.budget = budget
         self.codec = codec
-        self.counters = dict.fromkeys(_CODES, 0)
+        self.counters: dict[str, int] = dict.fromkeys(_CODES, 0)
         self.yields = 0
         self._window = dict(self.counters)
         self._parent: Scope | None = None
@@ -84,7 +84,7 @@ class Scope:
         if self.budget is None:
             return
         exceeded = _exceeded(self.budget, self.counters)
-        if facts.wanted():
+        if run_report_channel.wanted():
             _remember(self.budget, self, exceeded)
         if error is None and exceeded is not None and self.budget.mode == RESULT:
             raise _error(self.budget, exceeded, self.counters)
@@ -174,7 +174,7 @@ def _remember(budget: Budget, scope: Scope, exceeded: str | None) -> None:
             "most": dict.fromkeys(_CODES, 0),
             "total": dict.fromkeys(_CODES, 0),
         }
-        facts.note("budgets", row)
+        run_report_channel.note("budgets", row)
     for key, amount in (("scopes", 1), ("exceeded", exceeded is not None), ("yields", scope.yields)):
         row[key] += amount  # type: ignore[operator]
     most, total = row["most"], row["total"]

@@ -79,6 +79,15 @@ def lag(group: str, places: Mapping[str, int]) -> None:
             instruments.lag.labels(group, place).set(behind)
 
 
+def exposition() -> bytes | None:
+    """Return all metrics of the process as Prometheus scrapes them; None without ``prometheus_client``."""
+    try:
+        from prometheus_client import generate_latest
+    except ImportError:
+        return None
+    return generate_latest()
+
+
 def forget_lag(group: str, places: Iterable[str]) -> None:
     """Take away the lag of places that nobody asks about any more."""
     instruments = _instruments()

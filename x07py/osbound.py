@@ -1,6 +1,7 @@
-"""Which modules and calls reach the operating system, and why: a typed reader of ``osbound.toml``.
+"""Which modules have no use but the operating system, and why: a typed reader of ``osbound.toml``.
 
-The static check (`x07 arch check`) and the import guard (`x07 run`) read the same table, so that both refuse alike.
+The static check (`x07 arch check`) and the import guard (`x07 run`) read the same table. What other modules reach is
+not a matter of their import: `x07py.effects` follows the calls.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ TABLE = Path(__file__).with_name("osbound.toml")
 _LINE = re.compile(r"^(\S+) = (.+)$", re.MULTILINE)
 _TEXT = re.compile(r'"([^"]*)"')
 
-Origin = Literal["standard library", "distribution", "call"]
+Origin = Literal["standard library", "distribution"]
 
 
 @dataclass(frozen=True, slots=True)
 class OsBound:
-    """One row: a module or a call that reaches the operating system.
+    """One row: a module that reaches the operating system.
 
     Args:
-        name: full dotted name; a builtin function is ``builtins.NAME``.
+        name: full dotted name.
         capability: what it reaches (``network``, ``clock``, ...); the worlds admit or refuse capabilities.
         reason: why, as a predicate without a full stop (``opens connections``).
         origin: where the name comes from.
@@ -41,14 +42,17 @@ class OsBound:
 
 @dataclass(frozen=True, slots=True)
 class OsBoundTable:
-    """The whole table: modules and calls by name, and the capabilities that each solve world admits."""
+    """The whole table: modules by name, the capabilities that each solve world admits, and replayed libraries."""
 
     modules: Mapping[str, OsBound]
-    calls: Mapping[str, OsBound]
     admits: Mapping[str, frozenset[str]]
+    replayed: frozenset[str]
 
     def refused_module(self, module: str, world: str) -> OsBound | None:
-        """Return the row that forbids a module in a world, or None.
+        """Return the row that forbids to import a module in a world, or None.
+
+        Other distributions than those that a cassette replaces may be imported: what their types and functions reach
+        is told by `x07 arch check` from their calls, and refused by the kernel at the call.
 
         Args:
             module: full dotted name; the row of the longest listed parent counts.
@@ -61,17 +65,10 @@ class OsBoundTable:
         while name:
             row = self.modules.get(name)
             if row is not None:
-                return None if row.capability in admitted else row
+                counts = row.origin == "standard library" or row.name in self.replayed
+                return row if counts and row.capability not in admitted else None
             name = name.rpartition(".")[0]
         return None
-
-    def refused_call(self, name: str, world: str) -> OsBound | None:
-        """Return the row that forbids a call (full dotted name) in a world, or None."""
-        row = self.calls.get(name)
-        admitted = self.admits.get(world)
-        if row is None or admitted is None or row.capability in admitted:
-            return None
-        return row
 
 
 @cache
@@ -80,9 +77,8 @@ def os_bound_table() -> OsBoundTable:
     sections = _sections(TABLE.read_text(encoding="utf-8"))
     modules = {row.name: row for row in _rows(sections, "modules", "standard library")}
     modules.update((row.name, row) for row in _rows(sections, "distributions", "distribution"))
-    calls = {row.name: row for row in _rows(sections, "calls", "call")}
     admits = {world: frozenset(_TEXT.findall(listed)) for world, listed in sections["admits"].items()}
-    return OsBoundTable(modules, calls, admits)
+    return OsBoundTable(modules, admits, frozenset(_TEXT.findall(sections["replayed"]["libraries"])))
 
 
 def _sections(text: str) -> dict[str, dict[str, str]]:

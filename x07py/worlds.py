@@ -8,7 +8,7 @@ in ``run-os``.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from x07py.errors import RunError
 
@@ -19,8 +19,7 @@ CASSETTES = ".x07_rr"
 """The project's folder of cassettes."""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """One world: its name, and whether it is deterministic, may use the network, and may replay cassettes."""
 
     name: str
@@ -29,6 +28,11 @@ class World:
     replay: bool
     files: str
     runnable: bool = True
+
+    @property
+    def confined(self) -> bool:
+        """Whether the kernel holds a program in it."""
+        return self.name != "run-os"
 
 
 WORLDS: dict[str, World] = {
@@ -43,6 +47,21 @@ WORLDS: dict[str, World] = {
         World("run-os", solve=False, network=True, replay=True, files="all"),
     )
 }
+
+
+CONFINED_PROFILES = frozenset({"sandbox"})
+"""Profiles whose very name says that they are confined: whatever a manifest says, they are."""
+_PROMISING = ("sandbox", "confine", "isolat", "jail", "secure", "safe", "replay", "solve", "locked")
+
+
+def breaks_its_name(profile: str, world: str) -> bool:
+    """Tell whether a profile of this name may not have this world, which does not confine."""
+    return profile in CONFINED_PROFILES and world in WORLDS and not WORLDS[world].confined
+
+
+def belies_its_name(profile: str, world: str) -> bool:
+    """Tell whether a profile's name lets readers expect more than its world, which does not confine, does."""
+    return world in WORLDS and not WORLDS[world].confined and any(word in profile.lower() for word in _PROMISING)
 
 
 def current_world() -> World:

@@ -24,7 +24,7 @@ SITE = Path("usr/local/lib/python3.11/dist-packages")
 ATTACKS = Path("usr/local/lib/x07/attacks")
 VSOCK = Path("usr/local/lib/x07/vsock.ko")
 PROJECT = Path("project")
-_COMMAND = "#!/usr/bin/python3\nfrom x07py.cli.entry import main\n\nmain()\n"
+_COMMAND = "#!/usr/bin/python3\nfrom x07py.cli.start import main\n\nmain()\n"
 _FILES = {
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",

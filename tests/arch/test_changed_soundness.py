@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.arch.trees import manifest, node, run, write
-from x07py.arch.changed import Change, narrow
+from x07py.arch.changed import narrow
 from x07py.arch.check import Report, Request
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.git import Change
+from x07py.arch.project import MANIFEST_PATH
 from x07py.diag import Diagnostic
 
 FILES = ("a/__init__.py", "a/x.py", "a/y.py", "a/in/z.py", "b/__init__.py", "b/x.py", "c.py", "d/x.py", "lib/c.py")
@@ -52,9 +53,8 @@ RULES = [
 def project(files: dict[str, str]) -> Iterator[Path]:
     root = Path(tempfile.mkdtemp())
     try:
-        (root / "x07.toml").write_text('[arch]\nmodule_roots = [".", "lib"]\n')
         (root / "lib").mkdir()
-        yield write(root, manifest(*NODES, rules=RULES), files)
+        yield write(root, manifest(*NODES, rules=RULES, scan={"roots": [".", "lib"]}), files)
     finally:
         shutil.rmtree(root)
 

@@ -191,3 +191,23 @@ def test_any_json_gives_findings(data: st.DataObject, name: str, tmp_path_factor
     report = run(root)
     assert report.exit_code in {0, 2}
     assert report.exit_code == 2 or (key and value == document[key])
+
+
+WIDER = [
+    (KAFKA_PROFILE, "kafka.profile", ("client_settings", {"linger.ms": 20})),
+    (AMQP_PROFILE, "amqp.profile", ("failover", ["localhost:5673"])),
+    (TOPOLOGY, "amqp.topology", ("queues", 0, "arguments", {"x-max-length": 9})),
+]
+
+
+@pytest.mark.parametrize(("path", "kind", "change"), WIDER)
+def test_a_field_that_the_reference_lacks_needs_a_schema_of_x07py(
+    path: str, kind: str, change: tuple[object, ...], tmp_path: Path
+) -> None:
+    root = contracts_project(tmp_path)
+    edit(root, path, put(*change))
+    (row,) = [row for row in run(root, write_lock=True).findings if row.severity == "error"]
+    version = f"x07py.arch.msg.{kind}@0.1.0"
+    assert str(row.hint) == f"the reference does not have this; write schema_version {version!r} to use it"
+    edit(root, path, put("schema_version", version))
+    assert codes(run(root, write_lock=True)) == []

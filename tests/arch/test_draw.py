@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.arch.trees import manifest, node, run, write
+from tests.arch.trees import manifest, node, write
 from tests.project import x07
 from tests.viewer.test_page import browse
-from x07py.arch.draw import levels, picture
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.project import MANIFEST_PATH
 
 DENY = {"kind": "deps_v1", "id": "no", "from": "core", "to": ["web"], "mode": "deny"}
 
@@ -105,13 +104,59 @@ def test_names_are_text_and_no_script(tmp_path: Path) -> None:
     assert hostile in seen[1]
 
 
-def test_circles_stand_in_one_row_and_importers_above(tmp_path: Path) -> None:
-    modules = {"a.py": "import b\n", "b.py": "import c\n", "c.py": "import b\n", "d.py": ""}
-    write(tmp_path, manifest(*(node(name) for name in "abcd")), modules)
-    report = run(tmp_path)
-    assert report.checked is not None
-    checked, graph = report.checked
-    assert levels(picture(checked.nodes, graph, report.findings)) == [["a"], ["b", "c", "d"]]
+TOP = 'one => document.querySelector(`[data-node="${one}"] rect`).y.baseVal.value'
+
+
+def test_layers_stand_in_their_order_and_red_edges_name_their_rule(tmp_path: Path) -> None:
+    layers = {"kind": "layers_v1", "id": "three", "layers": ["c", ["b", "d"], "a"], "direction": "down"}
+    modules = {"a.py": "", "b.py": "import a\n", "c.py": "import e\n", "d.py": "import e\n", "e.py": "import c\n"}
+    write(tmp_path, manifest(*(node(name) for name in "abcde"), rules=[layers]), modules)
+    draw(tmp_path, "--format", "html", "-o", "graph.html")
+    seen = browse(
+        tmp_path / "graph.html",
+        f"""
+        const top = {TOP};
+        result = {{
+          tops: ["a", "b", "d", "e", "c"].map(top),
+          rules: [...document.querySelectorAll(".rule")].map(one => one.textContent),
+        }};
+        """,
+    )
+    a, b, d, e, c = seen["tops"]
+    assert a < b == d < min(e, c)
+    assert seen["rules"] == ["three"]
+
+
+def test_many_nodes_are_folded_searched_and_looked_at_one_by_one(tmp_path: Path) -> None:
+    names = [f"{group}.m{place}" for group in ("one", "two", "three") for place in range(60)]
+    nodes = [node(name) for name in names]
+    modules = {f"{name.replace('.', '/')}.py": "import one.m0\n" for name in names}
+    write(tmp_path, manifest(*nodes), {**modules, "two/m1.py": "import three.m2\n"})
+    draw(tmp_path, "--format", "html", "-o", "graph.html")
+    seen = browse(
+        tmp_path / "graph.html",
+        """
+        const nodes = () => document.querySelectorAll(".node").length;
+        const press = one => document.querySelector(one).dispatchEvent(new Event("click"));
+        const before = document.querySelector("svg").viewBox.baseVal.width;
+        result = { folded: nodes(), counts: counts.textContent };
+        press("#fold"); result.all = nodes();
+        search.value = "two.m1"; search.dispatchEvent(new Event("input"));
+        result.hits = document.querySelectorAll(".node.hit").length;
+        press('[data-node="two.m1"]'); press("#focus"); result.focus = nodes();
+        press("#focus"); press("#fold"); press('[data-node="one.*"]'); press("aside button"); result.one = nodes();
+        press("#plus"); result.nearer = document.querySelector("svg").viewBox.baseVal.width < before * 50;
+        """,
+    )
+    assert seen == {
+        "folded": 3,
+        "counts": "3 of 180 nodes, 3 edges, 0 forbidden",
+        "all": 180,
+        "hits": 11,
+        "focus": 2,
+        "one": 62,
+        "nearer": True,
+    }
 
 
 def test_a_project_that_cannot_be_read(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterable
+from importlib import invalidate_caches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -30,16 +33,23 @@ from tests.arch.test_contracts import (
 )
 from tests.arch.test_graph import AB, CASES, two
 from tests.arch.trees import CONTRACTS, codes, contracts_project, edit, manifest, node, run, write
+from tests.installed import install
+from tests.pkg.builders import pkg
 from tests.project import EXAMPLE
+from tests.rr.builders import entry, framed
 from x07py.arch.baseline import hold
-from x07py.arch.changed import changed_since
+from x07py.arch.check import Request, check
 from x07py.arch.contracts_checks.run import check_contracts
+from x07py.arch.convert.tach import from_tach
+from x07py.arch.git import changed_since
 from x07py.arch.graph import build_graph
 from x07py.arch.init import first_manifest
-from x07py.arch.manifest import MANIFEST_PATH, read_manifest
+from x07py.arch.manifest import read_manifest
+from x07py.arch.project import MANIFEST_PATH, project_folder
 from x07py.arch.repair import Patch, apply
-from x07py.cli.arch import require_folder
+from x07py.arch.scan.module_names import ModuleNames
 from x07py.errors import X07Error
+from x07py.rr.scanning import BASELINE, BASELINE_SCHEMA
 
 Found = Callable[[Path], Iterable[str]]
 ROWS: dict[str, tuple[Found, Found]] = {}
@@ -65,7 +75,7 @@ def contracts(name: str, change: Any, **domains: Any) -> Found:
         rows: list[Any] = []
         document = read_manifest(root, MANIFEST_PATH, rows)
         assert document
-        check_contracts(root, document, build_graph(root, document, {}, rows), rows)
+        check_contracts(root, document, build_graph(root, document, {}, rows, ModuleNames(root)), rows)
         return [row.code for row in rows]
 
     return found
@@ -80,6 +90,17 @@ def locked(name: str, text: str, document: Any = None) -> Found:
         return codes(run(write(root, document) if document else root))
 
     return found
+
+
+def profiled(name: str, world: str) -> Found:
+    """Return a check of a project that has a profile of that name in that world."""
+
+    def check(root: Path) -> Iterable[str]:
+        write(root, manifest(), {})
+        (root / "x07.toml").write_text(f'[profiles.{name}]\nworld = "{world}"\n')
+        return codes(run(root))
+
+    return check
 
 
 def raised(act: Callable[[Path], object]) -> Found:
@@ -175,6 +196,18 @@ _contract("E_ARCH_CONTRACT_ID_MISMATCH", BUDGET, put("id", "other"), put("v", 2)
 _SIZE = ("topics", 0, "max_value_bytes")
 _contract("E_ARCH_MSG_INDEX_MISSING", MSG, put(*_SIZE, 0), put(*_SIZE, 1))
 _contract("E_ARCH_MSG_SIZE", MSG, put(*_SIZE, 1048577), put(*_SIZE, 1))
+
+
+def _with_schema(path: str) -> Callable[[Any], object]:
+    return lambda index: index.update(
+        {
+            "schema_version": "x07py.arch.msg.index@0.1.0",
+            "topics": [{**index["topics"][0], "messages": [{"id": "m", "payload_path": path}]}, *index["topics"][1:]],
+        }
+    )
+
+
+_contract("E_ARCH_MSG_SCHEMA_INVALID", MSG, _with_schema("arch/none.json"), _with_schema(KAFKA))
 _contract("E_ARCH_MSG_KAFKA_INDEX_MISSING", KAFKA, put("profiles", []))
 _BUDGET_ID = ("profiles", 0, "budget_profile_id")
 _contract("E_ARCH_MSG_KAFKA_BUDGET_MISSING", KAFKA, put(*_BUDGET_ID, "x"), put(*_BUDGET_ID, "msg_core_v1"))
@@ -187,6 +220,7 @@ _contract(
     put("security", {**REF, "password_secret_id": ""}),
     put("security", REF),
 )
+_contract("E_ARCH_MSG_CLEARTEXT", AMQP_PROFILE, put("host", "rabbit.corp"), put("host", "rabbit.localhost"))
 _contract("E_ARCH_SECRET_IN_CONTRACT", KAFKA_PROFILE, put("bootstrap", ["u:w@a:1"]), put("bootstrap", ["u.w.a:1"]))
 _contract("E_ARCH_MSG_AMQP_INDEX_MISSING", AMQP, put("topologies", []))
 _contract("E_ARCH_MSG_AMQP_BUDGET_MISSING", AMQP, put(*_BUDGET_ID, "x"), put(*_BUDGET_ID, "msg_core_v1"))
@@ -239,7 +273,7 @@ _WEB = {"web": {"index_path": "arch/web.json", "enforce": "error"}}
 ROWS["W_ARCH_CONTRACT_DOMAIN_UNCHECKED"] = contracts(MSG, False, **_WEB), contracts(MSG, False)
 
 for _code, _broken, _near in (
-    ("OS_IMPORT", "import socket\n", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket\n"),
+    ("OS_IMPORT", "import smtplib\n", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import smtplib\n"),
     (
         "DYNAMIC_IMPORT",
         "import importlib as i\ni.import_module(i)\n",
@@ -248,11 +282,15 @@ for _code, _broken, _near in (
     ("SET_ORDER", "','.join({'a'})\n", "','.join(sorted({'a'}))\n"),
     ("CALL_CLOCK", "import time\ntime.gmtime()\n", "import time\ntime.gmtime(0)\n"),
     ("CALL_RANDOMNESS", "import random\nrandom.Random()\n", "import random\nrandom.Random(0)\n"),
-    ("CALL_ENVIRONMENT", "import os\nos.environ\n", "import os\nos.path\n"),
+    ("CALL_ENVIRONMENT", "import os\nos.environ['A']\n", "import os\nos.path\n"),
     ("CALL_FILES", "open('x')\n", "def open(x): ...\nopen('x')\n"),
     ("CALL_PROCESSES", "import os\nos.system('x')\n", "import os\nos.path.join('x')\n"),
     ("CALL_DYNAMIC", "exec('x')\n", "def exec(x): ...\nexec('x')\n"),
-    ("CALL_IDENTITY", "id(3)\n", "def f(id): return id(3)\n"),
+    ("CALL_IDENTITY", "def f(x): return id(x)\n", "def f(id): return id(3)\n"),
+    ("CALL_NETWORK", "import socket\nsocket.socket()\n", "import socket\nsocket.inet_aton('1')\n"),
+    ("CALL_THREADS", "import sys\nsys.setswitchinterval(1)\n", "import threading as t\nt.Thread().start()\n"),
+    ("CALL_NATIVE", "import ctypes\nctypes.CDLL('x')\n", "import ctypes\nctypes.c_int(3)\n"),
+    ("NOT_READ", "import nowhere\n", "import json\n"),
 ):
     ROWS[f"E_ARCH_{_code}"] = solve(_broken), solve(_near)
 
@@ -261,7 +299,7 @@ for _code, _found, _missed in (
     ("E_ARCH_RR_POLICY_REQUIRED", scoped("open_driver('amqp')\n"), scoped(f"{_RULED}open_driver('amqp')\n")),
     (
         "E_ARCH_RR_OP_NOT_ALLOWED",
-        scoped(f"{_RULED}d = open_driver('kafka'); d.seek()\n"),
+        scoped(f"{_RULED}d = open_driver('kafka'); d.control('flush', {{}})\n"),
         scoped(f"{_RULED}d = open_driver('kafka'); d.commit()\n"),
     ),
     ("E_ARCH_RR_WORLD_VIOLATION", scoped(f"{_RULED}pass\n", "solve-pure"), scoped(f"{_RULED}pass\n", "solve-rr")),
@@ -293,6 +331,88 @@ for _code, _found, _missed in (
 _MANIFEST = manifest(contracts_v1=CONTRACTS)
 _OTHER = manifest(repo={"id": "other", "root": "."}, contracts_v1=CONTRACTS)
 _TWICE = manifest(node("a"), node("a"))
+_ALL = {"kind": "layers_v1", "id": "r", "direction": "down", "exhaustive": True}
+
+
+def named(call: str) -> Found:
+    def found(root: Path) -> list[str]:
+        shutil.copytree(EXAMPLE / "arch", root / "arch")
+        edit(root, TOPOLOGY, put("bindings", 0, "routing_key", "audit.*"))
+        document = manifest(node("a"), contracts_v1=CONTRACTS, externals={**_ALLOWED, "allowed_exact": ["x07py"]})
+        return codes(run(write(root, document, {"a.py": f"from x07py import Envelope, open_driver\n{call}\n"})))
+
+    return found
+
+
+def driven(profiles: str) -> Found:
+    """Have a driver read its contract; it wants numbers."""
+
+    def found(root: Path) -> list[str]:
+        shutil.copytree(EXAMPLE / "arch", root / "arch")
+        index = root / "arch/msg/spool/index.x07spool.json"
+        index.parent.mkdir()
+        index.write_text(profiles)
+        install(root / "site", "x07-spool", "1.0", {"x07_spool_arch.py": SPOOL}, {"x07.drivers": {"spool": SPOOL_AT}})
+        with patch.object(sys, "path", [*sys.path, str(root / "site")]):
+            invalidate_caches()
+            return codes(run(write(root, manifest(node("a"), contracts_v1=CONTRACTS), {"a.py": ""})))
+
+    return found
+
+
+def served(source: str) -> Found:
+    """A service that consumes a topic; the catalogue of the example has orders."""
+
+    def found(root: Path) -> list[str]:
+        shutil.copytree(EXAMPLE / "arch", root / "arch")
+        file = root / "arch/msg/services/billing.service.json"
+        file.parent.mkdir()
+        about = {"id": "billing", "driver": "kafka", "profile": "local_dev_v1", "group": "g", "in_flight": 1}
+        told = {"schema_version": "x07py.arch.msg.service@0.1.0", "v": 1, "sources": [source], "drain_s": 5}
+        file.write_text(json.dumps({**about, **told}))
+        return codes(run(write(root, manifest(node("a"), contracts_v1=CONTRACTS), {"a.py": ""})))
+
+    return found
+
+
+SPOOL_AT = "x07_spool_arch:DRIVER"
+SPOOL = """
+from x07py.drivers import Dialect, DriverPlugin, Limits, read_contract
+from x07py.errors import ContractError
+
+def ids(root):
+    return [row["id"] for row in read_contract(root, "arch/msg/spool/index.x07spool.json", code=9903)["profiles"]]
+
+def read(root, name):
+    rows = read_contract(root, "arch/msg/spool/index.x07spool.json", code=9903)["profiles"]
+    if any(type(row.get("size")) is not int for row in rows):
+        raise ContractError(9903, "size is no number", where="arch/msg/spool/index.x07spool.json", hint="write one")
+
+dialect = Dialect.of("spool", 128, ("queue", "lane", "number"), ("ack",), 9911)
+limits = lambda profile: Limits(1, 1)
+DRIVER = DriverPlugin(dialect, read, ids, lambda *_: None, limits, lambda profile: (), "")
+"""
+
+
+def with_tach(root: Path) -> Path:
+    (root / "tach.toml").write_text('[[modules]]\npath = "a"\n')
+    return root / "tach.toml"
+
+
+def declaring(dependencies: str) -> Found:
+    def found(root: Path) -> list[str]:
+        (root / "pyproject.toml").write_text(f"[project]\nname = 'x'\ndependencies = {dependencies}\n")
+        checks = {**manifest()["checks"], "distributions": True}
+        return codes(
+            run(write(root, manifest(node("a"), checks=checks, externals=_ALLOWED), {"a.py": "import numpy.linalg\n"}))
+        )
+
+    return found
+
+
+_EXCUSED = {"code": "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED", "path": "a.py", "reason": "a test"}
+_TWO = {"roots": ["one", "two"]}
+_BOTH = {"one/t.py": "", "two/t.py": "import t\n"}
 _ALLOWED = {"allowed_import_prefixes": ["numpy"], "allowed_exact": []}
 ROWS |= {
     "E_ARCH_MANIFEST_READ": (lambda root: codes(run(root)), tree(manifest(), {})),
@@ -321,12 +441,74 @@ ROWS |= {
         lambda root: codes(run(write(root, two(), AB), budgets={"max_modules": 1})),
         lambda root: codes(run(write(root, two(), AB), budgets={"max_modules": 2})),
     ),
+    "W_ARCH_EXCLUDE_UNUSED": (
+        tree(manifest(node("a"), scan={"exclude": ["gen/**"]}), {"a.py": "", "genx/b.txt": ""}),
+        tree(manifest(node("a"), scan={"exclude": ["gen/**"]}), {"a.py": "", "gen/b.py": ""}),
+    ),
+    "W_ARCH_EXCLUDED_IMPORTED": (
+        tree(manifest(node("a"), scan={"exclude": ["gen/**"]}), {"a.py": "from gen import b\n", "gen/b.py": ""}),
+        tree(manifest(node("a"), scan={"exclude": ["gen/**"]}), {"a.py": "import gen.b\n", "gen/c.py": ""}),
+    ),
+    "E_ARCH_CONVERT": (
+        raised(lambda root: from_tach(write_module(root) / "none.toml", {})),
+        raised(lambda root: from_tach(with_tach(root), {})),
+    ),
+    "E_ARCH_INDEPENDENCE": (
+        tree(two(rules=[{"kind": "independence_v1", "id": "r", "nodes": ["a", "b"]}]), AB),
+        tree(two(rules=[{"kind": "independence_v1", "id": "r", "nodes": [["a", "b"], "b"]}]), {**AB, "a.py": ""}),
+    ),
+    "E_ARCH_FORBIDDEN": (
+        tree(two(rules=[{"kind": "forbidden_v1", "id": "r", "from": ["a"], "to": ["b"]}]), AB),
+        tree(two(rules=[{"kind": "forbidden_v1", "id": "r", "from": ["b"], "to": ["a"]}]), AB),
+    ),
+    "E_ARCH_PROTECTED": (
+        tree(two(rules=[{"kind": "protected_v1", "id": "r", "nodes": ["b"], "importers": []}]), AB),
+        tree(two(rules=[{"kind": "protected_v1", "id": "r", "nodes": ["b"], "importers": ["a"]}]), AB),
+    ),
+    "E_ARCH_LAYERS_NOT_EXHAUSTIVE": (
+        tree(two(rules=[{**_ALL, "layers": ["a"]}]), AB),
+        tree(two(rules=[{**_ALL, "layers": ["b", "a"]}]), AB),
+    ),
+    "E_ARCH_DISTRIBUTION_UNDECLARED": (declaring("[]"), declaring('["numpy>=2"]')),
+    "W_ARCH_DISTRIBUTION_UNUSED": (declaring('["numpy", "other[x]; python_version > \'3\'"]'), declaring('["numpy"]')),
+    "E_ARCH_MSG_TOPIC_UNKNOWN": (named("Envelope('ordrs', b'', b'')"), named("Envelope('orders', b'', b'')")),
+    "E_ARCH_MSG_PROFILE_UNKNOWN": (
+        named("open_driver('kafka', profile='local_dv_v1')"),
+        named("open_driver('kafka', profile='local_dev_v1')"),
+    ),
+    "E_ARCH_MSG_DRIVER_PROFILE": (
+        driven('{"profiles": [{"id": "local", "size": "one"}]}'),
+        driven('{"profiles": [{"id": "local", "size": 1}]}'),
+    ),
+    "E_ARCH_MSG_SERVICE": (served("ordrs"), served("orders")),
+    "E_ARCH_EXCEPTION_UNUSED": (
+        tree(manifest(node("a"), exceptions=[_EXCUSED]), {"a.py": ""}),
+        tree(manifest(node("a"), exceptions=[_EXCUSED]), {"a.py": "import other\n"}),
+    ),
+    "E_ARCH_ALLOW_REASON": (
+        tree(manifest(node("a", "solve-pure")), {"a.py": "open('x')  # x07: allow files\n"}),
+        tree(manifest(node("a", "solve-pure")), {"a.py": "open('x')  # x07: allow files -- a fixture\n"}),
+    ),
+    "E_ARCH_NO_MODULES": (tree(manifest(node("a")), {}), tree(manifest(), {})),
+    "E_ARCH_IMPORT_BEYOND_TOP": (
+        tree(manifest(node("a")), {"a/__init__.py": "", "a/b.py": "from ..c import d\n"}),
+        tree(manifest(node("a")), {"a/__init__.py": "", "a/b.py": "from . import c\n"}),
+    ),
+    "E_ARCH_IMPORT_AMBIGUOUS": (
+        tree(manifest(node("a"), node("one"), node("two"), scan=_TWO), {**_BOTH, "a.py": "import t\n"}),
+        tree(manifest(node("a"), node("one"), node("two"), scan=_TWO), {**_BOTH, "a.py": ""}),
+    ),
     "E_ARCH_INIT_EMPTY": (raised(first_manifest), raised(lambda root: first_manifest(write_module(root)))),
     "E_ARCH_INIT_EXISTS": (
         raised(lambda root: first_manifest(write(root, manifest(), {"a.py": ""}))),
         raised(lambda root: first_manifest(write_module(root))),
     ),
-    "E_ARCH_ROOT": (raised(lambda root: require_folder(root / "x")), raised(require_folder)),
+    "E_ARCH_PROFILE_WORLD": (profiled("sandbox", "run-os"), profiled("sandbox", "solve-rr")),
+    "W_ARCH_PROFILE_WORLD": (profiled("safe-worker", "run-os"), profiled("os-worker", "run-os")),
+    "E_ARCH_ROOT": (
+        raised(lambda root: project_folder(root / "x", MANIFEST_PATH)),
+        raised(lambda root: project_folder(root, MANIFEST_PATH)),
+    ),
     "E_ARCH_SETTINGS": (
         raised(lambda root: run(configured(root, "self_edges = 1"))),
         raised(lambda root: run(configured(root, "self_edges = true"))),
@@ -353,11 +535,6 @@ def lock_edited(name: str, change: Callable[[Any], object]) -> Found:
     return found
 
 
-def _exclude(pattern: str) -> Callable[[Any], object]:
-    return lambda lock: lock["module_scan"]["exclude_globs"].append(pattern)
-
-
-ROWS["E_ARCH_LOCK_INVALID"] = lock_edited(LOCK, _exclude("x[")), lock_edited(LOCK, _exclude("x[y]"))
 ROWS["E_ARCH_CONTRACTS_LOCK_MISMATCH"] = lock_edited(MSG, put(*_SIZE, 5)), lock_edited(MSG, lambda _: None)
 
 
@@ -386,8 +563,39 @@ def module_link(target: str) -> Found:
     return found
 
 
+def module_compiled(*names: str) -> Found:
+    """A project with compiled files."""
+
+    def found(root: Path) -> list[str]:
+        write(root, manifest(node("a")), {"a.py": ""})
+        for name in names:
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(b"1234\0\0\0\0")
+        return codes(run(root))
+
+    return found
+
+
+ROWS["E_ARCH_MODULE_COMPILED"] = module_compiled("b.pyc"), module_compiled("a.pyc", "__pycache__/a.cpython-311.pyc")
 ROWS["E_ARCH_MODULE_LINK"] = module_link("../outside.py"), module_link("a.py")
 ROWS["W_ARCH_MODULE_LINK"] = module_link("a.py"), module_link("nowhere.py")
+
+
+def opening(kind: str) -> Found:
+    """A project whose lock holds Kafka's driver, with code that opens one."""
+
+    def found(root: Path) -> list[str]:
+        (root / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+        pkg(root, "add", "kafka")
+        externals = {"allowed_import_prefixes": ["x07py"], "allowed_exact": []}
+        text = f"from x07py import open_driver\n\nopened = open_driver({kind!r}, profile='x')\n"
+        write(root, manifest(node("a"), externals=externals), {"a.py": text})
+        return codes(run(root))
+
+    return found
+
+
+ROWS["W_ARCH_PACKAGE_UNUSED"] = opening("amqp"), opening("kafka")
 
 
 def unlocked(name: str) -> Found:
@@ -443,6 +651,31 @@ def cloned(ref: str) -> Callable[[Path], object]:
 
 
 ROWS["E_ARCH_CHANGED"] = raised(cloned("none")), raised(cloned("HEAD"))
+
+
+def recorded(data: bytes, *, accepted: bool = False) -> Callable[[Path], set[str]]:
+    """Check a project with a recording of `data`, and secrets asked for."""
+
+    def act(root: Path) -> set[str]:
+        write(root, manifest(node("a")), {"a.py": ""})
+        (root / ".x07_rr").mkdir()
+        (root / ".x07_rr" / "c.x07rr.bin").write_bytes(data)
+        if accepted:
+            row = {"file": ".x07_rr/c.x07rr.bin", "rule": "random-text", "fingerprint": "0" * 16, "reason": "gone"}
+            baseline = {"accepted": [row], "schema_version": BASELINE_SCHEMA}
+            (root / ".x07_rr" / BASELINE).write_text(json.dumps(baseline))
+        return {row.code for row in check(Request(root, MANIFEST_PATH, recordings=True)).findings}
+
+    return act
+
+
+_TOKEN = b"it is gh" + b"p_" + b"aZ09" * 9
+ROWS["E_ARCH_SECRET_IN_RECORDING"] = recorded(framed(entry(resp=_TOKEN))), recorded(framed(entry(resp=b"it is")))
+ROWS["E_ARCH_RECORDING_UNREAD"] = recorded(framed(entry())[:-3]), recorded(framed(entry()))
+
+
+def test_an_acceptance_of_nothing_is_a_finding(tmp_path: Path) -> None:
+    assert recorded(framed(entry()), accepted=True)(tmp_path) == {"E_ARCH_EXCEPTION_UNUSED"}
 
 
 @pytest.mark.parametrize("code", ROWS)

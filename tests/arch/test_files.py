@@ -8,7 +8,7 @@ import pytest
 
 from tests.arch.trees import codes, manifest, node, run, write
 from x07py.arch.init import first_manifest
-from x07py.arch.scan.files import Scan, module_files
+from x07py.arch.scan.module_files import Scan, module_files
 
 DENY = {"kind": "deps_v1", "id": "r", "from": "a", "to": ["b"], "mode": "deny"}
 
@@ -63,12 +63,13 @@ def test_a_folder_without_init_is_a_package(tmp_path: Path) -> None:
     }
     report = run(write(tmp_path, manifest(node("a"), node("b"), rules=[DENY]), {**modules, "b/deep/three.py": ""}))
     assert codes(report) == ["E_ARCH_DEPS_DENY", "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED"]
-    assert [row.data["import"] for row in report.findings] == ["b.deep.three", "a.x"]
+    assert [row.data["import"] for row in report.findings] == ["b.deep.three", "a.x.gone"]
 
 
 def test_links_are_not_followed_and_environments_not_entered(tmp_path: Path) -> None:
     root = write(tmp_path, manifest(node("a")), {"a.py": "", "env/lib/x.py": "import ("})
     (root / "env/pyvenv.cfg").write_text("")
+    (root / "env/bin").mkdir()
     (root / "linked.py").symlink_to(root / "a.py")
     (root / "round").symlink_to(root)
     (root / "gone.py").symlink_to(root / "nothing.py")
@@ -81,10 +82,10 @@ def test_links_are_not_followed_and_environments_not_entered(tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.parametrize("target", ["../outside", "gen", "../outside/x.py", "gen/x.py"])
+@pytest.mark.parametrize("target", ["../outside", ".gen", "../outside/x.py", ".gen/x.py"])
 def test_a_link_to_what_is_not_checked_is_an_error(target: str, tmp_path: Path) -> None:
     root = tmp_path / "p"
-    for folder in (tmp_path / "outside", root / "gen"):
+    for folder in (tmp_path / "outside", root / ".gen"):
         folder.mkdir(parents=True)
         (folder / "x.py").write_text("import socket\n")
     write(root, manifest(node("a")), {"a.py": ""})

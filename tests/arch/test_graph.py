@@ -48,10 +48,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
         {"a.py": "import json\n"},
     ),
     "E_ARCH_IMPORT_PREFIX_NOT_ALLOWED": (
-        manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["json"]})),
-        {"a.py": "import re, json\n"},
-        manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["json"]})),
-        {"a.py": "import json\n"},
+        manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["b"]}), node("b")),
+        {"a.py": "import a.c, b\n", "b.py": "", "a/c.py": ""},
+        manifest(node("a", imports={"deny_prefixes": [], "allow_prefixes": ["b"]}), node("b")),
+        {"a.py": "from __future__ import annotations\nimport json, b\n", "b.py": ""},
     ),
     "E_ARCH_VISIBILITY": (
         manifest(node("a"), node("b", visibility=RESTRICTED)),
@@ -100,9 +100,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
     "E_ARCH_MODULE_PARSE": (manifest(node("a", "solve-pure")), {"a.py": "def"}, manifest(node("a")), {"a.py": "x = 1"}),
     "E_ARCH_DUPLICATE_MODULE_ID": (
         manifest(node("a")),
-        {"a.py": "", "src/a.py": ""},
+        {"a.py": "", "a/__init__.py": ""},
         manifest(node("a")),
-        {"src/a.py": ""},
+        {"a/__init__.py": ""},
     ),
     "E_ARCH_PACKAGE_NOT_LOCKED": (
         manifest(node("a"), externals=externals("x07py")),
@@ -128,7 +128,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, Any], dict[str,
 @pytest.mark.parametrize("code", CASES)
 def test_rule_and_near_miss(code: str, tmp_path: Path) -> None:
     broken, modules, near, near_modules = CASES[code]
-    report = run(write(tmp_path / "x", broken, modules) if (tmp_path / "x").mkdir() is None else tmp_path)
+    (tmp_path / "x").mkdir()
+    report = run(write(tmp_path / "x", broken, modules))
     assert codes(report) == [code]
     assert report.exit_code == 2
     (tmp_path / "y").mkdir()
@@ -155,9 +156,10 @@ def test_names_of_imports_that_match_nothing(
     assert [(row.code, row.hint) for row in report.findings] == ([(code, hint)] if code else [])
 
 
-def test_a_glob_that_matches_nothing_and_one_in_a_project_without_modules(tmp_path: Path) -> None:
+def test_a_glob_that_matches_nothing_and_a_project_without_modules(tmp_path: Path) -> None:
     document = manifest(node("a", match={"module_prefixes": ["a"], "path_globs": ["lib/**/*.py"]}))
-    assert codes(run(write(tmp_path, document))) == []
+    report = run(write(tmp_path, document))
+    assert (codes(report), report.exit_code) == (["E_ARCH_NO_MODULES"], 3)
     assert codes(run(write(tmp_path, document, {"a.py": ""}))) == ["E_ARCH_NAME_MATCHES_NOTHING"]
     assert codes(run(write(tmp_path, document, {"lib/x/y.py": ""}))) == []
 
@@ -268,14 +270,17 @@ def test_a_lock_that_cannot_be_used(text: str, code: str, tmp_path: Path) -> Non
     assert (codes(report), report.exit_code) == ([code], 3)
 
 
-def test_a_lock_with_a_bad_pattern_or_that_is_a_folder(tmp_path: Path) -> None:
+def test_a_lock_decides_nothing_of_the_scan_and_a_folder_is_none(tmp_path: Path) -> None:
     write(tmp_path, two(), AB)
     run(tmp_path, write_lock=True)
     path = tmp_path / "arch/manifest.lock.json"
     document = json.loads(path.read_text())
-    document["module_scan"]["exclude_globs"].append("x[")
+    document["module_scan"] = {"exclude_globs": ["**", "x["], "include_globs": ["**/*.x07.json"]}
     path.write_text(json.dumps(document))
-    assert codes(run(tmp_path)) == ["E_ARCH_LOCK_INVALID"]
+    report = run(tmp_path)
+    assert (codes(report), report.modules) == ([], 2)
+    run(tmp_path, write_lock=True)
+    assert json.loads(path.read_text())["module_scan"] == document["module_scan"]
     path.unlink()
     path.mkdir()
     assert codes(run(tmp_path)) == ["E_ARCH_LOCK_READ"]

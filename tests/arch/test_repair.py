@@ -16,7 +16,7 @@ import rfc8785
 from tests.arch.trees import codes, contracts_project, edit, manifest, node, run, write
 from tests.project import x07
 from x07py.arch.documents import schema_faults
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.project import MANIFEST_PATH
 from x07py.arch.repair import Patch, apply, merge
 from x07py.errors import ArchError, FileError, X07Error
 

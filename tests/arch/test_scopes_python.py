@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from tests.arch.test_contracts import ANY_JSON, BUDGETS, RR, put
 from tests.arch.trees import CONTRACTS, codes, contracts_project, edit, manifest, node, run, write
 from x07py.arch.contracts_checks.budgets import check_budgets
-from x07py.arch.contracts_checks.files import Contracts
+from x07py.arch.contracts_checks.contract_files import Contracts
 from x07py.arch.contracts_checks.rr import check_rr
 from x07py.arch.contracts_checks.scopes import check_scopes
 from x07py.arch.graph import build_graph
-from x07py.arch.manifest import MANIFEST_PATH, read_manifest
-from x07py.arch.scan.files import ModuleNames, Scan, module_files
+from x07py.arch.manifest import read_manifest
+from x07py.arch.project import MANIFEST_PATH
+from x07py.arch.scan.module_files import Scan, module_files
+from x07py.arch.scan.module_names import ModuleNames
 from x07py.arch.scan.tree import read_modules
 from x07py.arch.scan.x07ast import scan_x07ast
 from x07py.diag import Diagnostic
@@ -55,10 +57,11 @@ class Project:
         write(self.root, manifest(node("a", world), contracts_v1=REQUIRED))
         read = read_manifest(self.root, MANIFEST_PATH, [])
         assert read
-        files = module_files(self.root, Scan())
-        modules, faults = read_modules(self.root, files, ModuleNames(self.root), None, read.depth)
+        files, _ = module_files(self.root, Scan())
+        names = ModuleNames(self.root)
+        modules, faults = read_modules(self.root, files, names, None, read.depth)
         self.contracts.findings.clear()
-        check_scopes(self.contracts, REQUIRED, build_graph(self.root, read, modules, []))
+        check_scopes(self.contracts, REQUIRED, build_graph(self.root, read, modules, [], names))
         return [*faults, *self.contracts.findings]
 
 
@@ -82,8 +85,8 @@ PYTHON: list[tuple[str, str, list[str]]] = [
     ("run-os", inside("with session():", OPEN, "pass"), []),
     ("run-os", inside("with session(policy=None):", OPEN, "pass"), []),
     ("solve-rr", inside(OPEN, "pass"), []),
-    ("run-os", inside(RULED, OPEN, "await d.seek('t', 0, 1)"), [OP]),
-    ("run-os", inside("with session(mode='replay'):", OPEN, "await d.seek('t', 0, 1)"), [OP]),
+    ("run-os", inside(RULED, OPEN, "await d.control('flush', {})"), [OP]),
+    ("run-os", inside("with session(mode='replay'):", OPEN, "await d.control('flush', {})"), [OP]),
     ("run-os", inside(RULED, OPEN, "await d.lag(['t'], group='g')"), []),
     ("run-os", inside(RULED, OPEN, "d.consume(['t'])", ""), []),
     ("run-os", inside(RULED, OPEN, "await d.control('drain', {})"), [OP]),
@@ -119,9 +122,9 @@ def test_scopes_in_python(project: Project, world: str, text: str, expected: lis
 
 
 def test_the_finding_says_where(project: Project) -> None:
-    [row] = project.findings(inside(RULED, OPEN, "await d.seek('t', 0, 1)"), "run-os")
+    [row] = project.findings(inside(RULED, OPEN, "await d.control('flush', {})"), "run-os")
     assert (row.code, row.path, row.line, row.column) == (OP, "a.py", 6, 19)
-    assert row.data["op"] == "std.msg.kafka.seek_v1"
+    assert row.data["op"] == "std.msg.kafka.flush_v1"
 
 
 def test_a_fault_of_a_module_does_not_keep_the_contracts_from_their_lock(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``[tool.x07.arch]``: module roots, imports inside a node as the reference reads them, settings that mean nothing."""
+"""``[tool.x07.arch]``: imports inside a node as the reference reads them, settings that mean nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import codes, manifest, node, run, write
-from tests.project import x07
 from x07py.errors import ArchError
 
 RESTRICTED = {"mode": "restricted", "visible_to": []}
@@ -21,21 +20,12 @@ def settings(root: Path, text: str, file: str = "pyproject.toml") -> Path:
 
 
 @pytest.mark.parametrize("file", ["pyproject.toml", "x07.toml"])
-def test_module_roots(file: str, tmp_path: Path) -> None:
-    modules = {"one/a.py": "import b\n", "one/two/b.py": "", "c.py": "import a\n"}
-    rules = [{"kind": "deps_v1", "id": "r", "from": "a", "to": ["b"], "mode": "deny"}]
-    write(tmp_path, manifest(node("a"), node("b"), node("c"), rules=rules), modules)
-    assert "E_ARCH_NODE_ORPHAN_MODULE" in codes(run(tmp_path))
-    report = run(settings(tmp_path, 'module_roots = ["one", "one/two"]', file))
-    assert (codes(report), report.module_edges) == (["E_ARCH_DEPS_DENY"], 2)
-
-
-def test_imports_inside_a_node_count_where_the_reference_is_followed(tmp_path: Path) -> None:
+def test_imports_inside_a_node_count_where_the_reference_is_followed(file: str, tmp_path: Path) -> None:
     inside = {"p/a.py": "import p.b\n", "p/b.py": ""}
     checks = {**manifest()["checks"], "allowlist_mode": ALLOWLIST}
     write(tmp_path, manifest(node("p", visibility=RESTRICTED), checks=checks), inside)
     assert codes(run(tmp_path)) == []
-    report = run(settings(tmp_path, "self_edges = true"))
+    report = run(settings(tmp_path, "self_edges = true", file))
     assert codes(report) == ["E_ARCH_EDGE_NOT_ALLOWED", "E_ARCH_VISIBILITY"]
     allow = {"kind": "deps_v1", "id": "r", "from": "p", "to": ["p"], "mode": "allow"}
     own = {"mode": "restricted", "visible_to": ["p"]}
@@ -43,21 +33,9 @@ def test_imports_inside_a_node_count_where_the_reference_is_followed(tmp_path: P
     assert codes(run(tmp_path)) == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["module_root = []", 'module_roots = "src"', "module_roots = [1]", 'module_roots = ["gone"]', "self_edges = 1"],
-)
+@pytest.mark.parametrize("text", ["module_roots = []", "self_edges = 1"])
 def test_settings_that_mean_nothing(text: str, tmp_path: Path) -> None:
     root = settings(write(tmp_path, manifest(node("a")), {"a.py": ""}), text)
     with pytest.raises(ArchError) as caught:
         run(root)
     assert caught.value.code == "E_ARCH_SETTINGS"
-
-
-def test_init_uses_them(tmp_path: Path) -> None:
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib/shop.py").write_text("import json\n")
-    settings(tmp_path, 'module_roots = ["lib"]')
-    assert x07("arch", "init", cwd=tmp_path).returncode == 0
-    assert '"shop"' in (tmp_path / "arch/manifest.x07arch.json").read_text()
-    assert x07("arch", "check", cwd=tmp_path).returncode == 0

@@ -9,7 +9,8 @@ from typing import Any
 
 from tests.project import EXAMPLE
 from x07py.arch.check import Report, Request, check
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.lock import LOCK_PATH
+from x07py.arch.project import MANIFEST_PATH
 
 CONTRACTS: dict[str, Any] = {
     "canonical_json": {"mode": "jcs_rfc8785_v1"},
@@ -37,7 +38,7 @@ def node(name: str, world: str = "run-os", **changes: Any) -> dict[str, Any]:
 def manifest(*nodes: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A manifest with all required checks on, and optional ones as they are when absent."""
     return {
-        "schema_version": "x07.arch.manifest@0.3.0",
+        "schema_version": "x07py.arch.manifest@0.1.0",
         "repo": {"id": "t", "root": "."},
         "externals": {"allowed_import_prefixes": [], "allowed_exact": []},
         "nodes": list(nodes),
@@ -68,10 +69,10 @@ def codes(report: Report) -> list[str]:
 
 
 def contracts_project(root: Path, **changes: Any) -> Path:
-    """The example's contracts with a manifest that has no nodes and fresh locks."""
+    """The example's contracts with a manifest that has no nodes, and fresh locks, the manifest's one by itself."""
     shutil.copytree(EXAMPLE / "arch", root / "arch")
     write(root, manifest(contracts_v1={**CONTRACTS, **changes}))
-    report = run(root, write_lock=True)
+    report = run(root, write_lock=True, lock=LOCK_PATH)
     assert codes(report) == []
     return root
 

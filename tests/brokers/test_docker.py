@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from tests.cli.test_bad_input import refused
 from tests.cli.test_reports import report

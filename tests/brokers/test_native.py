@@ -18,8 +18,8 @@ import pytest
 from tests.cli.test_bad_input import refused
 from tests.cli.test_reports import report
 from tests.project import x07
-from x07py.brokers.answers import answers
-from x07py.brokers.process import RunningBroker, find_broker
+from x07py.brokers.health import answers
+from x07py.brokers.process import RunningBroker, broker_folder, find_broker, state_file
 
 KINDS = ("kafka", "amqp")
 
@@ -41,7 +41,7 @@ def started_once(project: Path, kind: str) -> dict[str, Any]:
 def test_a_kafka_whose_start_was_killed_is_taken_up_and_ended(project: Path) -> None:
     """The command is killed while the broker starts: `up` waits for that very broker, `down` ends it."""
     command = [str(Path(sys.executable).with_name("x07")), "broker", "up", "kafka", "--native", "--port", "0"]
-    state = project / ".x07" / "broker" / "kafka.json"
+    state = state_file(project, "kafka")
     with subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
         while not state.exists():
             assert starting.poll() is None
@@ -57,7 +57,7 @@ def test_a_kafka_whose_start_was_killed_is_taken_up_and_ended(project: Path) -> 
     host, _, port = first["address"].rpartition(":")
     assert not answers("kafka", host, int(port))
     assert find_broker(project, "kafka") is None
-    assert left_of(project / ".x07" / "broker" / "kafka") == []
+    assert left_of(broker_folder(project, "kafka")) == []
     assert report("broker", "down", "kafka", cwd=project)["ended"] is False
 
 
@@ -73,7 +73,7 @@ def test_a_rabbitmq_that_died_is_told_and_cleaned_up(project: Path) -> None:
     finally:
         ended = report("broker", "down", "amqp", cwd=project)["ended"]
     assert ended is False
-    assert left_of(project / ".x07" / "broker" / "amqp") == []
+    assert left_of(broker_folder(project, "amqp")) == []
     assert x07("broker", "status", "amqp", cwd=project).stdout == "no amqp broker was started here\n"
 
 
@@ -131,19 +131,19 @@ def processes_of(root: Path) -> list[str]:
 @pytest.mark.live
 def test_a_rabbitmq_that_does_not_start_leaves_nothing_behind(project: Path) -> None:
     """Its data folder is a file; the name server, which outlives the node, is ended too."""
-    folder = project / ".x07" / "broker" / "amqp"
+    folder = broker_folder(project, "amqp")
     folder.mkdir(parents=True)
     (folder / "data").write_text("")
     done = x07("broker", "up", "amqp", "--native", "--port", "0", cwd=project)
     assert done.returncode == 20
     assert "error[9628]" in done.stderr
     assert "amqp.log" in done.stderr
-    assert not (project / ".x07/broker/amqp.json").exists()
+    assert not state_file(project, "amqp").exists()
     assert left_of(folder) == []
 
 
 def test_missing_programs_and_contradictions(project: Path) -> None:
-    nothing = {"PATH": str(Path(sys.executable).parent)}
+    nothing: dict[str, Any] = {"PATH": str(Path(sys.executable).parent)}
     refused("broker", "up", "kafka", "--native", "--port", "0", cwd=project, code="9629", **nothing)
     refused("broker", "up", "kafka", "--docker", "--native", cwd=project, code="X07_USAGE")
     refused("broker", "up", "amqp", "--embedded", cwd=project, code="X07_USAGE")

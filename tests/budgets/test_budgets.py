@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -78,7 +78,7 @@ def test_outer_scopes_count_what_inner_ones_do(project: Path) -> None:
     ],
 )
 def test_excess_gives_the_number_at_the_end_of_the_scope(project: Path, limit: str, code: int) -> None:
-    profile(project, **{limit: 1})
+    profile(project, **cast("dict[str, Any]", {limit: 1}))
     with pytest.raises(BudgetError) as caught, budget("msg_core_v1") as scope:
         make(2)
     assert (caught.value.code, scope.counters["fuel"]) == (code, 2)
@@ -87,7 +87,7 @@ def test_excess_gives_the_number_at_the_end_of_the_scope(project: Path, limit: s
 
 @pytest.mark.parametrize(("limit", "code"), [("realloc_calls", 0x80000003), ("sched_ticks", 0x80000005)])
 def test_messages_and_time_have_numbers_too(project: Path, limit: str, code: int) -> None:
-    profile(project, **{limit: 3})
+    profile(project, **cast("dict[str, Any]", {limit: 3}))
     with pytest.raises(BudgetError) as caught, budget("msg_core_v1") as scope:
         scope.add(messages=4, ticks=4)
     assert caught.value.code == code

@@ -14,7 +14,7 @@ from tests.project import x07
 from tests.rr.builders import entry, framed
 from tests.tmpfs import small_tmpfs
 from x07py.contracts.schemas import load_schema
-from x07py.rr.files import FOLDER
+from x07py.rr.cassette_files import FOLDER
 
 WHOLE = framed(entry(0), entry(1))
 OF_CASSETTES = ["rr show", "rr stats", "rr verify", "rr diff {file}"]
@@ -169,8 +169,8 @@ def test_a_full_disk_and_a_read_only_folder(tmp_path: Path) -> None:
         refused(*args, cwd=tmp_path, code="X07IO_WRITE")
         assert target.read_bytes() == b"before"
     with small_tmpfs(tmp_path / "fixed", kilobytes=16, read_only=True) as folder:
-        args = ("msg", "encode", "--no-check", "--topic", "t", "-o", str(folder / "message.bin"))
-        refused(*args, cwd=tmp_path, code="X07IO_WRITE")
+        empty = ("msg", "encode", "--no-check", "--topic", "t", "-o", str(folder / "message.bin"))
+        refused(*empty, cwd=tmp_path, code="X07IO_WRITE")
 
 
 def test_explain_does_not_know_every_code(tmp_path: Path) -> None:
@@ -224,8 +224,7 @@ def test_usage_errors_are_json_when_asked_for(tmp_path: Path) -> None:
 
 
 def test_what_the_system_refuses(tmp_path: Path) -> None:
-    (tmp_path / ".x07").write_text("a file, not a folder")
-    refused("broker", "up", "kafka", "--embedded", cwd=tmp_path, code="X07IO_SYSTEM")
+    refused("rr", "show", "a" * 300, cwd=tmp_path, code="X07IO_SYSTEM")
 
 
 def test_a_cassette_cannot_write_to_the_terminal(tmp_path: Path) -> None:

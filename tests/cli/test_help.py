@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import REPOSITORY, x07
-from x07py.cli.entry import COMMANDS
+from x07py.cli.main import COMMANDS
 
 TEXTS: dict[str, str] = json.loads((REPOSITORY / "x07py/cli/help.json").read_text(encoding="utf-8"))
 BIN = Path(sys.executable).parent
@@ -32,7 +32,7 @@ def test_every_command_has_an_example_of_itself() -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; sys.argv = ['x07', 'rr', 'show', '--help']\nimport atexit\n"
     code += "atexit.register(lambda: sys.stderr.write(' '.join(sys.modules)))\n"
-    code += "from x07py.cli.entry import main; main()"
+    code += "from x07py.cli.main import main; main()"
     env = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == TEXTS["rr show"]
@@ -108,3 +108,19 @@ def test_other_shells_get_answers(shell: str, found: str, tmp_path: Path) -> Non
     done = x07(cwd=tmp_path, _TYPER_COMPLETE_FISH_ACTION="get-args", **asked)
     assert found in done.stdout
     assert done.stderr == ""
+
+
+def test_python_runs_the_package_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "x07py", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("x07 ")
+    done = subprocess.run([sys.executable, "-m", "x07py", "no-such"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "no command 'no-such'" in done.stderr) == (2, True)
+
+
+def test_make_help_names_every_target_for_people() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    named = makefile.partition(".PHONY:")[2].partition("\n")[0].split()
+    done = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    shown = [line.split()[0] for line in done.stdout.splitlines()]
+    assert set(named) - set(shown) == set()
+    assert all(len(line.split()) > 2 for line in done.stdout.splitlines())

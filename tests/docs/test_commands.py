@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from tests.docs.not_run import NOT_RUN
+from tests.campaign import CAMPAIGN
+from tests.docs.not_run import LONG, NOT_RUN
 from tests.docs.pages import PAGES, Command, Shell, blocks, marked, missing_line
 from tests.docs.projects import SETUPS, put
 from tests.live import SKIP, SKIPPED
 from tests.project import REPOSITORY
-from x07py.cli.entry import COMMANDS
+from x07py.cli.main import COMMANDS
 
 CONSOLE = [page for page in PAGES if any(block.kind == "console" for block in blocks(page))]
 _PLACEHOLDERS = {"NUMBER": "1", "SECONDS": "1", "N": "2"}
@@ -35,7 +36,7 @@ def commands_of(page: Path) -> Iterator[Command]:
         yield from block.commands() if block.kind == "console" else ()
 
 
-@pytest.mark.parametrize("page", CONSOLE, ids=name_of)
+@pytest.mark.parametrize("page", [page for page in CONSOLE if CAMPAIGN or name_of(page) not in LONG], ids=name_of)
 def test_console_blocks_do_what_they_show(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def test_every_block_of_commands_is_one_that_is_run() -> None:
 def test_what_is_not_run_is_on_its_page() -> None:
     shown = {(name_of(page), command.line) for page in CONSOLE for command in commands_of(page)}
     assert set(NOT_RUN) - shown == set()
+    assert {page for page, _ in shown} >= LONG
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -11,11 +11,21 @@ import pytest
 from tests.docs.pages import PAGES
 from tests.project import REPOSITORY
 
-MADE_WITH_THE_SITE = {f"docs/reference/{name}.md" for name in ("commands", "files", "worlds")}
+MADE_WITH_THE_SITE = {
+    *(f"docs/reference/{name}.md" for name in ("commands", "files", "worlds")),
+    *(f"docs/explanation/{name}" for name in ("rooms.md", "rooms-graph.html")),
+}
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)", re.DOTALL)
 _ROOTS = ("arch", "bench", "docs", "schemas", "tests", "x07py", ".ci")
 _FILE = re.compile(rf"`((?:{'|'.join(map(re.escape, _ROOTS))})/[\w./-]+\.\w+)`")
-EXAMPLES_OF_USERS = {"arch/msg/index.x07msg.json", "arch/manifest.x07arch.json", "arch/manifest.lock.json"}
+EXAMPLES_OF_USERS = {
+    "arch/contracts.lock.json",
+    "arch/manifest.lock.json",
+    "arch/manifest.x07arch.json",
+    "arch/msg/KIND/index.x07KIND.json",
+    "arch/msg/index.x07msg.json",
+    "arch/msg/services/ID.service.json",
+}
 
 
 def anchors(page: Path) -> set[str]:
@@ -53,7 +63,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_files_that_are_named_are_there(page: Path) -> None:
     named = set(_FILE.findall(page.read_text(encoding="utf-8")))
-    places = (REPOSITORY, page.parent, REPOSITORY / "docs/examples/contracts_project")
+    places = (REPOSITORY, REPOSITORY / "tests", page.parent, REPOSITORY / "docs/examples/contracts_project")
     missing = [name for name in named if not any((place / name).exists() for place in places)]
     assert set(missing) <= EXAMPLES_OF_USERS
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.project import REPOSITORY
-from x07py.cli.entry import COMMANDS
+from x07py.cli.main import COMMANDS
 from x07py.worlds import WORLDS
 
 
@@ -23,7 +23,7 @@ from x07py.worlds import WORLDS
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site."""
     folder = tmp_path_factory.mktemp("site")
-    command = [Path(sys.executable).with_name("mkdocs"), "build", "--strict", "--quiet", "--site-dir", folder]
+    command = [str(Path(sys.executable).with_name("mkdocs")), "build", "--strict", "--quiet", "--site-dir", str(folder)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,10 +70,10 @@ def test_light_and_dark(site: Path, tmp_path: Path) -> None:
     assert brightness[1] < 200
 
 
-def test_the_guide_follows_the_order_of_use(site: Path, tmp_path: Path) -> None:
+def test_the_guide_follows_the_order_of_need(site: Path, tmp_path: Path) -> None:
     script = "result = [...document.querySelectorAll('.md-nav--primary a.md-nav__link')].map(a => a.innerText.trim())"
     shown = look(site / "index.html", script, tmp_path, "--window-size=1400,900")
-    order = ["Tutorial", "Packages", "Canonical workflow", "Brokers", "Sandbox", "Operations"]
+    order = ["Testing existing code", "Histories", "Brokers", "Operations", "Sandbox", "Packages"]
     assert [name for name in shown if name in order][: len(order)] == order
 
 

@@ -17,7 +17,7 @@ from tests.proxy import Proxy
 from x07py import Delivery, Envelope, open_driver
 from x07py.brokers.process import RunningBroker
 from x07py.drivers import amqp, amqp_link
-from x07py.errors import AmqpError, DriverError
+from x07py.errors import DriverError
 
 pytestmark = pytest.mark.live
 
@@ -125,7 +125,7 @@ async def test_a_broker_that_ends_every_connection_is_no_broker(
         monkeypatch.setenv("X07_AMQP_LOCAL_DEV_V1", proxy.address)
         async with open_driver("amqp", profile="local_dev_v1") as driver:
             for call in (driver.publish(Envelope("t")), first_batches(driver, "t", 1), declare(driver, "t")):
-                with pytest.raises(AmqpError) as caught:
+                with pytest.raises(DriverError) as caught:
                     await asyncio.wait_for(call, 120)
                 assert caught.value.code == 9851
     assert proxy.connections < 30
@@ -173,7 +173,7 @@ async def test_a_topology_over_a_connection_that_dies(
             proxy.stall()
             with monkeypatch.context() as patch:
                 patch.setattr(amqp, "CONFIRM_S", 1.0)
-                with pytest.raises(AmqpError, match="no reply") as caught:
+                with pytest.raises(DriverError, match="no reply") as caught:
                     await declare(driver, unique())
             assert caught.value.code == 9851
             proxy.cut()
@@ -195,7 +195,7 @@ async def test_an_alarm_stops_publishers_and_no_acks(
         try:
             with monkeypatch.context() as patch:
                 patch.setattr(amqp, "CONFIRM_S", 2.0)
-                with pytest.raises(AmqpError) as caught:
+                with pytest.raises(DriverError) as caught:
                     await driver.publish(Envelope(queue, value=b"3"))
             assert caught.value.code == 9852
             found = await asyncio.wait_for(anext(batches), 60)
@@ -240,7 +240,7 @@ async def test_a_message_that_cannot_be_read_is_an_error_and_no_endless_loop(
     async with open_driver("amqp", profile="local_dev_v1") as driver:
         await declare(driver, queue)
         await asyncio.to_thread(publish_raw, live_amqp.address, queue, routing_key=b"\xff\xfe\xff\xfe")
-        with pytest.raises(AmqpError) as caught:
+        with pytest.raises(DriverError) as caught:
             await asyncio.wait_for(first_batches(driver, queue, 1), 60)
         assert caught.value.code == 9863
         await driver.publish(Envelope(queue))

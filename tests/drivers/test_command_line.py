@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.listeners import USER, Listeners
-from x07py.errors import KafkaError
+from x07py.errors import DriverError, UnreachableError
 from x07py.scaffold.create import create_project
 
 TEMPLATES = {"kafka": "worker", "amqp": "worker-amqp"}
@@ -30,37 +30,37 @@ def change(file: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     file.write_text(json.dumps(document))
 
 
-def wrong_id(index: Path, profile: Path) -> None:
-    change(index, lambda document: document["profiles"][0].update(id="other_v1"))
+def wrong_id(index: Path, kind: str) -> None:
+    change(index, lambda document: document[kind][0].update(id="other_v1"))
 
 
-def no_index(index: Path, profile: Path) -> None:
+def no_index(index: Path, kind: str) -> None:
     index.unlink()
 
 
-def no_profile(index: Path, profile: Path) -> None:
-    profile.unlink()
+def no_profile(index: Path, kind: str) -> None:
+    change(index, lambda document: document.pop(kind))
 
 
-def no_json(index: Path, profile: Path) -> None:
-    profile.write_text("{,}")
+def no_json(index: Path, kind: str) -> None:
+    index.write_text("{,}")
 
 
-def wrong_password(index: Path, profile: Path) -> None:
-    if "kafka" in profile.name:
+def wrong_password(index: Path, kind: str) -> None:
+    if kind == "kafka":
         security = {"sasl_mode": "plain_v1", "tls": False, **SECRETS}
-        change(profile, lambda document: document.update(security=security))
+        change(index, lambda document: document[kind][0].update(security=security))
 
 
-def unreachable(index: Path, profile: Path) -> None:
+def unreachable(index: Path, kind: str) -> None:
     pass
 
 
-CASES: dict[Callable[[Path, Path], None], tuple[int, int, str]] = {
+CASES: dict[Callable[[Path, str], None], tuple[int, int, str]] = {
     wrong_id: (9702, 9802, "there are: other_v1"),
     no_index: (9701, 9801, "contracts_project"),
-    no_profile: (9703, 9803, "names this file"),
-    no_json: (9703, 9803, "names this file"),
+    no_profile: (9701, 9801, "contracts_project"),
+    no_json: (9501, 9501, "x07 arch check"),
     wrong_password: (9758, 9853, "check the secrets 'rabbit_username' and 'rabbit_password'"),
     unreachable: (9760, 9851, "x07 doctor"),
 }
@@ -78,9 +78,7 @@ def test_what_a_program_says_about_bad_input(kind: str, request: pytest.FixtureR
     for spoil in CASES:
         root = tmp_path / spoil.__name__
         shutil.copytree(tmp_path / "shop", root)
-        spoil(
-            root / f"arch/msg/{kind}/index.x07{kind}.json", root / f"arch/msg/{kind}/profiles/local_dev_v1.{kind}.json"
-        )
+        spoil(root / "arch/msg/index.x07msg.json", kind)
         env = {
             **os.environ,
             "PYTHONPATH": "src",
@@ -88,7 +86,7 @@ def test_what_a_program_says_about_bad_input(kind: str, request: pytest.FixtureR
             "X07_SECRET_RABBIT_USERNAME": USER if kind == "kafka" else "guest",
             "X07_SECRET_RABBIT_PASSWORD": WRONG,
         }
-        command = [sys.executable, "-m", "shop", "send"]
+        command = [sys.executable, "-m", "shop.worker", "send"]
         running[spoil] = subprocess.Popen(command, cwd=root, env=env, stderr=subprocess.PIPE, text=True)
     for spoil, process in running.items():
         said = process.communicate(timeout=300)[1]
@@ -103,7 +101,7 @@ def test_what_a_program_says_about_bad_input(kind: str, request: pytest.FixtureR
 
 def test_a_traceback_of_a_program_that_catches_nothing_ends_with_what_to_do() -> None:
     try:
-        raise KafkaError(9760, "no broker answers", where="127.0.0.1:1", hint="is it up?")
-    except KafkaError as error:
+        raise UnreachableError(9760, "no broker answers", where="127.0.0.1:1", hint="is it up?")
+    except DriverError as error:
         shown = traceback.format_exception(error)
-    assert "".join(shown).endswith("KafkaError: [9760] no broker answers (127.0.0.1:1)\nhelp: is it up?\n")
+    assert "".join(shown).endswith("UnreachableError: [9760] no broker answers (127.0.0.1:1)\nhelp: is it up?\n")

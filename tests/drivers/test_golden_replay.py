@@ -23,7 +23,7 @@ async def test_replay(tmp_path: Path, name: str, dialect: Dialect) -> None:
     folder = tmp_path / ".x07_rr"
     folder.mkdir()
     (folder / name).write_bytes(golden.read(name))
-    with Session(config(Mode.REPLAY, cassette=name), tmp_path, match_requests=False) as session:
+    with Session(config(Mode.REPLAY, cassette=name), tmp_path) as session:
         backend = ReplayBackend(dialect, "local_dev_v1", session)
         answer = session.next("rr", dialect.publish_op, "local_dev_v1", req=b"ENV")
         assert MessageRecord.decode(answer.resp).ack == b"OK"

@@ -15,11 +15,11 @@ from tests.drivers.test_failures import AWAY, CONFIRM, limit, published
 from tests.proxy import Proxy
 from tests.pump.test_pump import kind
 from x07py import Delivery, Envelope, open_driver
-from x07py.contracts.messaging import read_kafka_profile
 from x07py.drivers import Driver
 from x07py.drivers.kafka import KafkaBackend
-from x07py.drivers.open import addressed
-from x07py.errors import DriverError, EnvelopeError, KafkaError
+from x07py.drivers.kafka_contract import read_profile
+from x07py.drivers.kafka_plugin import addressed
+from x07py.errors import DriverError, EnvelopeError
 
 __all__ = ["kind"]
 pytestmark = pytest.mark.live
@@ -31,7 +31,7 @@ def place() -> str:
 
 def tuned(**config: Any) -> Driver:
     """Return a driver of the project's Kafka profile with librdkafka settings of the test."""
-    backend = KafkaBackend(addressed(read_kafka_profile(Path(), "local_dev_v1")), config)
+    backend = KafkaBackend(addressed(read_profile(Path(), "local_dev_v1")), config)
     return Driver(backend, max_message_bytes=1048576, max_items=100)
 
 
@@ -70,7 +70,7 @@ async def test_a_message_goes_to_the_partition_that_it_names(on_kafka: object) -
             with pytest.raises(EnvelopeError) as caught:
                 await driver.publish(Envelope(topic, headers={"x07-partition": wrong}))
             assert caught.value.code == 9592
-        with pytest.raises(KafkaError) as refused:
+        with pytest.raises(DriverError) as refused:
             await driver.publish(Envelope(topic, headers={"x07-partition": "99"}))
         assert refused.value.code == 9763
 
@@ -168,9 +168,9 @@ async def test_a_commit_that_is_not_waited_for_goes_out_with_the_next_batch(
         await driver.ack(second)
         await driver.commit(wait=False)
         third = await anext(batches)
-        member._answered(confluent_kafka.KafkaError(27), [confluent_kafka.TopicPartition(topic, 0, 2)])
+        member.commits.answered(confluent_kafka.KafkaError(27), [confluent_kafka.TopicPartition(topic, 0, 2)])
         assert "the next commit covers it" in caplog.text
-        assert [(part.partition, part.offset) for part in member.committable()] == [(0, 2)]
+        assert [(part.partition, part.offset) for part in member.commits.ready()] == [(0, 2)]
         await driver.ack(third)
         await driver.commit()
         await until_behind(0)
@@ -205,7 +205,7 @@ async def test_one_driver_reads_a_topic_for_one_group(on_kafka: object) -> None:
         await driver.publish(Envelope(topic, b"k", b"1"))
         batches = driver.consume([topic], group="a")
         await anext(batches)
-        with pytest.raises(KafkaError) as caught:
+        with pytest.raises(DriverError) as caught:
             await anext(driver.consume([topic], group="b"))
         assert caught.value.code == 9764
         await batches.aclose()  # type: ignore[attr-defined]

@@ -16,11 +16,12 @@ from tests.drivers.test_security import SCRAM, SECRETS, point_at, secure
 from tests.listeners import PASSWORD, Listeners, add_scram_user
 from tests.live import rabbitmqctl
 from tests.project import x07
+from tests.rr.test_guard import ENCODINGS
 from x07py.brokers.process import RunningBroker
-from x07py.contracts.messaging import read_kafka_profile
 from x07py.drivers.kafka import KafkaBackend
-from x07py.drivers.open import addressed
-from x07py.errors import KafkaError
+from x07py.drivers.kafka_contract import read_profile
+from x07py.drivers.kafka_plugin import addressed
+from x07py.errors import DriverError
 from x07py.msg import Envelope
 
 pytestmark = pytest.mark.live
@@ -82,8 +83,12 @@ def test_a_program_that_shows_all_it_can(
     written = {file: file.read_bytes() for file in project.rglob("*") if file.is_file()}
     assert project / "report.json" in written
     assert (project / ".x07_rr" / "leak.x07rr.bin" in written) is right
-    shown = {"stdout": done.stdout.encode(), "stderr": done.stderr.encode(), "processes": b"\n".join(lines), **written}
-    assert [place for place, data in shown.items() if planted.encode() in data] == []
+    shown: dict[object, bytes] = {"stdout": done.stdout.encode(), "stderr": done.stderr.encode()}
+    shown["processes"] = b"\n".join(lines)
+    shown |= {file: data for file, data in written.items()}  # noqa: C416
+    assert (project / "report.json").stat().st_mode & 0o777 == 0o600
+    forms = {name: encoded(planted) for name, encoded in ENCODINGS.items()}
+    assert [(place, form) for place, data in shown.items() for form, text in forms.items() if text in data] == []
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -101,13 +106,13 @@ async def test_librdkafka_with_all_its_debugging(
     for mode in ("plain_v1", "scram_v1"):
         secure(project, "kafka", **{**SCRAM, "sasl_mode": mode})
         point_at(monkeypatch, "kafka", kafka_listeners.address("SASL_PLAINTEXT"), planted)
-        profile = read_kafka_profile(project, "local_dev_v1")
+        profile = read_profile(project, "local_dev_v1")
         with caplog.at_level(logging.DEBUG):
             backend = KafkaBackend(addressed(profile), {"debug": "all", "log_level": 7})
             if right:
                 await backend.publish_many([Envelope(f"l-{uuid.uuid4().hex[:8]}")])
             else:
-                with pytest.raises(KafkaError):
+                with pytest.raises(DriverError):
                     await backend.publish_many([Envelope("t")])
             await backend.close()
     out = capfd.readouterr()

@@ -19,7 +19,7 @@ from x07py import Delivery, Envelope, X07Error, open_driver
 from x07py.brokers.embedded import EmbeddedKafka
 from x07py.drivers.base import KAFKA, Subscription
 from x07py.drivers.replay import ReplayBackend
-from x07py.errors import DriverError, KafkaError, ReplayMismatchError
+from x07py.errors import ConfirmTimeoutError, DriverError, ReplayMismatchError
 from x07py.msg import MessageRecord
 from x07py.rr import Cassette, EntryTemplate, Mode, Row, Session, session
 from x07py.rr.report import describe_entry
@@ -152,10 +152,12 @@ async def test_an_error_is_recorded_and_comes_back(project: Path, monkeypatch: p
         replayed = await _failing_publish()
     assert live.code == replayed.code == 9752
     assert live.message == replayed.message
+    assert type(live) is type(replayed) is ConfirmTimeoutError
+    assert replayed.retryable
 
 
-async def _failing_publish() -> KafkaError:
-    with pytest.raises(KafkaError) as caught:
+async def _failing_publish() -> DriverError:
+    with pytest.raises(DriverError) as caught:
         async with open_driver("kafka", profile="local_dev_v1") as driver:
             await driver.publish_many([Envelope("t", b"k", b"%d" % n) for n in range(3)])
     return caught.value
@@ -214,7 +216,7 @@ async def test_limits_and_a_closed_driver(kafka: Path) -> None:
         with pytest.raises(DriverError) as caught:
             await driver.control("fly", {})
         assert caught.value.code == 9622
-        with pytest.raises(KafkaError) as refused:
+        with pytest.raises(DriverError) as refused:
             await anext(driver.consume(["t"]))
         assert refused.value.code == 9754
         assert await driver.publish_many([]) == []
@@ -247,10 +249,10 @@ async def test_the_loop_is_not_blocked_while_it_waits(kafka: Path) -> None:
 
 
 async def test_null_keys_tombstones_and_odd_headers_survive(kafka: Path) -> None:
-    from x07py.msg import from_kafka
+    from x07py.msg import from_native
 
     topic = f"orders-{uuid.uuid4().hex[:8]}"
-    sent = from_kafka(topic, None, None, [("a", b"1"), ("a", b"2"), ("bin", b"\xff"), ("none", None)])
+    sent = from_native(topic, None, None, [("a", b"1"), ("a", b"2"), ("bin", b"\xff"), ("none", None)])
     async with open_driver("kafka", profile="local_dev_v1") as driver:
         await driver.publish(sent)
         async for batch in driver.consume([topic], group=topic):
@@ -300,7 +302,7 @@ async def test_deliveries_behind_a_recorded_error_are_not_lost(tmp_path: Path) -
     with Session(config(Mode.REPLAY), tmp_path) as replay:
         backend = ReplayBackend(KAFKA, "p", replay)
         assert [one.envelope.value for one in backend.next_batch(subscription)] == [b"0"]
-        with pytest.raises(KafkaError) as caught:
+        with pytest.raises(DriverError) as caught:
             backend.next_batch(subscription)
         assert caught.value.code == 9755
         assert [one.envelope.value for one in backend.next_batch(subscription)] == [b"1", b"2"]

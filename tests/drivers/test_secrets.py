@@ -17,7 +17,7 @@ from x07py import Envelope, open_driver
 from x07py.drivers.secrets import resolve_secret
 from x07py.errors import CassetteError, DriverError
 from x07py.rr import session
-from x07py.rr.sanitize import refuse_secrets
+from x07py.rr.guard import refuse_secrets
 
 
 def test_the_environment_wins_over_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_the_keyring_comes_last(
 
 
 def test_a_keyring_that_is_locked_says_so(keyring_file: PlaintextKeyring) -> None:
-    class Locked(PlaintextKeyring):
+    class Locked(PlaintextKeyring):  # type: ignore[misc]
         def get_password(self, *_: str) -> str:
             raise KeyringLocked
 

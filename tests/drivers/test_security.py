@@ -35,6 +35,7 @@ def secure(project: Path, kind: str, **settings: Any) -> None:
     name, part = PROFILES[kind]
     document = json.loads((project / name).read_text())
     document[part] = {"tls": False, **settings}
+    document["schema_version"] = f"x07py.arch.msg.{kind}.profile@0.1.0"
     (project / name).write_text(json.dumps(document))
 
 
@@ -219,7 +220,7 @@ def test_profiles_with_all_of_it_pass_the_architecture_check(project: Path) -> N
     secure(root, "kafka", tls=True, ca_path="tls/ca.pem", **{**SCRAM, "sasl_mode": "scram_sha256_v1"})
     secure(root, "amqp", tls=True, ca_path="tls/ca.pem", **SECRETS)
     topology = root / "arch/msg/amqp/topology/app_v1.topology.json"
-    document = json.loads(topology.read_text())
+    document = {**json.loads(topology.read_text()), "schema_version": "x07py.arch.msg.amqp.topology@0.1.0"}
     for part in ("exchanges", "queues", "bindings"):
         document[part][0]["arguments"] = {"x-any": 1}
     topology.write_text(json.dumps(document))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +17,9 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv._incubating.attributes import messaging_attributes as messaging
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -43,7 +47,8 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
 
 
 def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
-    return [span for span in spans.get_finished_spans() if span.name == name]
+    """Return the spans of an operation; their names say where it was too, if that is one place."""
+    return [span for span in spans.get_finished_spans() if span.name.partition(" ")[0] == name]
 
 
 def linked(span: ReadableSpan) -> set[str]:
@@ -69,14 +74,25 @@ async def test_traces_go_through_the_broker(kind: str, spans: InMemorySpanExport
     assert traces[b"1"].split("-")[1] == own
     sent = named(spans, "send")[0]
     assert traces[b"1"].split("-")[2] == f"{sent.context.span_id:016x}"
-    assert sent.attributes is not None
-    assert dict(sent.attributes) == {
-        "messaging.system": {"kafka": "kafka", "amqp": "rabbitmq"}[kind],
-        "messaging.operation.type": "send",
-        "messaging.destination.name": place,
-        "messaging.batch.message_count": 2,
-    }
-    for name in ("receive", "process"):
+    system = {"kafka": "kafka", "amqp": "rabbitmq"}[kind]
+    host, port = os.environ[f"X07_{kind.upper()}_LOCAL_DEV_V1"].split(":")
+    server = {SERVER_ADDRESS: host, SERVER_PORT: int(port)}
+    there = {messaging.MESSAGING_SYSTEM: system, messaging.MESSAGING_DESTINATION_NAME: place}
+    receive = "poll" if kind == "kafka" else "receive"
+    operations = {"send": "send", receive: "receive", "process": "process", "ack": "settle"}
+    for name, type_ in operations.items():
+        first = named(spans, name)[0]
+        assert (first.name, first.attributes is not None) == (f"{name} {place}", True)
+        facts = dict(first.attributes or {})
+        group = facts.pop(messaging.MESSAGING_CONSUMER_GROUP_NAME, place)
+        assert (group, facts.pop(messaging.MESSAGING_BATCH_MESSAGE_COUNT) in {1, 2}) == (place, True)
+        assert facts == {
+            messaging.MESSAGING_OPERATION_NAME: name,
+            messaging.MESSAGING_OPERATION_TYPE: type_,
+            **there,
+            **({} if name == "process" else server),
+        }
+    for name in (receive, "process"):
         assert set.union(*map(linked, named(spans, name))) >= {own, TRACE.split("-")[1]}
 
 
@@ -87,6 +103,7 @@ async def test_a_refused_batch_is_a_span_with_an_error(on_amqp: Path, spans: InM
     [sent] = named(spans, "send")
     assert sent.status.status_code is trace.StatusCode.ERROR
     assert "9855" in str(sent.status.description)
+    assert (sent.attributes or {})[ERROR_TYPE] == "9855"
 
 
 async def test_a_recording_with_spans_replays_without(

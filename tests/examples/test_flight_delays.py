@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -28,17 +29,14 @@ EXAMPLE = REPOSITORY / "docs" / "examples" / "flight_delays"
 def core(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The example's modules on the import path."""
     monkeypatch.syspath_prepend(str(EXAMPLE))
-    import flight_delays.core
-
-    return flight_delays.core
+    return import_module("flight_delays.core")
 
 
 @pytest.fixture
 def sample(core: ModuleType) -> list[Envelope]:
     """All messages of the sample, faults included."""
-    from flight_delays.source import events, read_sample
-
-    return list(events(*read_sample()))
+    source = import_module("flight_delays.source")
+    return list(source.events(*source.read_sample()))
 
 
 def worked(core: ModuleType, messages: Iterator[Envelope] | list[Envelope]) -> tuple[bytes, list[Envelope]]:

@@ -31,7 +31,9 @@ def test_the_sdk_reads_our_headers() -> None:
     assert event.get_source() == "/orders"
     assert event.get_type() == "com.example.order"
     assert event.get_subject() == "o/7"
-    assert event.get_time().isoformat() == "2026-01-02T03:04:05+00:00"
+    moment = event.get_time()
+    assert moment is not None
+    assert moment.isoformat() == "2026-01-02T03:04:05+00:00"
     assert event.get_datacontenttype() == "application/json"
     assert event.get_extension("traceparent") == "00-1"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from x07py import Envelope
 from x07py.errors import EnvelopeError
-from x07py.msg import from_kafka, to_kafka
+from x07py.msg import from_native, to_native
 
 Headers = list[tuple[str, bytes | None]]
 HEADERS = st.lists(
@@ -31,14 +31,14 @@ def by_name(headers: Headers) -> dict[str, list[bytes | None]]:
 def test_every_record_comes_back(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
-    envelope = Envelope.decode(from_kafka("t", key, value, headers).encode())
-    same_key, same_value, same_headers = to_kafka(envelope)
+    envelope = Envelope.decode(from_native("t", key, value, headers).encode())
+    same_key, same_value, same_headers = to_native(envelope)
     assert (same_key, same_value) == (key, value)
     assert by_name(same_headers) == by_name(headers)
 
 
 def test_text_headers_are_native() -> None:
-    assert to_kafka(Envelope("t", b"k", b"v", {"ce_id": "1"})) == (b"k", b"v", [("ce_id", b"1")])
+    assert to_native(Envelope("t", b"k", b"v", {"ce_id": "1"})) == (b"k", b"v", [("ce_id", b"1")])
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_text_headers_are_native() -> None:
 )
 def test_reserved_headers_have_one_form(envelope: Envelope) -> None:
     with pytest.raises(EnvelopeError) as caught:
-        to_kafka(envelope)
+        to_native(envelope)
     assert caught.value.code == 9592
     assert "'t'" in str(caught.value)

@@ -1,245 +1,298 @@
-"""The commands of the guide, in order, as a user types them."""
+"""The commands on packages that are installed: what they write, what they refuse, what they say."""
 
 from __future__ import annotations
 
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import validate
 
-from tests.pkg.builders import Packages, pkg, tree_state
-
-
-def dependencies(project: Path) -> dict[str, object]:
-    document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    found: dict[str, object] = document["tool"]["x07"]["dependencies"]
-    return found
+from tests.installed import install, install_package, package, package_files
+from tests.pkg.builders import pkg, tree_state
+from x07py.contracts.schemas import load_schema
 
 
-def locked(project: Path) -> dict[str, str]:
-    document = tomllib.loads((project / "x07.lock").read_text(encoding="utf-8"))
-    return {row["name"]: row["version"] for row in document["package"]}
+def manifest(project: Path) -> dict[str, Any]:
+    return tomllib.loads((project / "pyproject.toml").read_text())
 
 
-def test_the_guide_in_order(empty: Path) -> None:
-    added = pkg(empty, "add", "msg.kafka", "--sync")
-    assert "+ ext-msg-kafka-c 0.2.0" in added.stdout
-    assert "+ ext-msg-core 0.2.0 (transitive)" in added.stdout
-    assert dependencies(empty) == {"ext-msg-kafka-c": "0.2.0"}
-    assert locked(empty) == {"ext-msg-core": "0.2.0", "ext-msg-kafka-c": "0.2.0"}
-    assert pkg(empty, "tree").stdout.splitlines() == ["ext-msg-kafka-c 0.2.0", "└── ext-msg-core 0.2.0"]
-    assert pkg(empty, "why", "msg.core").stdout == "project -> ext-msg-kafka-c 0.2.0 -> ext-msg-core 0.2.0\n"
+def locked(project: Path) -> dict[str, Any]:
+    document = tomllib.loads((project / "x07.lock").read_text())
+    validate(document, load_schema("x07.lock"))
+    packages: dict[str, Any] = document.get("package", {})
+    return packages
+
+
+def report(project: Path, *args: str, code: int = 0) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(pkg(project, *args, "--format", "json", code=code).stdout)
+    validate(
+        document,
+        load_schema("x07.pkg.report" if document["schema_version"].startswith("x07.pkg") else "x07.error.report"),
+    )
+    return document
+
+
+@pytest.fixture
+def greet(site: Path) -> Path:
+    """A package and one that it needs, installed."""
+    install_package(site, "base", "1.2.0")
+    install_package(site, "greet", "1.0.0", requires_packages=["base@>=1,<2"], capabilities=["text.greet"])
+    return site
+
+
+def test_add_writes_manifest_requirement_and_lock(empty: Path, greet: Path) -> None:
+    done = pkg(empty, "add", "greet")
+    assert done.stdout == "+ base 1.2.0 (transitive)\n+ greet 1.0.0\n"
+    assert manifest(empty)["tool"]["x07"]["dependencies"] == {"greet": "1.0.0"}
+    assert manifest(empty)["project"]["dependencies"] == ["greet"]
+    rows = locked(empty)
+    assert rows["greet"]["requires"] == ["base@>=1,<2"]
+    assert set(rows["greet"]["files"]) == {"greet/__init__.py", "greet/x07-package.json"}
+    assert "requirement" not in rows["base"]
     assert pkg(empty, "lock", "--check").stdout == "x07.lock is up to date\n"
-    assert "ext-msg-core 0.2.0: ok" in pkg(empty, "verify").stdout
-    pkg(empty, "add", "amqp", "--sync")
-    pkg(empty, "remove", "msg.kafka", "--sync")
-    assert locked(empty) == {"ext-msg-core": "0.2.0", "ext-msg-amqp-c": "0.2.0"}
-    pkg(empty, "remove", "amqp", "--sync")
-    assert dependencies(empty) == {}
-    assert locked(empty).keys() == set() if "package" in (empty / "x07.lock").read_text(encoding="utf-8") else True
 
 
-def test_a_hand_pinned_core_that_clashes_is_mended_by_the_command_that_the_error_names(empty: Path) -> None:
-    pkg(empty, "add", "ext-msg-kafka-c", "--sync")
-    manifest = empty / "pyproject.toml"
-    manifest.write_text(manifest.read_text(encoding="utf-8") + 'ext-msg-core = "0.1.4"\n', encoding="utf-8")
+def test_a_version_and_a_range_go_to_the_manager_too(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet@1.0.0")
+    pkg(empty, "add", "base@>=1 <2")
+    assert manifest(empty)["project"]["dependencies"] == ["greet==1.0.0", "base<2,>=1"]
+    assert manifest(empty)["tool"]["x07"]["dependencies"]["base"] == ">=1 <2"
+
+
+def test_adding_twice_changes_nothing_and_another_version_is_refused(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet")
     before = tree_state(empty)
-    failed = pkg(empty, "lock", code=20)
-    assert "X07PKG_CONFLICT" in failed.stderr
-    assert "your project requires ext-msg-core 0.1.4, of which there is only 0.2.0" in failed.stderr
-    assert failed.stderr.index("x07 pkg remove ext-msg-core --sync") < failed.stderr.index("x07 pkg update")
+    assert "nothing to change" in pkg(empty, "add", "greet").stdout
+    pkg(empty, "add", "greet@1.0.0")
+    error = report(empty, "add", "greet@2.0.0", code=20)["error"]
+    assert error["code"] == "X07PKG_DEP_EXISTS"
+    assert "requested greet@2.0.0" in error["message"]
+    assert error["hint"] == "x07 pkg update 'greet@2.0.0' --sync"
     assert tree_state(empty) == before
-    mended = pkg(empty, "remove", "ext-msg-core", "--sync")
-    assert "stays as a transitive package: ext-msg-kafka-c needs it" in mended.stdout
+
+
+@pytest.mark.parametrize("name", ["text.greet", "greet"])
+def test_a_capability_means_its_package(name: str, empty: Path, greet: Path) -> None:
+    assert report(empty, "add", name)["result"]["name"] == "greet"
+
+
+def test_capabilities_of_the_reference_and_their_aliases(empty: Path) -> None:
+    assert report(empty, "add", "rabbitmq")["result"]["transitive_added"] == ["ext-msg-core@0.2.0"]
+    assert manifest(empty)["project"]["dependencies"] == ["x07py[amqp]"]
+    pkg(empty, "add", "msg.kafka")
+    assert manifest(empty)["project"]["dependencies"] == ["x07py[amqp,kafka]"]
+    clients = locked(empty)["ext-msg-kafka-c"]["clients"]
+    assert list(clients) == ["confluent-kafka"]
+    pkg(empty, "remove", "amqp")
+    assert manifest(empty)["project"]["dependencies"] == ["x07py[kafka]"]
+
+
+@pytest.mark.parametrize("spec", ["Greet!", "greet@", "greet@^1", "greet@1.0.0 2", "greet@latest", "-x", ""])
+def test_a_spec_that_cannot_be_meant(spec: str, empty: Path) -> None:
+    before = tree_state(empty)
+    assert "X07PKG_SPEC_INVALID" in pkg(empty, "add", "--", spec, code=20).stderr
+    assert tree_state(empty) == before
+
+
+def test_what_is_not_installed_is_not_added_without_sync(empty: Path) -> None:
+    before = tree_state(empty)
+    error = report(empty, "add", "greet", code=20)["error"]
+    assert error["code"] == "X07PKG_NAME_UNKNOWN"
+    assert "x07 pkg add greet --sync" in error["hint"]
+    assert tree_state(empty) == before
+
+
+def test_a_conflict_is_explained_and_removing_the_pin_heals_it(empty: Path) -> None:
+    pkg(empty, "add", "ext-msg-kafka-c")
+    text = (empty / "pyproject.toml").read_text()
+    (empty / "pyproject.toml").write_text(text + 'ext-msg-core = "0.1.4"\n')
+    for command in (["lock"], ["lock", "--check"], ["add", "amqp"]):
+        error = report(empty, *command, code=20)["error"]
+        assert error["code"] == "X07PKG_CONFLICT"
+        assert "1. your project requires ext-msg-core 0.1.4" in error["message"]
+        assert "ext-msg-kafka-c 0.2.0 requires ext-msg-core >=0.2,<0.3" in error["message"]
+        assert error["hint"].startswith("x07 pkg remove ext-msg-core --sync")
+    done = pkg(empty, "remove", "ext-msg-core")
+    assert "ext-msg-core 0.2.0 stays as a transitive package: ext-msg-kafka-c needs it" in done.stdout
     pkg(empty, "lock", "--check")
-    assert dependencies(empty) == {"ext-msg-kafka-c": "0.2.0"}
 
 
-def test_adding_again_changes_nothing_and_another_version_is_refused(empty: Path) -> None:
-    pkg(empty, "add", "ext-msg-core@0.2.0")
-    before = tree_state(empty)
-    assert "nothing to change" in pkg(empty, "add", "ext-msg-core@0.2.0").stdout
-    assert "nothing to change" in pkg(empty, "add", "ext-msg-core").stdout
-    refused = pkg(empty, "add", "ext-msg-core@0.1.4", code=20)
-    assert "X07PKG_DEP_EXISTS" in refused.stderr
-    assert "requested ext-msg-core@0.1.4" in refused.stderr
-    assert "x07 pkg update ext-msg-core@0.1.4 --sync" in refused.stderr
-    assert tree_state(empty) == before
-
-
-@pytest.mark.parametrize("spec", ["ext-msg-core@latest", "ext-msg-core@", "Ext", "@1.0.0", "ext-msg-core@1.2", ""])
-def test_a_spec_that_means_nothing_changes_nothing(empty: Path, spec: str) -> None:
-    before = tree_state(empty)
-    assert "X07PKG_SPEC_INVALID" in pkg(empty, "add", spec, code=20).stderr
-    assert tree_state(empty) == before
-
-
-def test_a_misspelt_name_gets_a_suggestion(empty: Path) -> None:
-    assert "did you mean ext-msg-kafka-c?" in pkg(empty, "add", "ext-msg-kafka", code=20).stderr
-    assert "did you mean msg.amqp?" in pkg(empty, "add", "msg-amqp", code=20).stderr
-    assert "names no index" in pkg(empty, "add", "zebra", code=20).stderr
-
-
-def test_a_dry_run_tells_all_and_writes_nothing(empty: Path, packages: Packages) -> None:
-    packages.publish("greet", "1.0.0", "base@>=1")
-    packages.publish("base", "1.2.0")
-    before = tree_state(empty)
-    shown = pkg(empty, "add", "greet", "--index", packages.url, "--dry-run", "--sync").stdout
-    assert "+ base 1.2.0 (transitive)" in shown
-    assert "nothing was written" in shown
-    assert tree_state(empty) == before
-    assert not (empty / ".x07").exists()
-
-
-def test_json_reports_say_the_same(empty: Path) -> None:
-    done = json.loads(pkg(empty, "add", "kafka", "--sync", "--format", "json").stdout)
-    assert (done["ok"], done["command"]) == (True, "pkg.add")
-    result = done["result"]
-    assert (result["name"], result["version"]) == ("ext-msg-kafka-c", "0.2.0")
-    assert result["transitive_added"] == ["ext-msg-core@0.2.0"]
-    assert [row["kind"] for row in result["changes"]] == ["added", "added"]
-    failed = json.loads(pkg(empty, "add", "ext-msg-core@9.0.0", "--format", "json", code=20).stdout)
-    assert failed["error"]["code"] == "X07PKG_CONFLICT"
-    facts = failed["error"]["details"]["requirements"]
-    assert {"by": "project", "name": "ext-msg-core", "range": "9.0.0"} in facts
-    removed = json.loads(pkg(empty, "remove", "kafka", "--format", "json").stdout)
-    assert removed["result"]["removed"] == 1
-
-
-def test_check_is_read_only_and_names_each_difference(empty: Path) -> None:
-    pkg(empty, "add", "kafka", "--sync")
-    manifest = empty / "pyproject.toml"
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace("kafka-c", "amqp-c"), encoding="utf-8")
-    before = tree_state(empty)
-    stale = pkg(empty, "lock", "--check", code=20).stderr
-    assert "X07PKG_LOCK_MISMATCH" in stale
-    assert "ext-msg-amqp-c 0.2.0 is missing from the lock" in stale
-    assert "ext-msg-kafka-c 0.2.0 is in the lock and nothing needs it" in stale
-    assert "X07PKG_LOCK_MISMATCH" in pkg(empty, "sync", code=20).stderr
-    assert tree_state(empty) == before
-    (empty / "x07.lock").unlink()
-    assert "X07PKG_LOCK_MISSING" in pkg(empty, "lock", "--locked", code=20).stderr
-
-
-def test_a_remembered_answer_is_not_given_to_another_question(empty: Path, packages: Packages) -> None:
-    pkg(empty, "add", "kafka")
-    for _ in range(2):
-        assert pkg(empty, "lock", "--check").stdout == "x07.lock is up to date\n"
-    lock = empty / "x07.lock"
-    good = lock.read_text(encoding="utf-8")
-    lock.write_text(good.replace("direct = true\n", ""), encoding="utf-8")
-    assert "direct is False in the lock, should be True" in pkg(empty, "lock", "--check", code=20).stderr
-    lock.write_text(good, encoding="utf-8")
-    folder = packages.make("greet", "1.0.0")
-    pkg(empty, "add", "greet", "--path", str(folder))
+def test_a_pin_alone_is_moved_by_update(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet@1.0.0")
+    install_package(greet, "greet", "1.1.0", requires_packages=["base@>=1,<2"])
+    (greet / "greet-1.0.0.dist-info").rename(greet / "gone")
+    error = report(empty, "lock", code=20)["error"]
+    assert (error["code"], error["hint"].split(" takes")[0]) == ("X07PKG_CONFLICT", "x07 pkg update greet --sync")
+    assert pkg(empty, "update").stdout == "~ greet 1.0.0 -> 1.1.0\n"
+    assert manifest(empty)["tool"]["x07"]["dependencies"] == {"greet": "1.1.0"}
     pkg(empty, "lock", "--check")
-    (folder / "modules" / "greet.py").write_text("other = 1\n", encoding="utf-8")
-    pkg(empty, "lock", "--check", code=20)
 
 
-def test_a_corrupt_lock_is_reported_and_made_again(empty: Path) -> None:
-    pkg(empty, "add", "kafka")
-    good = (empty / "x07.lock").read_bytes()
-    (empty / "x07.lock").write_bytes(good[:100])
-    assert "X07PKG_LOCK_PARSE" in pkg(empty, "lock", "--check", code=20).stderr
-    pkg(empty, "lock")
-    assert (empty / "x07.lock").read_bytes() == good
+def test_remove_takes_what_nothing_needs_any_more(empty: Path, greet: Path) -> None:
+    before = manifest(empty)
+    pkg(empty, "add", "greet")
+    assert pkg(empty, "remove", "greet").stdout == "- base 1.2.0 (transitive)\n- greet 1.0.0\n"
+    assert locked(empty) == {}
+    assert manifest(empty)["project"] == before["project"]
+    assert report(empty, "remove", "greet", code=20)["error"]["code"] == "X07PKG_DEP_NOT_FOUND"
 
 
-def test_removing_what_is_not_asked_for(empty: Path) -> None:
-    pkg(empty, "add", "kafka")
-    refused = pkg(empty, "remove", "ext-msg-core", code=20).stderr
-    assert "X07PKG_DEP_NOT_FOUND" in refused
-    assert "because of ext-msg-kafka-c" in refused
-    pkg(empty, "remove", "kafka")
-    assert "X07PKG_DEP_NOT_FOUND" in pkg(empty, "remove", "kafka", code=20).stderr
-
-
-def test_a_package_that_the_projects_world_refuses_is_warned_about(empty: Path) -> None:
-    (empty / "pyproject.toml").write_text('[tool.x07]\nworld = "solve-pure"\n', encoding="utf-8")
-    assert "may not be imported in this project's world solve-pure" in pkg(empty, "add", "kafka").stderr
-
-
-def test_a_path_package_is_installed_and_a_change_of_it_noticed(empty: Path, packages: Packages) -> None:
-    folder = packages.make("greet", "1.0.0")
-    pkg(empty, "add", "greet", "--path", str(folder), "--sync")
-    assert dependencies(empty) == {"greet": {"path": "../packages/greet-1.0.0"}}
-    module = empty / ".x07" / "deps" / "greet" / "1.0.0" / "modules" / "greet.py"
-    assert module.read_text(encoding="utf-8") == 'VERSION = "1.0.0"\n'
-    (folder / "modules" / "greet.py").write_text('VERSION = "new"\n', encoding="utf-8")
-    assert "modules/greet.py" in pkg(empty, "lock", "--check", code=20).stderr
-    pkg(empty, "lock")
-    pkg(empty, "sync")
-    assert "new" in module.read_text(encoding="utf-8")
-
-
-def test_sync_puts_back_what_was_changed_and_removes_what_is_not_locked(empty: Path, packages: Packages) -> None:
-    pkg(empty, "add", "greet", "--path", str(packages.make("greet", "1.0.0")), "--sync")
-    module = empty / ".x07" / "deps" / "greet" / "1.0.0" / "modules" / "greet.py"
-    module.write_text("evil = True\n", encoding="utf-8")
-    (empty / ".x07" / "deps" / "stray" / "1.0.0").mkdir(parents=True)
-    assert "X07PKG_TAMPERED" in pkg(empty, "verify", code=20).stdout
-    healed = pkg(empty, "sync").stdout
-    assert "installed greet@1.0.0" in healed
-    assert "uninstalled stray@1.0.0" in healed
-    pkg(empty, "verify")
-
-
-@pytest.mark.parametrize("damage", ["missing", "not json", "other name", "no module", "outside"])
-def test_a_broken_path_package_changes_nothing(empty: Path, packages: Packages, damage: str) -> None:
-    folder = packages.make("greet", "1.0.0")
-    manifest = folder / "x07-package.json"
-    text = manifest.read_text(encoding="utf-8")
-    if damage == "missing":
-        manifest.unlink()
-    elif damage == "not json":
-        manifest.write_text("{", encoding="utf-8")
-    elif damage == "other name":
-        manifest.write_text(text.replace('"greet"', '"other"', 1), encoding="utf-8")
-    elif damage == "no module":
-        (folder / "modules" / "greet.py").unlink()
-    else:
-        (folder / "modules" / "greet.py").unlink()
-        (folder / "modules" / "greet.py").symlink_to("/etc/hostname")
+def test_lock_check_names_every_difference_and_changes_nothing(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet")
+    (greet / "greet/__init__.py").write_text("VERSION = 'evil'\n")
+    (greet / "base/more.py").write_text("")
     before = tree_state(empty)
-    failed = pkg(empty, "add", "greet", "--path", str(folder), "--sync", code=20).stderr
-    expected = "X07PKG_LOCAL_MISSING_DEP" if damage in {"missing", "other name"} else "X07PKG_MANIFEST_PARSE"
-    assert expected in failed
+    error = report(empty, "lock", "--check", code=20)["error"]
+    assert error["code"] == "X07PKG_LOCK_MISMATCH"
+    assert error["details"]["differences"] == [
+        "base: files: base/more.py is new",
+        "greet: files: greet/__init__.py changed",
+    ]
     assert tree_state(empty) == before
-
-
-def test_commands_that_need_a_lock_say_so(empty: Path) -> None:
-    for command in (["tree"], ["why", "kafka"], ["verify"], ["audit"], ["outdated"], ["sync"]):
-        assert "x07 pkg lock" in pkg(empty, *command, code=20).stderr
-
-
-def test_what_there_is(empty: Path) -> None:
-    pkg(empty, "add", "kafka")
-    assert "ext-msg-kafka-c  msg.kafka" in pkg(empty, "list").stdout
-    assert "confluent-kafka" in pkg(empty, "info", "kafka").stdout
-    assert pkg(empty, "versions", "ext-msg-core").stdout == "0.2.0\n"
-    assert "in the lock" in pkg(empty, "provides", "x07py.drivers.kafka").stdout
-    assert "x07 pkg add ext-msg-amqp-c" in pkg(empty, "provides", "x07py.drivers.amqp").stdout
-    pkg(empty, "provides", "no.such.module", code=1)
-    assert "X07PKG_INDEX_NO_MATCH" in pkg(empty, "info", "ext-msg-core@9.0.0", code=20).stderr
-    assert "X07PKG_NAME_UNKNOWN" in pkg(empty, "versions", "zebra", code=20).stderr
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
-    [('"ext-msg-kafka-c",', '"ext-msg-gone",'), ('"ext-msg-core@>=0.2,<0.3"', '"ext-msg-gone@>=0.2,<0.3"')],
+    ("file", "named"),
+    [
+        ("greet/__init__.py", "greet/__init__.py"),
+        ("greet/x07-package.json", "greet/x07-package.json"),
+        ("greet-1.0.0.dist-info/METADATA", "distribution_version was 1.0.0, is 1.0.9"),
+        ("greet-1.0.0.dist-info/entry_points.txt", "spool"),
+        ("client-3.0.dist-info/METADATA", "clients was client 3.0, is client 3.9"),
+    ],
 )
-def test_a_lock_that_names_what_it_does_not_hold(empty: Path, old: str, new: str) -> None:
-    pkg(empty, "add", "msg.kafka", "--sync")
-    lock = empty / "x07.lock"
-    good = lock.read_text(encoding="utf-8")
-    broken = good.replace(old, new)
-    assert broken != good
-    for command in (["tree"], ["why", "msg.core"], ["sync"], ["verify"], ["lock", "--check"], ["audit", "--offline"]):
-        lock.write_text(broken, encoding="utf-8")
-        failed = pkg(empty, *command, code=20).stderr
-        assert "X07PKG_LOCK_PARSE" in failed
-        assert "names ext-msg-gone, which is not in the lock" in failed
-    pkg(empty, "lock")
-    assert lock.read_text(encoding="utf-8") == good
+def test_verify_names_what_was_tampered_with(file: str, named: str, empty: Path, site: Path) -> None:
+    install(site, "client", "3.0", {"client.py": ""})
+    points = {"x07.packages": {"greet": "greet"}, "x07.drivers": {"spool": "greet:DRIVER"}}
+    files = package_files("greet", "1.0.0", driver_kinds=["spool"], clients=["client"])
+    install(site, "greet", "1.0.0", files, points, ["client"])
+    pkg(empty, "add", "greet")
+    assert "greet 1.0.0: ok, 2 files compared" in pkg(empty, "verify").stdout
+    text = (site / file).read_text()
+    for old, new in (
+        ("Version: 1.0.0", "Version: 1.0.9"),
+        ("Version: 3.0", "Version: 3.9"),
+        ("greet:DRIVER", "evil:DRIVER"),
+    ):
+        text = text.replace(old, new)
+    (site / file).write_text(text + "\n")
+    done = pkg(empty, "verify", code=20)
+    assert "greet 1.0.0: CHANGED" in done.stdout
+    assert named in done.stdout
+    assert report(empty, "verify", code=20)["ok"] is False
+
+
+def test_what_is_missing_is_named_with_the_command(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet")
+    (greet / "base-1.2.0.dist-info").rename(greet / "gone")
+    assert "base 1.2.0 is locked and not installed" in pkg(empty, "verify", code=20).stdout
+    error = report(empty, "lock", "--check", code=20)["error"]
+    assert (error["code"], "x07 pkg sync" in error["hint"]) == ("X07PKG_NOT_SYNCED", True)
+
+
+def test_tree_why_info_provides_and_list(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet")
+    assert pkg(empty, "tree").stdout == "greet 1.0.0\n└── base 1.2.0\n"
+    assert pkg(empty, "tree", "--invert").stdout == "base 1.2.0\n└── greet 1.0.0\n"
+    assert report(empty, "tree")["result"]["edges"] == [{"from": "greet", "to": "base"}]
+    assert pkg(empty, "why", "base").stdout == "project -> greet 1.0.0 -> base 1.2.0\n"
+    assert report(empty, "why", "base")["result"]["paths"] == [["greet", "base"]]
+    assert report(empty, "why", "ext-msg-core", code=20)["error"]["code"] == "X07PKG_DEP_NOT_FOUND"
+    assert report(empty, "info", "text.greet")["result"]["requires"] == ["base@>=1,<2"]
+    assert "greet" in pkg(empty, "provides", "greet.deep.module").stdout
+    assert pkg(empty, "provides", "kafka").stdout.startswith("ext-msg-kafka-c\n")
+    assert report(empty, "provides", "nowhere", code=1)["result"]["providers"] == []
+    rows = {row["name"]: row for row in report(empty, "list")["result"]["packages"]}
+    assert rows["greet"]["source"] == "greet 1.0.0"
+    assert rows["greet"]["locked"] == "1.0.0"
+    assert rows["ext-msg-kafka-c"]["spec"] == "ext-msg-kafka-c@0.2.0"
+
+
+def test_what_needs_no_project_works_in_an_empty_folder(tmp_path: Path) -> None:
+    for command in (["list"], ["info", "kafka"], ["provides", "amqp"]):
+        assert pkg(tmp_path, *command).stdout
+    assert report(tmp_path, "add", "kafka", code=20)["error"]["code"] == "X07PKG_PROJECT_MISSING"
+
+
+def test_a_world_that_a_package_does_not_allow_is_a_warning(empty: Path, site: Path) -> None:
+    install_package(site, "greet", "1.0.0", worlds_allowed=["run-os"])
+    (empty / "pyproject.toml").write_text('[project]\nname = "x"\n[tool.x07]\nworld = "solve-pure"\n')
+    assert "may not be imported in this project's world solve-pure" in pkg(empty, "add", "greet").stderr
+
+
+@pytest.mark.parametrize("manifest", ["x07.toml", "both"])
+def test_a_standalone_manifest(manifest: str, tmp_path: Path, greet: Path) -> None:
+    (tmp_path / "x07.toml").write_text("# mine\n")
+    if manifest == "both":
+        (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    pkg(tmp_path, "add", "greet")
+    assert tomllib.loads((tmp_path / "x07.toml").read_text()) == {"dependencies": {"greet": "1.0.0"}}
+    if manifest == "both":
+        assert tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]["dependencies"] == ["greet"]
+    pkg(tmp_path, "lock", "--check")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        ({"modules": ["greet", "json"], "files": {"json.py": ""}}, "X07PKG_MODULES", "json, a name of the standard"),
+        ({"modules": ["greet", "sitecustomize"]}, "X07PKG_MODULES", "sitecustomize"),
+        ({"files": {"other.py": ""}}, "X07PKG_MODULES", "brings the module other, which it does not declare"),
+        ({"files": {"deep/er/mod.py": ""}}, "X07PKG_MODULES", "brings the module deep.er.mod"),
+        ({"files": {"start.pth": "import os\n"}}, "X07PKG_MODULES", "runs code when Python starts"),
+        ({"modules": ["greet", "gone"]}, "X07PKG_MODULES", "declares the module gone, which is not at"),
+        ({"driver_kinds": ["spool"]}, "X07PKG_MODULES", "driver 'spool', which no entry point registers"),
+        ({"modules": ["greet", "pytest"], "files": {"pytest/x.py": ""}}, "X07PKG_MODULE_CLASH", "brings pytest"),
+        ({"worlds_allowed": ["moon"]}, "X07PKG_MANIFEST_PARSE", "worlds_allowed"),
+        ({"modules": []}, "X07PKG_MANIFEST_PARSE", "modules"),
+        ({"clients": "x"}, "X07PKG_MANIFEST_PARSE", "clients is not a list"),
+        ({"colour": "red"}, "X07PKG_MANIFEST_PARSE", "does not know: colour"),
+        ({"schema_version": "x07.package@9.0.0"}, "X07PKG_MANIFEST_PARSE", "schema_version"),
+        ({"requires_packages": ["base@^1"]}, "X07PKG_MANIFEST_PARSE", "requires_packages"),
+        ({"clients": ["no-such-client"]}, "X07PKG_DIST_MISSING", "no-such-client, which is not installed"),
+    ],
+)
+def test_a_distribution_that_brings_more_or_less_than_it_says(
+    change: dict[str, Any], code: str, said: str, empty: Path, site: Path
+) -> None:
+    more = {"schema_version": "x07.package@1.0.0", **change}
+    extra = more.pop("files", {})
+    text = json.dumps({**json.loads(package("greet", "1.0.0")), **more})
+    files = {"greet/__init__.py": "", "greet/x07-package.json": text, **extra}
+    install(site, "greet", "1.0.0", files, {"x07.packages": {"greet": "greet"}})
+    before = tree_state(empty)
+    if code == "X07PKG_DIST_MISSING":
+        assert said in pkg(empty, "add", "greet").stderr
+        assert not (empty / "x07.lock").exists()
+        return
+    error = report(empty, "add", "greet", code=20)["error"]
+    assert error["code"] == code
+    assert said in error["message"]
+    assert tree_state(empty) == before
+
+
+def test_an_editable_distribution_is_live_and_the_lock_says_so(empty: Path, site: Path, tmp_path: Path) -> None:
+    info = install_package(site, "greet", "1.0.0")
+    (info / "direct_url.json").write_text(json.dumps({"url": "file:///src/greet", "dir_info": {"editable": True}}))
+    pkg(empty, "add", "greet")
+    assert locked(empty)["greet"]["editable"] is True
+    assert "files" not in locked(empty)["greet"]
+    (site / "greet/__init__.py").write_text("VERSION = 'new'\n")
+    assert "greet 1.0.0: live from /src/greet" in pkg(empty, "verify").stdout
+    (info / "direct_url.json").unlink()
+    assert "editable was True, is False" in pkg(empty, "verify", code=20).stdout
+
+
+def test_two_distributions_with_one_package(empty: Path, site: Path) -> None:
+    install_package(site, "greet", "1.0.0")
+    install(
+        site,
+        "copy",
+        "1.0.0",
+        {"copy_of/x07-package.json": package("greet", "2.0.0")},
+        {"x07.packages": {"greet": "copy_of"}},
+    )
+    assert report(empty, "add", "greet", code=20)["error"]["code"] == "X07PKG_MODULE_CLASH"

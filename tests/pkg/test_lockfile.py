@@ -1,97 +1,99 @@
-"""Writing a lock and reading it: what comes back is what went in, and the quick reader never differs from tomllib."""
+"""A lock that cannot be used stops every command and changes nothing; what is written reads back."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from collections.abc import Callable
+from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from tests.pkg.test_installed import lock_text
-from x07py.contracts.lockfile import LockedPackage, _as_written, parse_lock
+from tests.installed import install_package
+from tests.pkg.builders import pkg, tree_state
+from x07py.contracts.lockfile import LockedPackage, parse_lock, read_lock, render_lock
 from x07py.errors import PackageError
-from x07py.pkg.lockfile import differences, render_lock
 
-TEXTS = st.lists(st.text(max_size=8), max_size=3).map(tuple)
-DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
-PATHS = st.text("abc-_. \"'\\é✓", min_size=1, max_size=6).filter(
-    lambda text: "\\" not in text and text not in {".", ".."}
-)
-
-
-@st.composite
-def packages(draw: st.DrawFn) -> dict[str, LockedPackage]:
-    names = draw(st.lists(st.from_regex(r"[a-z][a-z0-9_-]{0,9}", fullmatch=True), unique=True, max_size=4))
-    return {
-        name: LockedPackage(
-            name=name,
-            version=draw(st.sampled_from(["1.0.0", "0.1.2-rc.1+b"])),
-            source=draw(st.text(max_size=8)),
-            direct=draw(st.booleans()),
-            patched=draw(st.booleans()),
-            required_by=tuple(draw(st.lists(st.sampled_from(names), max_size=3))),
-            requires=tuple(f"{other}@^1" for other in draw(st.lists(st.sampled_from(names), max_size=3))),
-            requires_dists=draw(TEXTS),
-            x07py_compat=draw(st.sampled_from([None, ">=0.1", "^0.1"])),
-            worlds=draw(TEXTS),
-            module_root=draw(st.sampled_from([".", "modules"])),
-            modules=draw(TEXTS),
-            archive_sha256=draw(st.none() | DIGESTS),
-            signed_by=draw(st.none() | st.text(max_size=8)),
-            files=draw(st.dictionaries(PATHS, DIGESTS, max_size=3)),
-            yanked=draw(st.booleans()),
-            advisories=draw(TEXTS),
-        )
-        for name in names
-    }
+MARKS = "<<<<<<< ours\nversion = '1'\n=======\nversion = '2'\n>>>>>>> theirs\n"
+DAMAGE: dict[str, tuple[Callable[[str], str], str]] = {
+    "marks of a conflict": (
+        lambda text: text.replace("[package.greet]\n", "[package.greet]\n" + MARKS),
+        "merge that conflicts",
+    ),
+    "half of it": (lambda text: text[: len(text) // 2], "valid TOML"),
+    "a newer schema": (lambda text: text.replace("x07.lock@2.0.0", "x07.lock@3.0.0"), "a newer x07py made it"),
+    "an older schema": (lambda text: text.replace("x07.lock@2.0.0", "x07.lock@0.4.0"), "another form"),
+    "an unknown field": (lambda text: text.replace("[package.greet]\n", "[package.greet]\nx = 1\n"), "unknown"),
+    "no digest": (lambda text: text.replace('x07-package.json" = "', 'x07-package.json" = "g'), "wrong type"),
+    "a hole": (lambda text: text.replace("[package.base", "[package.other"), "names base"),
+    "not text": (lambda text: text + "\0", "valid TOML"),
+    "another table": (lambda text: text + "[more]\n", "more than tables of packages"),
+}
 
 
-@given(packages())
-def test_a_lock_that_is_written_is_read_again(chosen: dict[str, LockedPackage]) -> None:
-    data = render_lock(chosen)
-    assert parse_lock(data, where="x07.lock").packages == chosen
-    assert render_lock(dict(reversed(chosen.items()))) == data
-    text = data.decode()
-    assert _as_written(text) in (None, tomllib.loads(text))
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_lock_that_cannot_be_used_is_never_written_over(name: str, empty: Path, site: Path) -> None:
+    install_package(site, "base", "1.0.0")
+    install_package(site, "greet", "1.0.0", requires_packages=["base@*"])
+    pkg(empty, "add", "greet")
+    damage, said = DAMAGE[name]
+    lock = empty / "x07.lock"
+    lock.write_text(damage(lock.read_text()))
+    before = tree_state(empty)
+    for command in (
+        ["add", "kafka"],
+        ["lock"],
+        ["lock", "--check"],
+        ["update"],
+        ["sync"],
+        ["remove", "greet"],
+        ["verify"],
+    ):
+        done = pkg(empty, *command, code=20)
+        assert "X07PKG_LOCK_PARSE" in done.stderr, command
+        assert said in done.stderr
+        assert tree_state(empty) == before
 
 
-@given(packages(), st.data())
-def test_the_quick_reader_agrees_with_tomllib_on_what_is_not_as_written(
-    chosen: dict[str, LockedPackage], data: st.DataObject
-) -> None:
-    text = render_lock(chosen).decode()
-    at = data.draw(st.integers(0, len(text)))
-    insert = data.draw(
-        st.sampled_from(['"', "\\", "]", "[", "\n", "\r", "=", " ", "#", "\x01", "[package.files]\n", "x = 1\n"])
+def test_a_lock_reads_back_and_holds_one_fact_a_line(tmp_path: Path) -> None:
+    one = LockedPackage(
+        name="greet",
+        version="1.0.0",
+        requirement=">=1",
+        distribution="x07-greet",
+        distribution_version="1.0.0",
+        extra='an "extra"\\',
+        editable=False,
+        worlds=("run-os", "solve-rr"),
+        modules=("greet",),
+        capabilities=(),
+        requires=("base@>=1,<2",),
+        drivers={"spool": "greet:DRIVER"},
+        clients={"client": "3.0"},
+        files={"greet/grüß\t.py": "0" * 64},
     )
-    changed = text[:at] + insert + text[at + data.draw(st.integers(0, 3)) :]
-    quick = _as_written(changed)
-    if quick is not None:
-        assert quick == tomllib.loads(changed)
+    two = LockedPackage("base", "1", "", "base", "1", "", True, ("run-os",), ("base",), (), (), {}, {}, {})
+    data = render_lock({"greet": one, "base": two})
+    assert parse_lock(data, where="x") == {"base": two, "greet": one}
+    assert parse_lock(data.replace(b"\n", b"\r\n"), where="x") == {"base": two, "greet": one}
+    assert all(line.count("=") <= 4 for line in data.decode().splitlines())
+    assert tomllib.loads(data.decode())["package"]["greet"]["worlds"] == ["run-os", "solve-rr"]
+    assert read_lock(tmp_path) is None
 
 
-@given(st.binary(max_size=200))
-def test_no_bytes_surprise_the_reader(data: bytes) -> None:
-    for text in (data, lock_text().encode()[:60] + data):
-        try:
-            parse_lock(text, where="x07.lock")
-        except PackageError as error:
-            assert error.code == "X07PKG_LOCK_PARSE"
+def test_both_sides_of_a_merge_keep_their_packages(empty: Path, site: Path) -> None:
+    """Two branches that add a package each change different lines, so that git merges them."""
+    for name in ("alpha", "omega", "middle"):
+        install_package(site, name, "1.0.0")
+    pkg(empty, "add", "middle")
+    base = (empty / "x07.lock").read_text()
+    for name in ("alpha", "omega"):
+        pkg(empty, "add", name)
+    merged = (empty / "x07.lock").read_text()
+    middle = base.index("[package.middle]")
+    assert base[middle:] in merged
+    assert merged.index("[package.alpha]") < merged.index("[package.middle]") < merged.index("[package.omega]")
 
 
-def test_the_quick_reader_reads_what_x07_writes() -> None:
-    package = parse_lock(lock_text().encode(), where="x07.lock").packages["greet"]
-    text = render_lock({"greet": package}).decode()
-    assert _as_written(text) == tomllib.loads(text)
-
-
-def test_differences_name_each_fact() -> None:
-    lock = parse_lock(lock_text().encode(), where="x07.lock")
-    package = lock.packages["greet"]
-    changed = replace(package, direct=False, worlds=("run-os",), files={**package.files, "new.py": "0" * 64})
-    assert differences(lock, {"greet": changed}) == [
-        "greet: direct is True in the lock, should be False",
-        "greet: worlds is run-os, solve-pure in the lock, should be run-os",
-        "greet: files differ: new.py",
-    ]
+def test_an_entry_that_is_no_lock() -> None:
+    with pytest.raises(PackageError, match="X07PKG_LOCK_PARSE"):
+        parse_lock(b'schema_version = "x07.lock@2.0.0"\npackage = 3\n', where="x")

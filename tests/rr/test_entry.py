@@ -14,7 +14,7 @@ from tests.rr.builders import OP, entry, framed
 from x07py.errors import CassetteError
 from x07py.msg import MessageRecord, datamodel
 from x07py.rr import Cassette, Entry, EntryTemplate, Row
-from x07py.rr.entry import UNLIMITED, Limits, scan_entry
+from x07py.rr.entry import UNLIMITED, EntryLimits, scan_entry
 from x07py.rr.index import Index
 
 TEXT = st.binary(max_size=10).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -39,7 +39,7 @@ WORKED = bytes.fromhex("01 05 06000000 03000000 657272 02 01000000 30 03000000 6
 )
 
 
-def code_of(payload: bytes, limits: Limits = UNLIMITED) -> object:
+def code_of(payload: bytes, limits: EntryLimits = UNLIMITED) -> object:
     with pytest.raises(CassetteError) as caught:
         scan_entry(payload, 0, len(payload), limits)
     return caught.value.code
@@ -112,7 +112,7 @@ def test_malformed(payload: bytes) -> None:
 
 
 def test_limits_count_when_the_field_is_met() -> None:
-    limits = Limits(req=4, resp=4, key=4)
+    limits = EntryLimits(req=4, resp=4, key=4)
     assert code_of(document(req=b"x" * 5), limits) == 2005
     assert code_of(document(resp=b"x" * 5), limits) == 2006
     assert code_of(document(key=b"x" * 5), limits) == 2007
@@ -189,7 +189,7 @@ ROWS = st.lists(
     st.builds(
         Row,
         st.binary(max_size=20),
-        st.binary(max_size=20),
+        st.binary(max_size=20) | st.tuples(st.binary(max_size=20), st.binary(max_size=20)),
         st.sampled_from([b"", b'{"partition":0}']),
         st.sampled_from([0, 0, 2009]),
         st.sampled_from([0, 0, 15]),
@@ -204,10 +204,11 @@ def test_the_template_writes_what_an_entry_encodes(rows: list[Row], scope: str) 
     from hashlib import sha256
 
     template = EntryTemplate("rr", OP, "p", scope)
-    frames = template.frames(rows, UNLIMITED)
+    frames = b"".join(template.frames(rows, UNLIMITED))
+    whole = [r.resp if isinstance(r.resp, bytes) else b"".join(r.resp) for r in rows]
     expected = [
-        Entry("rr", OP, "p", r.req, r.resp, r.err, r.ticks, r.meta.decode(), scope, sha256(r.req).hexdigest())
-        for r in rows
+        Entry("rr", OP, "p", r.req, resp, r.err, r.ticks, r.meta.decode(), scope, sha256(r.req).hexdigest())
+        for r, resp in zip(rows, whole, strict=True)
     ]
     assert frames == framed(*expected)
 
@@ -215,7 +216,7 @@ def test_the_template_writes_what_an_entry_encodes(rows: list[Row], scope: str) 
 @given(ROWS, st.integers(0, 10**6))
 def test_the_quick_path_sees_what_the_full_one_sees(rows: list[Row], place: int) -> None:
     template = EntryTemplate("rr", OP, "p", "t")
-    data = bytearray(template.frames([*rows, *rows], UNLIMITED))
+    data = bytearray(b"".join(template.frames([*rows, *rows], UNLIMITED)))
     data[place % len(data)] ^= 1 + place % 255
 
     def read(full: bool) -> object:
@@ -224,7 +225,7 @@ def test_the_quick_path_sees_what_the_full_one_sees(rows: list[Row], place: int)
                 return False
 
         try:
-            index = (Slow if full else Index)(bytes(data), max_entries=100, limits=Limits(15, 15, 15))
+            index = (Slow if full else Index)(bytes(data), max_entries=100, limits=EntryLimits(15, 15, 15))
         except CassetteError as error:
             return error.code, error.where
         return index.positions, index.buckets, index.bucket_of, index.errors, index.ticks

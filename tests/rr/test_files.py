@@ -20,8 +20,9 @@ from tests.rr.builders import entry, framed, opened, stored
 from tests.tmpfs import small_tmpfs
 from x07py.contracts.schemas import load_schema
 from x07py.errors import CassetteError, FileError
+from x07py.files import replace_file
 from x07py.rr import Cassette, Mode
-from x07py.rr.files import SideFile, write_atomically
+from x07py.rr.cassette_files import SideFile
 
 KILLS = 30
 
@@ -120,6 +121,21 @@ def test_an_interrupted_session_keeps_its_partial(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_recording_is_private_until_it_is_published(tmp_path: Path) -> None:
+    cassette = tmp_path / ".x07_rr" / "c.x07rr.bin"
+    partial = cassette.with_name(cassette.name + ".partial")
+    before = os.umask(0o022)
+    try:
+        for mode in (0o644, 0o640):
+            with opened(tmp_path, Mode.RECORD) as session:
+                session.append(entry())
+                assert partial.stat().st_mode & 0o777 == 0o600
+            assert cassette.stat().st_mode & 0o777 == mode
+            cassette.chmod(0o640)  # what was published keeps what its owner gave it
+    finally:
+        os.umask(before)
+
+
 def _record_and_fail(root: Path) -> None:
     with opened(root, Mode.RECORD) as session:
         session.append(entry(0))
@@ -168,7 +184,7 @@ def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
-        write_atomically(pipe, b"data")
+        replace_file(pipe, b"data")
         assert reader.stdout is not None
         assert reader.stdout.read() == b"data"
     assert pipe.is_fifo()
@@ -207,7 +223,7 @@ def test_a_full_disk(tiny_disk: Path) -> None:
     with pytest.raises(FileError) as caught:
         _fill(tiny_disk)
     assert caught.value.code == "X07IO_WRITE"
-    assert "space" in caught.value.message
+    assert "the disk is full" in caught.value.message
     assert path.read_bytes() == before
     partial = path.with_name(path.name + ".partial")
     kept = Cassette.load(partial)
@@ -231,9 +247,9 @@ def _fill(root: Path) -> None:
 
 def test_a_write_is_whole_or_not_at_all(tiny_disk: Path) -> None:
     file = tiny_disk / "file"
-    write_atomically(file, b"before")
-    with pytest.raises(FileError):
-        write_atomically(file, bytes(10**6))
+    replace_file(file, b"before")
+    with pytest.raises(FileError, match="the disk is full"):
+        replace_file(file, bytes(10**6))
     assert file.read_bytes() == b"before"
     assert list(tiny_disk.iterdir()) == [file]
 

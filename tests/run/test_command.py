@@ -261,3 +261,54 @@ def test_librdkafka_publishes_under_a_contract(kafka: Path) -> None:
     (kafka / "x07.toml").write_text('entry = "worker"\n')
     done = x07("run", "--profile", "sandbox", "--allow-contract", "kafka:local_dev_v1", cwd=kafka)
     assert done.stdout == "published\n", done.stderr
+
+
+@pytest.mark.parametrize("manifest", ["x07.toml", "pyproject.toml"])
+def test_the_sandbox_is_confined_whatever_the_manifest_says(app: Path, manifest: str) -> None:
+    (app / "x07.toml").unlink()
+    table = "[tool.x07]\n" if manifest == "pyproject.toml" else ""
+    prefix = "tool.x07." if table else ""
+    text = f'{table}entry = "app"\n[{prefix}profiles.sandbox]\nworld = "run-os"\n'
+    (app / manifest).write_text(text)
+    done = x07("run", "--profile", "sandbox", "--", "read", "/etc/shadow", cwd=app)
+    assert (done.returncode, done.stdout) == (126, "")
+    assert "X07RUN_PROFILE_WORLD" in done.stderr
+
+
+def test_a_flag_does_not_open_the_sandbox(app: Path) -> None:
+    done = x07("run", "--profile", "sandbox", "--world", "run-os", "--", "exit", "0", cwd=app)
+    assert "X07RUN_PROFILE_WORLD" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "said"),
+    [
+        ("sandboxed", 'world = "run-os"', "profile sandboxed runs in world run-os: nothing is confined"),
+        ("replay", 'world = "run-os"', "profile replay runs in world run-os: nothing is confined"),
+        ("sandbox", 'allow-read = ["/"]', "grants allow-read /"),
+        ("sandbox", 'allow-read = ["../.."]', "grants allow-read ../.."),
+        ("sandbox", 'allow-run = ["/bin/sh"]', "grants allow-run /bin/sh"),
+        ("local", 'world = "run-os"', None),
+        ("sandbox", 'allow-read = ["data"]', None),
+    ],
+)
+def test_what_confines_less_than_its_name_is_said_before_the_program_starts(
+    app: Path, name: str, table: str, said: str | None
+) -> None:
+    (app / "data").mkdir()
+    (app / "x07.toml").write_text(f'entry = "app"\n[profiles.{name}]\n{table}\n')
+    done = x07("run", "--profile", name, "--explain", cwd=app)
+    lines = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert [said in line for line in lines] == [True] if said else not lines, done.stderr
+
+
+@pytest.mark.parametrize(("profile", "more"), [("sandbox", ("--rr", "record")), ("replay", ())])
+def test_a_folder_of_cassettes_that_is_a_link_opens_nothing(
+    app: Path, profile: str, more: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (app / ".x07_rr").symlink_to(outside)
+    command = ("run", "--profile", profile, *more, "--cassette", "a.x07rr.bin", "--", "write", f"{outside}/evil")
+    done = x07(*command, cwd=app)
+    assert "error[X07IO_WRITE]: it is a symbolic link" in done.stderr
+    assert not list(outside.iterdir())

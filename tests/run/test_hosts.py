@@ -9,11 +9,11 @@ import pytest
 
 from x07py.errors import RunError
 from x07py.run.hosts import parse_host, read_host_file
-from x07py.sandbox.network import Address, Rules, mapped
+from x07py.sandbox.network import Address, AddressRules, mapped
 
 
 def permits(allow: list[str], deny: list[str], host: str, port: int) -> bool:
-    rules = Rules(
+    rules = AddressRules(
         tuple(one for text in allow for one in parse_host(text, "test").ranges),
         tuple(one for text in deny for one in parse_host(text, "test", deny=True).ranges),
     )
@@ -51,6 +51,12 @@ def test_deny_wins_by_meaning(deny: str, host: str) -> None:
     assert permits(["10.0.0.0/8:9092"], [deny], "10.9.9.9", 9092)
 
 
+def test_a_range_of_ipv6_does_not_speak_of_ipv4() -> None:
+    assert permits(["[::/0]:443"], [], "2001:db8::1", 443)
+    assert not permits(["[::/0]:443"], [], "203.0.113.9", 443)
+    assert permits(["[::ffff:203.0.113.0/120]:443"], [], "203.0.113.9", 443)
+
+
 def test_unspecified_addresses_and_port_0_are_never_reached() -> None:
     assert not permits(["127.0.0.0/8:1-65535", "[::/8]:80"], [], "0.0.0.0", 80)
     assert not permits(["127.0.0.0/8:1-65535"], [], "127.0.0.1", 0)
@@ -61,10 +67,14 @@ def test_unspecified_addresses_and_port_0_are_never_reached() -> None:
     [
         ("example.com", "add the port"),
         ("", "add the port"),
-        ("*.example.com:443", "wildcards"),
+        ("api.*.example.com:443", "wildcard"),
         ("https://example.com:443", "scheme"),
+        ("kafka://broker.example", "broker.example:9092"),
+        ("https://user@example.com/a?b", "example.com:443"),
         ("http://example.com", "scheme"),
         ("http://example.com/a", "scheme"),
+        ("kafka://broker.example", ": broker.example:9092"),
+        ("amqps://user:word@broker.example/v", ": broker.example:5671"),
         ("::1:443", "brackets"),
         ("2001:db8::1", "brackets"),
         ("h:0", "1 to 65535"),

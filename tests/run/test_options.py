@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from x07py.cli.run import app
-from x07py.cli.running import Asked, parse
+from x07py.cli.running import RunOptions, parse
 
 LINES = [
     [],
@@ -52,9 +52,9 @@ def plain(options: Mapping[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
 def test_a_line_means_the_same_both_ways(line: list[str]) -> None:
-    asked = parse(line)
-    assert asked is not None
-    assert plain(asdict(asked)) == as_typer_reads(line)
+    options = parse(line)
+    assert options is not None
+    assert plain(asdict(options)) == as_typer_reads(line)
 
 
 @pytest.mark.parametrize("line", LEFT, ids=" ".join)
@@ -63,4 +63,6 @@ def test_what_may_be_wrong_is_left_to_typer(line: list[str]) -> None:
 
 
 def test_every_option_is_known_both_ways() -> None:
-    assert [one.name for one in get_command(app).params if one.name != "help"] == [one.name for one in fields(Asked)]
+    assert [one.name for one in get_command(app).params if one.name != "help"] == [
+        one.name for one in fields(RunOptions)
+    ]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.project import x07, x07_here
 from x07py.errors import RunError
-from x07py.run.policy import TEMPLATES, read_policy, template
+from x07py.run.policy import read_policy, template
 
 PROGRAM = """
 import os, resource, sys
@@ -35,11 +35,13 @@ def write(app: Path, name: str = "job", **tables: dict[str, Any]) -> str:
     document = json.loads(template(name))
     for table, fields in tables.items():
         document[table] |= fields
+    if document["process"]["enabled"]:
+        del document["process"]["max_live"], document["process"]["max_spawns"]
     (app / "policy.json").write_text(json.dumps(document))
     return "policy.json"
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", ["job", "kafka-worker", "amqp-worker"])
 def test_templates_are_valid(app: Path, name: str) -> None:
     printed = x07_here("policy", "init", name, cwd=app)
     (app / "p.json").write_text(printed.stdout)
@@ -61,7 +63,7 @@ def test_every_table_bites(app: Path) -> None:
         app,
         env={"allow_keys": ["TOKEN"]},
         fs={"write_roots": ["out"]},
-        process={"enabled": True, "allow_execs": ["/bin/echo"]},
+        process={"enabled": True, "allow_spawn": True, "allow_execs": ["/bin/echo"]},
         limits={"wall_ms": 1000},
     )
     assert run("--", "env", TOKEN="t").stdout == "t\n"
@@ -73,9 +75,25 @@ def test_every_table_bites(app: Path) -> None:
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"time": {"enabled": True}}, "time"),
-        ({"limits": {"procs": 5}}, "procs"),
-        ({"net": {"allow_udp": True}}, "allow_udp"),
+        ({"time": {"enabled": False}}, "$.time.enabled"),
+        ({"time": {"max_sleep_ms": 5000}}, "$.time.max_sleep_ms"),
+        ({"limits": {"core_dumps": True}}, "$.limits.core_dumps"),
+        ({"limits": {"wall_ms": 3_600_000}}, "x07py.run-os-policy@0.1.0 can say it"),
+        ({"net": {"allow_listen": [{"host": "127.0.0.1", "ports": [0]}]}}, "x07py.run-os-policy@0.1.0 can say it"),
+        ({"net": {"enabled": True, "allow_udp": True}}, "$.net.allow_udp"),
+        (
+            {"net": {"enabled": True, "allow_dns": False, "allow_hosts": [{"host": "kafka", "ports": [1]}]}},
+            "$.net.allow_dns is false, and kafka",
+        ),
+        ({"env": {"allow_keys": ["AWS_*"], "deny_keys": ["AWS_SECRET"]}}, "AWS_SECRET, which allow_keys grants"),
+        ({"env": {"deny_keys": ["PATH"]}}, "PATH, which every program gets"),
+        ({"fs": {"enabled": False}}, "$.fs.enabled"),
+        ({"fs": {"write_roots": ["out"], "allow_remove": False}}, "$.fs.allow_remove"),
+        ({"fs": {"max_depth": 3}}, "$.fs.max_depth"),
+        ({"process": {"enabled": True, "allow_spawn": True, "max_live": 1}}, "$.process.max_live"),
+        ({"process": {"allow_exit": False}}, "$.process.allow_exit"),
+        ({"db": {"enabled": True}}, "$.db.enabled"),
+        ({"unknown": {}}, "unknown"),
         ({"net": {"allow_hosts": [{"host": "127.0.0.1", "ports": [0]}]}}, "minimum"),
         ({"net": {"allow_hosts": [{"host": "127.0.0.1", "ports": [1]}]}}, "disabled"),
         ({"process": {"allow_execs": ["x"]}}, "disabled"),
@@ -93,13 +111,48 @@ def test_what_is_not_enforced_is_refused(app: Path, tables: dict[str, Any], mess
     assert message in str(caught.value)
 
 
+def test_every_field_at_fault_is_named(app: Path) -> None:
+    document = json.loads(template("job"))
+    document["fs"]["deny_hidden"] = True
+    document["time"] |= {"allow_sleep": False, "allow_wall_clock": False}
+    document["net"] |= {"enabled": False, "allow_udp": True, "allow_hosts": [{"host": "127.0.0.1", "ports": [1]}]}
+    (app / "p.json").write_text(json.dumps(document))
+    done = x07_here("policy", "check", "p.json", cwd=app)
+    assert done.returncode != 0
+    places = ("$.fs.deny_hidden", "$.time.allow_sleep", "$.time.allow_wall_clock", "$.net.allow_hosts")
+    assert [one for one in places if one not in done.stderr] == []
+    assert "allow_udp" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"env": {"enabled": False, "deny_keys": ["TOKEN"]}},
+        {"process": {"enabled": False, "max_live": 3, "allow_exec_prefixes": ["/bin"], "allow_cwd": False}},
+        {"net": {"enabled": False, "allow_tcp": False, "allow_udp": True, "allow_dns": True}},
+        {"language": {"allow_unsafe": False, "allow_ffi": False}},
+        {"threads": {"enabled": True, "max_workers": 0, "max_blocking": 4}},
+        {"db": {"enabled": False, "drivers": {"sqlite": False}}},
+        {"fs": {"allow_mkdir": False, "max_read_bytes": 0}},
+        {"time": {"allow_monotonic": False}},
+    ],
+)
+def test_what_holds_anyway_is_accepted(app: Path, tables: dict[str, Any]) -> None:
+    document = json.loads(template("job"))
+    for table, fields in tables.items():
+        document[table] = document.get(table, {}) | fields
+    document["process"].pop("allow_execs")
+    (app / "p.json").write_text(json.dumps(document))
+    assert read_policy(app / "p.json").limits.processes == 1024
+
+
 def test_every_grant_says_where_it_comes_from(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         app,
         net={"enabled": True, "allow_hosts": [{"host": "127.0.0.1", "ports": [1]}]},
         fs={"write_roots": ["out"]},
         env={"allow_keys": ["TOKEN"]},
-        process={"enabled": True, "allow_execs": ["/bin/echo"]},
+        process={"enabled": True, "allow_spawn": True, "allow_execs": ["/bin/echo"]},
     )
     made = 'world = "run-os-sandboxed"\npolicy = "policy.json"\nallow-host = ["127.0.0.1:2"]\n'
     made += 'allow-contract = ["kafka:local_dev_v1"]\n'

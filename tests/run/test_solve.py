@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.arch.trees import manifest, node, write
+from tests.arch.trees import run as check_of
 from tests.project import REPOSITORY, x07, x07_here
 from x07py.sandbox.kernel import syscall_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HIDDEN = """
 from importlib import import_module
@@ -75,19 +83,17 @@ ATTEMPTS = {
     "chmod": lambda: os.chmod(__file__, 0o777),
     "utime": lambda: os.utime(__file__, (1, 1)),
     "temporary file": lambda: open("/tmp/x07-solve", "w"),
-    "shared memory": lambda: open("/dev/shm/x07-solve", "w"),
     "urandom device": lambda: open("/dev/urandom", "rb"),
     "random device": lambda: open("/dev/random", "rb"),
     "uptime": lambda: open("/proc/uptime").read(),
     "process status": lambda: open("/proc/self/stat").read(),
     "kernel uuid": lambda: open("/proc/sys/kernel/random/uuid").read(),
     "boot id": lambda: open("/proc/sys/kernel/random/boot_id").read(),
-    "load": os.getloadavg,
     "machine id": lambda: open("/etc/machine-id").read(),
     "hardware clock": lambda: open("/dev/rtc0").read(),
     "cpu times": lambda: open("/proc/stat").read(),
-    "timer": lambda: signal.setitimer(signal.ITIMER_REAL, 1),
-    "alarm": lambda: raw("alarm", 1),
+    "timer of processor time": lambda: signal.setitimer(signal.ITIMER_PROF, 1),
+    "timer of POSIX": lambda: raw("timer_create", 1, None, ctypes.create_string_buffer(8)),
     "timerfd": lambda: raw("timerfd_create", 1, 0),
     "perf": lambda: raw("perf_event_open", ctypes.create_string_buffer(128), 0, -1, -1, 0),
     "ptrace": lambda: raw("ptrace", 0, 0, 0, 0),
@@ -142,6 +148,21 @@ def test_a_run_is_the_same_whatever_the_conditions(app: Path) -> None:
     assert lines[-3:] == ["90000.0 late", "0.0", "thread"]
 
 
+def test_a_pipe_is_the_same_one_under_every_descriptor(app: Path) -> None:
+    (app / "pipes.py").write_text("""
+import os
+ends, others = os.pipe(), os.pipe()
+copy = os.dup(ends[1])
+inodes = [os.fstat(one).st_ino for one in (*ends, *others, copy)]
+for one in ends: os.close(one)
+print(len({*inodes[:2]}), len({*inodes[:1], *inodes[2:4]}), inodes[1] == inodes[4] == os.fstat(copy).st_ino)
+os.dup2(copy, others[0])
+print(os.fstat(others[0]).st_ino == inodes[4], inodes[4] < 100)
+""")
+    done = x07("run", "--world", "solve-rr", "--entry", "pipes.py", cwd=app)
+    assert (done.returncode, done.stdout) == (0, "1 2 True\nTrue True\n"), done.stderr
+
+
 def test_nothing_gets_out_of_a_solve_world(app: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside") / "file"
     outside.write_text("x")
@@ -151,7 +172,7 @@ def test_nothing_gets_out_of_a_solve_world(app: Path, tmp_path_factory: pytest.T
     assert sorted(path.name for path in app.iterdir()) == before
 
 
-@pytest.mark.parametrize("statement", ["import socket", "from urllib import request", "import confluent_kafka"])
+@pytest.mark.parametrize("statement", ["import smtplib", "from xmlrpc import server", "import confluent_kafka"])
 def test_an_os_bound_import_is_refused_in_the_words_of_the_architecture_check(app: Path, statement: str) -> None:
     (app / "inner.py").write_text(statement)
     (app / "outer.py").write_text("import inner")
@@ -161,6 +182,24 @@ def test_an_os_bound_import_is_refused_in_the_words_of_the_architecture_check(ap
     assert "Traceback" not in done.stderr
     (app / "outer.py").write_text("try: import inner\nexcept ImportError: print('without')")
     assert x07("run", "--world", "solve-rr", "--entry", "outer", cwd=app).stdout == "without\n"
+
+
+def test_a_type_of_a_library_for_the_network_passes_the_check_and_the_run_and_its_calls_pass_neither(
+    tmp_path: Path,
+) -> None:
+    parse = "from urllib3.util import parse_url\nprint(parse_url('http://host/at').path)\n"
+    fetch = "import urllib3\ndef fetch(url): urllib3.PoolManager(retries=False).request('GET', url)\n"
+    externals = {"allowed_import_prefixes": ["urllib3"], "allowed_exact": []}
+    document = manifest(node("parse", "solve-pure"), node("fetch", "solve-pure"), externals=externals)
+    write(tmp_path, document, {"parse.py": parse, "fetch.py": f"{fetch}fetch('http://127.0.0.1:9/')\n"})
+    found = {(row.data.get("capability"), row.data.get("module_id")) for row in check_of(tmp_path).findings}
+    assert ("network", "fetch") in found
+    assert not [row for row in found if row[1] == "parse"], found
+    done = x07("run", "--world", "solve-pure", "--entry", "parse.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "/at\n"), done.stderr
+    refused = x07("run", "--world", "solve-pure", "--entry", "fetch.py", cwd=tmp_path)
+    assert refused.returncode != 0
+    assert "Permission denied" in refused.stderr
 
 
 def test_a_difference_fails_and_is_shown(app: Path) -> None:
@@ -180,6 +219,46 @@ def test_a_difference_fails_and_is_shown(app: Path) -> None:
     assert done.returncode == 126
     assert "error[X07RUN_NOT_DETERMINISTIC]" in done.stderr
     assert "in run 2" in done.stderr
+
+
+def test_refused_runs_are_not_called_identical(app: Path) -> None:
+    (app / "refused.py").write_text("import smtplib")
+    done = x07("run", "--world", "solve-rr", "--entry", "refused.py", "--verify-determinism", "2", cwd=app)
+    assert (done.returncode, "identical" in done.stderr, "runs were refused" in done.stderr) == (126, False, True)
+
+
+def test_a_killed_comparison_leaves_nothing(app: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("place")
+    (app / "busy.py").write_text("import sys\nwhile True: pass")
+    words = ("run", "--world", "solve-rr", "--entry", "busy.py", "--verify-determinism", "2", "--", str(place))
+    run = [sys.executable, "-m", "x07py", *words]
+    started = subprocess.Popen(run, cwd=app, env={**os.environ, "TMPDIR": str(place)}, stderr=subprocess.DEVNULL)
+
+    def running() -> list[str]:
+        lines = (path.joinpath("cmdline") for path in Path("/proc").iterdir() if path.name.isdigit())
+        return [found for line in lines if str(place) in (found := _text_of(line))]
+
+    try:
+        until(lambda: any("x07py.run.inside" in line for line in running()))
+    finally:
+        started.kill()
+        started.wait()
+    until(lambda: not running())
+    until(lambda: not [one for one in place.iterdir() if one.name.startswith("x07-verify-")])
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -249,22 +328,3 @@ def test_a_world_with_fixtures_needs_some(app: Path) -> None:
         done = x07_here("run", "--world", world, "--entry", "repeatable.py", cwd=app)
         assert (done.returncode, done.stdout) == (126, "")
         assert "error[X07RUN_FIXTURES]" in done.stderr
-
-
-WAITS = (
-    HIDDEN
-    + """
-import time
-load("threading")
-time.sleep(1_000_000_000)
-begin = time.monotonic()
-print(threading.Event().wait(3600), threading.Lock().acquire() and threading.Condition().acquire(timeout=5))
-print(time.monotonic() - begin)
-"""
-)
-
-
-def test_waits_of_threads_end_at_once_however_late_it_is(app: Path) -> None:
-    (app / "waits.py").write_text(WAITS)
-    done = x07("run", "--world", "solve-pure", "--entry", "waits.py", "--timeout", "60", cwd=app)
-    assert (done.returncode, done.stdout) == (0, "False True\n0.0\n"), done.stderr

@@ -16,7 +16,7 @@ from x07py.brokers.native import free_port
 from x07py.contracts.schemas import load_schema
 from x07py.run.learn import learned_policy
 from x07py.run.policy import MAX_ROOTS, read_policy, template
-from x07py.sandbox.answers import Access
+from x07py.sandbox.notifications import Access
 
 PROGRAM = """
 import os, socket, subprocess, sys
@@ -63,6 +63,7 @@ def test_the_audit_log_names_every_decision_and_the_grant_behind_it(app: Path, s
         )
         assert done.stdout == "connected\nrefused 13\n", done.stderr
     assert json.loads((app / "report").read_text())["audit"] == "audit"
+    assert (app / "audit").stat().st_mode & 0o777 == 0o600
     lines = [json.loads(line) for line in (app / "audit").read_text().splitlines()]
     assert [(one["kind"], one["target"], one["allowed"], one["rule"]) for one in lines] == [
         ("connect", f"127.0.0.1:{port}", True, f"--allow-host 127.0.0.0/8:{port}"),

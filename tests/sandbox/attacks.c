@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -163,8 +164,8 @@ static void families(void) {
         {"?socket ping", AF_INET, SOCK_DGRAM, 1}, {"?socket packet", AF_PACKET, SOCK_RAW, 0},
         {"socket netlink route", AF_NETLINK, SOCK_RAW, 0}, {"socket netlink audit", AF_NETLINK, SOCK_RAW, 9},
         {"socket netlink sock_diag", AF_NETLINK, SOCK_RAW, 4}, {"socket netlink uevent", AF_NETLINK, SOCK_DGRAM, 15},
-        {"socket unix stream", AF_UNIX, SOCK_STREAM, 0}, {"socket unix datagram", AF_UNIX, SOCK_DGRAM, 0},
-        {"socket unix seqpacket", AF_UNIX, SOCK_SEQPACKET, 0}, {"socket vsock", 40, SOCK_STREAM, 0},
+        {"~socket unix stream", AF_UNIX, SOCK_STREAM, 0}, {"socket unix datagram", AF_UNIX, SOCK_DGRAM, 0},
+        {"~socket unix seqpacket", AF_UNIX, SOCK_SEQPACKET, 0}, {"socket vsock", 40, SOCK_STREAM, 0},
         {"socket MPTCP", AF_INET, SOCK_STREAM, 262}, {"socket MPTCP v6", AF_INET6, SOCK_STREAM, 262},
         {"?socket SCTP", AF_INET, SOCK_STREAM, 132}, {"?socket SCTP seqpacket", AF_INET, SOCK_SEQPACKET, 132},
         {"?socket ALG", 38, SOCK_SEQPACKET, 0}, {"?socket SMC", 43, SOCK_STREAM, 0}, {"?socket XDP", 44, SOCK_RAW, 0},
@@ -187,6 +188,39 @@ static void families(void) {
     TRY("?connect a pair's end to a path", connect(pair[0], (void *)&u, sizeof u));
     TRY("socket high bits in family", syscall(SYS_socket, 0xdead00000000UL | AF_INET, SOCK_DGRAM, 0));
     TRY("socket high bits in type", syscall(SYS_socket, AF_INET, 0xdead00000000UL | SOCK_DGRAM, 0));
+}
+
+static int unix_at(int (*use)(int, const struct sockaddr *, socklen_t), int type, const char *where) {
+    struct sockaddr_un u = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, type, 0), length = snprintf(u.sun_path, sizeof u.sun_path, "%s", where);
+    if (*where == '@') u.sun_path[0] = 0;
+    int result = use(fd, (void *)&u, offsetof(struct sockaddr_un, sun_path) + length + (*where != '@'));
+    return result < 0 ? result : fd;
+}
+
+static void unix_sockets(void) {
+    char door[100], name[120];
+    struct sockaddr_in here = v4("127.0.0.1", allowed);
+    snprintf(door, sizeof door, "%s/../door", outside);
+    TRY("connect unix", unix_at(connect, SOCK_STREAM, door));
+    snprintf(name, sizeof name, "@%s", door);
+    TRY("connect unix abstract", unix_at(connect, SOCK_STREAM, name));
+    TRY("connect unix by a link", symlink(door, at(inside, "door")) == 0 ? unix_at(connect, SOCK_STREAM, path) : -1);
+    unlink(at(inside, "door"));
+    TRY("connect unix by a hard link", link(door, at(inside, "door")) == 0 ? unix_at(connect, SOCK_STREAM, path) : -1);
+    unlink(at(inside, "door"));
+    snprintf(name, sizeof name, "/proc/self/root%s", door);
+    TRY("connect unix by the root's name", unix_at(connect, SOCK_STREAM, name));
+    TRY("bind unix outside", unix_at(bind, SOCK_STREAM, at(outside, "s")));
+    TRY("bind unix packets outside", unix_at(bind, SOCK_SEQPACKET, at(outside, "p")));
+    TRY("bind unix through a link", symlink(outside, at(inside, "way")) == 0 ? unix_at(bind, SOCK_STREAM, at(inside, "way/l")) : -1);
+    for (const char *one = "spl"; *one; one++) unlink(at(outside, (char[2]){*one, 0}));
+    snprintf(name, sizeof name, "@x07-attack-%d", supervisor);
+    TRY("bind unix abstract", unix_at(bind, SOCK_STREAM, name));
+    TRY("bind unix to a name of the kernel's", bind(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&(sa_family_t){AF_UNIX}, sizeof(sa_family_t)));
+    TRY("?listen unix unbound", listen(socket(AF_UNIX, SOCK_STREAM, 0), 1));
+    TRY("?connect TCP on a unix socket", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&here, sizeof here));
+    TRY("?bind TCP on a unix socket", bind(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&here, sizeof here));
 }
 
 static void listening(void) {
@@ -322,6 +356,45 @@ static void foreign(void) {
     TRY("aarch32 getpid", in_child(aarch32_getpid));
 }
 #endif
+static int readable_victim(void) { return open("/usr/bin/env", O_RDONLY); }
+static int victim_outside(void) {
+    char name[4096];
+    snprintf(name, sizeof name, "%s/victim", outside);
+    int fd = open(name, O_RDONLY);
+    return fd >= 0 ? fd : readable_victim();
+}
+static int set_flags(void) { long flags = 0x40 | 0x80; return ioctl(victim_outside(), 0x40086602, &flags); }
+static int set_version(void) { int version = 7; return ioctl(victim_outside(), 0x40087602, &version); }
+static int lease(void) {
+    int fd = victim_outside(), result = fcntl(fd, 1024 /* F_SETLEASE */, F_RDLCK), code = errno;
+    close(fd); /* which ends the lease */
+    errno = code;
+    return result;
+}
+static int notify(void) {
+    int fd = open("/", O_RDONLY), result = fcntl(fd, F_NOTIFY, DN_CREATE), code = errno;
+    close(fd);
+    errno = code;
+    return result;
+}
+static int set_hint(void) { unsigned long hint = 2; return fcntl(victim_outside(), 1036 /* F_SET_RW_HINT */, &hint); }
+static int watch(const char *folder) { return inotify_add_watch(inotify_init1(0), folder, 0x100 /* IN_CREATE */); }
+static int read_attribute(void) {
+    char value[64], name[4096];
+    snprintf(name, sizeof name, "%s/victim", outside);
+    return getxattr(name, "user.x07", value, sizeof value) < 0 ? -1 : 0;
+}
+static int set_processors(int pid) {
+    cpu_set_t all;
+    memset(&all, 0xff, sizeof all);
+    return sched_setaffinity(pid, sizeof all, &all);
+}
+static int interface_data(void) {
+    char request[40] = "lo";
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) return -1;
+    return ioctl(pair[0], 0x8927 /* SIOCGIFHWADDR */, request);
+}
 static int read_child(void) {
     char mine = 'x', theirs = 0;
     pid_t child = fork();
@@ -402,6 +475,21 @@ static void kernel(void) {
     TRY("?acct", syscall(SYS_acct, "/none"));
     TRY("?quotactl", syscall(SYS_quotactl, 0, NULL, 0, NULL));
     TRY("?syslog", syscall(SYS_syslog, 3, buffer, 10));
+    TRY("?set flags of a file that is readable", set_flags());
+    TRY("?set the version of a file that is readable", set_version());
+    TRY("lease on a file that is readable", lease());
+    TRY("?ask for a signal at changes of a folder", notify());
+    TRY("?set a hint on a file that is readable", set_hint());
+    TRY("watch a folder outside", watch(outside));
+    TRY("~watch a folder inside", watch(inside));
+    TRY("?read an attribute outside", read_attribute());
+    TRY("priority of another process", setpriority(PRIO_PROCESS, supervisor, getpriority(PRIO_PROCESS, supervisor)));
+    TRY("priority of all of this user's", setpriority(PRIO_USER, 0, getpriority(PRIO_PROCESS, 0)));
+    TRY("processors of another process", set_processors(supervisor));
+    TRY("I/O priority of another process", syscall(SYS_ioprio_set, 1, supervisor, 3 << 13));
+    snprintf(path, sizeof path, "/proc/%d/cmdline", supervisor);
+    TRY("read supervisor's command line", open(path, O_RDONLY));
+    TRY("data of an interface", interface_data());
     TRY("?sethostname", syscall(SYS_sethostname, "x", -1L));
     TRY("?inject a key", ioctl(0, 0x5412, "x"));
     TRY("?inject a key, high bits", syscall(SYS_ioctl, 0, (1UL << 32) | 0x5412, "x"));
@@ -489,11 +577,12 @@ int main(int count, char **arg) {
     malformed();
     fast_open();
     families();
+    unix_sockets();
     listening();
     options();
     kernel();
     foreign();
     files();
-    races(atof(arg[6]));
+    races(atof(arg[6]), inside, outside);
     return 0;
 }

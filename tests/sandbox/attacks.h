@@ -7,5 +7,5 @@ void say(const char *name, long result);
 struct sockaddr_in v4(const char *host, int port);
 int tcp(int family);
 int reach4(const char *host, int port);
-void races(double seconds);
+void races(double seconds, const char *inside, const char *outside);
 #define TRY(name, call) do { errno = 0; say(name, (long)(call)); } while (0)

@@ -14,8 +14,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -67,7 +68,7 @@ class Listeners:
                 if key.fileobj is self._stop:
                     return
                 try:
-                    client, _ = key.fileobj.accept()
+                    client, _ = cast("socket.socket", key.fileobj).accept()
                 except BlockingIOError:
                     continue
                 with client:
@@ -81,7 +82,7 @@ class Listeners:
         self._wake.close()
         self._thread.join()
         for key in list(self._selector.get_map().values()):
-            key.fileobj.close()
+            cast("socket.socket", key.fileobj).close()
         self._selector.close()
 
 
@@ -101,14 +102,15 @@ def built() -> Iterator[Path]:
         shutil.copy(ready, folder / "attacks")
     else:
         subprocess.run(["cc", "-O1", "-o", folder / "attacks", *sources, "-pthread"], check=True)
-    shutil.copy(folder / "attacks", folder / "unreadable").chmod(0o111)
+    shutil.copy(folder / "attacks", folder / "unreadable")
+    (folder / "unreadable").chmod(0o111)
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
 
 
 class Ground:
-    """A writable folder and one outside it, both open to everybody, so that only the sandbox stands in the way."""
+    """A writable folder, one outside it and Unix sockets, open to everybody: only the sandbox stands in the way."""
 
     def __init__(self, uid: int | None) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="x07-ground-"))
@@ -116,11 +118,28 @@ class Ground:
         for folder in (self.root, self.inside, self.outside):
             folder.mkdir(exist_ok=True)
             folder.chmod(0o777)
+        self.doors = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+        for door, name in zip(self.doors, (f"{self.root}/door", f"\0{self.outside}/../door"), strict=True):
+            door.bind(name)
+            door.listen()
+            door.setblocking(False)
+        (self.root / "door").chmod(0o666)
+        os.chown(self.root / "door", -1 if uid is None else uid, -1)
         for name in ("victim", "doomed"):
             (self.outside / name).write_text("precious")
             (self.outside / name).chmod(0o666)
             if uid is not None:
                 os.chown(self.outside / name, uid, uid)
+
+    def knocked(self) -> int:
+        """Return how many connections came to the Unix sockets, and close them."""
+        found = 0
+        for door in self.doors:
+            with suppress(BlockingIOError):
+                while True:
+                    door.accept()[0].close()
+                    found += 1
+        return found
 
     def state(self) -> list[tuple[str, int, int, float, str]]:
         """Return all that an attack could have changed outside."""
@@ -135,6 +154,8 @@ class Ground:
 def ground(request: pytest.FixtureRequest) -> Iterator[tuple[int | None, Ground]]:
     made = Ground(request.param)
     yield request.param, made
+    for door in made.doors:
+        door.close()
     shutil.rmtree(made.root)
 
 
@@ -151,7 +172,7 @@ def drive(started: Mapping[str, Any] | None = None, **order: Any) -> tuple[dict[
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=300 + 10 * order.get("starts", 0),
         **(started or {}),
     )
     text, mark, outcome = done.stdout.rpartition("\n@OUTCOME ")

@@ -6,11 +6,14 @@ import ctypes
 import errno
 import platform
 import struct
+from functools import partial
 
-from x07py.sandbox import kernel
+from tests.sandbox import engines
+from x07py.sandbox import kernel, landlock
 from x07py.sandbox.filter import refusing
 
 _NEW_NAMESPACE = 0x7E020000
+_LANDLOCK_WRITE_FILE = 2
 _listeners: list[int] = []
 
 DOCKER_REFUSES = (
@@ -56,6 +59,29 @@ def no_proc() -> None:
     _install(b"".join(struct.pack("=HBBI", *row) for row in rows))
 
 
+def bare_user_namespaces() -> None:
+    """As Ubuntu 24.04 for programs without a profile: a user namespace is made, and no right comes with it.
+
+    Landlock's own doing: it refuses writing below ``/proc``, and so the maps, and mounting to whom it holds.
+    """
+    rules = ctypes.c_uint64(_LANDLOCK_WRITE_FILE)
+    handle = kernel.syscall("landlock_create_ruleset", ctypes.byref(rules), ctypes.sizeof(rules), 0)
+    for place in ("/tmp", "/dev", "/var/tmp"):
+        landlock.granting(handle, place, _LANDLOCK_WRITE_FILE, landlock.ABI_FLOOR)()
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.syscall("landlock_restrict_self", handle, 0)
+
+
+def no_mounts() -> None:
+    """As below an AppArmor profile that lets user namespaces be made and mapped, and refuses every mount."""
+    _install(refusing(platform.machine(), ("mount",), errno.EPERM))
+
+
+def no_reading_by_call() -> None:
+    """As in containers of Docker before version 23: memory of children can be read as a file alone."""
+    _install(refusing(platform.machine(), ("process_vm_readv", "process_vm_writev"), errno.EPERM))
+
+
 def docker() -> None:
     """No namespaces, and no system call that a container has no right to; user notification and Landlock are there."""
     _refuse_new_namespaces()
@@ -83,4 +109,16 @@ def no_tracing() -> None:
     _install(refusing(platform.machine(), ("ptrace",), errno.EPERM))
 
 
-ENVIRONMENTS = {one.__name__: one for one in (docker, no_namespaces, no_landlock, no_proc, busy, no_tracing)}
+def _engine(name: str) -> None:
+    """As in a default container of an engine: its published filter, and root's rights as far as it leaves them."""
+    engines.keep_capabilities(name)
+    _install(engines.profile(name))
+
+
+ENVIRONMENTS = {
+    one.__name__: one
+    for one in (
+        *(bare_user_namespaces, no_mounts, no_reading_by_call),
+        *(docker, no_namespaces, no_landlock, no_proc, busy, no_tracing),
+    )
+} | {f"{name} profile": partial(_engine, name) for name in engines.ENGINES}

@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,17 +78,17 @@ static int race_address(double seconds) {
     end(thread);
     return verdict(reached);
 }
-static int race_descriptor(void) {
+static int race_descriptor(double seconds) {
     struct sockaddr_in a = v4("127.0.0.1", denied), good = v4("127.0.0.1", allowed);
     int reached = 0;
     slot = dup(0);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 10 * seconds; round++) {
         pair[0] = tcp(AF_INET);
         pair[1] = tcp(AF_INET);
         connect(pair[1], (void *)&good, sizeof good);
         dup2(pair[0], slot);
         pthread_t thread = begin(swap_descriptor);
-        for (int n = 0; n < 20; n++) reached += connect(slot, (void *)&a, sizeof a) == 0;
+        for (int n = 0; n < 10; n++) reached += connect(slot, (void *)&a, sizeof a) == 0;
         end(thread);
         reached += at_denied(pair[0]);
         close(pair[0]);
@@ -136,10 +139,39 @@ static int killed_between(void) {
     return reach4("127.0.0.1", allowed);
 }
 
-void races(double seconds) {
+/* A folder of ours and a link to the one outside change names while sockets are bound below. */
+static char folder[2][4096];
+static void *swap_folders(void *unused) {
+    (void)unused;
+    while (!stop) renameat2(AT_FDCWD, folder[0], AT_FDCWD, folder[1], RENAME_EXCHANGE);
+    return NULL;
+}
+static int race_bind(const char *inside, const char *outside) {
+    int reached = 0;
+    snprintf(folder[0], sizeof folder[0], "%s/f", inside);
+    snprintf(folder[1], sizeof folder[1], "%s/g", inside);
+    if (mkdir(folder[0], 0700) || symlink(outside, folder[1])) return -1;
+    pthread_t thread = begin(swap_folders);
+    for (int n = 0; n < 150; n++) {
+        struct sockaddr_un u = {.sun_family = AF_UNIX};
+        char made[4096];
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        snprintf(u.sun_path, sizeof u.sun_path, "%.90s/%d", folder[0], n);
+        bind(fd, (void *)&u, sizeof u);
+        close(fd);
+        snprintf(made, sizeof made, "%s/%d", outside, n);
+        reached += access(made, F_OK) == 0;
+        unlink(made);
+    }
+    end(thread);
+    return verdict(reached);
+}
+
+void races(double seconds, const char *inside, const char *outside) {
     TRY("race on the address", race_address(seconds));
-    TRY("race on the descriptor", race_descriptor());
+    TRY("race on the descriptor", race_descriptor(seconds));
     TRY("race on blocking", flip_blocking());
+    TRY("race on a bound path", race_bind(inside, outside));
     TRY("+connect after it", reach4("127.0.0.1", allowed));
     TRY("+interrupted connects", interrupted(allowed));
     TRY("interrupted connects denied", interrupted(denied));

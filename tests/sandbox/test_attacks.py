@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def results(text: str) -> dict[str, int]:
     return {name: int(code) for name, _, code in rows}
 
 
-def attack(built: Path, listeners: Listeners, uid: int | None, ground: Ground, **how: object) -> dict[str, int]:
+def attack(built: Path, listeners: Listeners, uid: int | None, ground: Ground, **how: Any) -> dict[str, int]:
     ports = [str(listeners.allowed), str(listeners.denied)]
     places = [str(ground.inside), str(ground.outside)]
     outcome, text = drive(
@@ -51,7 +52,7 @@ def test_nothing_gets_out(
     assert f"{len(found)} attempts" in EXPLANATION.read_text()
     assert listeners.unexpected() == set()
     assert ("127.0.0.1", listeners.allowed) in listeners.seen
-    assert place.state() == before
+    assert (place.state(), place.knocked()) == (before, 0)
     escaped = {name for name, code in found.items() if code == 0 and name[0] not in "+~"}
     assert escaped - (HARMLESS_BEFORE_RELAYS if "emulate" in how else set()) == set()
     assert {name: code for name, code in found.items() if name.startswith("+") and code} == {}
@@ -64,3 +65,4 @@ def test_each_attack_works_outside(built: Path, listeners: Listeners, ground: tu
     harmless = {name for name, code in found.items() if code and name[0] not in "?~"}
     assert harmless == set()
     assert len(listeners.unexpected()) > 8
+    assert place.knocked() == 5

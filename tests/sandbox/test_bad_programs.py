@@ -14,7 +14,7 @@ import pytest
 from tests.sandbox.conftest import drive
 from tests.sandbox.test_launch import ANYBODY, PYTHON, SPACES, running
 
-X07 = (sys.executable, "-c", "from x07py.cli.entry import main; main()")
+X07 = (sys.executable, "-c", "from x07py.cli.main import main; main()")
 REPOSITORY = str(Path(__file__).parents[2])
 FORKS = """
 import os, sys, time

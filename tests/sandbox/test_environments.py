@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,7 @@ for port in sys.argv[1:]:
 """
 
 
-def connect(listeners: Listeners, uid: int | None, emulate: list[str], **more: object) -> tuple[dict[str, object], str]:
+def connect(listeners: Listeners, uid: int | None, emulate: list[str], **more: Any) -> tuple[dict[str, Any], str]:
     ports = [str(listeners.allowed), str(listeners.denied)]
     argv = [PYTHON, "-c", CONNECT, *ports]
     return drive(argv=argv, uid=uid, port=listeners.allowed, namespaces=True, emulate=emulate, **more)
@@ -37,11 +39,22 @@ def connect(listeners: Listeners, uid: int | None, emulate: list[str], **more: o
     [
         (["docker"], "connects", False, "python3"),
         (["no_namespaces"], "connects", False, "python3"),
+        (["bare_user_namespaces"], "connects", False, "python3"),
+        (["no_mounts"], "connects", False, "python3"),
+        (["no_reading_by_call"], "connects", True, "python3"),
+        (["docker", "no_reading_by_call"], "connects", False, "python3"),
+        (["docker profile"], "connects", False, "python3"),
+        (["podman profile"], "connects", True, "python3"),
+        (["containerd profile"], "connects", False, "python3"),
         (["busy"], "absent: relays", True, "python3"),
         (["busy", "no_proc"], "absent: relays", True, "unknown program"),
         (["busy", "no_tracing"], "absent: relays", True, None),
     ],
-    ids=["docker", "no namespaces", "busy", "busy without its own proc", "busy and no tracing"],
+    ids=[
+        *("docker", "no namespaces", "bare user namespaces", "no mounts", "no reading by call", "Docker before 23"),
+        *("Docker's profile", "Podman's and CRI-O's profile", "containerd's profile"),
+        *("busy", "busy without its own proc", "busy and no tracing"),
+    ],
 )
 def test_another_layer_holds(
     listeners: Listeners, uid: int | None, emulate: list[str], supervisor: str, namespaces: bool, told: str | None
@@ -95,7 +108,7 @@ def test_a_required_layer_is_never_replaced(listeners: Listeners, emulate: list[
 
 
 def test_relays_refuse_what_they_cannot_do(listeners: Listeners) -> None:
-    refused, _ = connect(listeners, None, ["busy"], wanted={"listen": True})
+    refused, _ = connect(listeners, None, ["busy"], listen=True)
     assert "--allow-listen needs seccomp user notification" in refused["message"]
 
 
@@ -138,13 +151,17 @@ def test_relays_carry_both_directions_and_their_ends() -> None:
 
 
 def x07_run(tmp_path: Path, environment: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return x07_in(tmp_path, environment, "run", "--profile", "sandbox", *options)
+
+
+def x07_in(tmp_path: Path, environment: str, *args: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "x07.toml").write_text('entry = "main.py"\n')
     (tmp_path / "main.py").write_text("print('ran')\n")
     repository = str(Path(__file__).parents[2])
-    code = "import sys; from x07py.cli.entry import main; from tests.sandbox.emulate import ENVIRONMENTS\n"
+    code = "import sys; from x07py.cli.main import main; from tests.sandbox.emulate import ENVIRONMENTS\n"
     code += "for one in sys.argv.pop(1).split(): ENVIRONMENTS[one]()\nmain()"
     return subprocess.run(
-        [sys.executable, "-c", code, environment, "run", "--profile", "sandbox", *options],
+        [sys.executable, "-c", code, environment, *args],
         cwd=tmp_path,
         env={"PYTHONPATH": repository, "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -177,3 +194,18 @@ def test_a_required_layer_by_flag(tmp_path: Path) -> None:
     unknown = x07_run(tmp_path, "docker", "--require-layer", "hope")
     assert unknown.returncode == 126
     assert "landlock" in unknown.stderr
+
+
+@pytest.mark.parametrize("environment", ["", "bare_user_namespaces", "busy", "no_landlock"])
+def test_doctor_says_what_a_run_finds(tmp_path: Path, environment: str) -> None:
+    features = json.loads(x07_in(tmp_path, environment, "doctor", "--format", "json").stdout)["kernel"]["features"]
+    rows = {row["name"]: row for row in features}
+    rows.pop("x07 run in a solve world")
+    verdict = rows.pop("x07 run in a sandbox")
+    done = x07_run(tmp_path, environment, "--report", "report.json")
+    assert verdict["available"] == (done.stdout == "ran\n"), done.stderr
+    if verdict["available"]:
+        layers = json.loads((tmp_path / "report.json").read_text())["layers"]
+        assert {name: row["detail"] for name, row in rows.items()} == layers
+    else:
+        assert verdict["detail"].removeprefix("refused: ") in done.stderr

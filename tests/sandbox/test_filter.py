@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from x07py.sandbox.filter import ALLOW, KILL, NOTIFY, TRACE, Wanted, build, refuse
+from x07py.sandbox.bpf import ALLOW, KILL, NOTIFY, TRACE, refuse
+from x07py.sandbox.filter import Wanted, build
 from x07py.sandbox.kernel import AUDIT_ARCH, syscall_numbers
 
 MACHINES = ("x86_64", "aarch64")
@@ -29,7 +30,6 @@ HEADERS = {
 }
 WORLDS = (
     Wanted(),
-    Wanted(listen=True),
     Wanted(network=False, processes=False, clock=True),
     Wanted(relay=True),
     Wanted(relay=True, traced=True),
@@ -90,7 +90,7 @@ def _number(raw: dict[str, str], name: str) -> int | None:
 @pytest.mark.parametrize("wanted", WORLDS)
 def test_both_machines_decide_alike(wanted: Wanted) -> None:
     for args in ((0,) * 6, (2**64 - 1,) * 6, (2, 1, 0, 0, 0, 0), (1, 2, 3, 4, 5, 6)):
-        calls = [(name, args) for name in BOTH]
+        calls: list[tuple[str, tuple[int, ...]]] = [(name, args) for name in BOTH]
         x86, arm = (dict(zip(BOTH, actions(machine, wanted, calls), strict=True)) for machine in MACHINES)
         assert x86 == arm
 
@@ -111,7 +111,12 @@ def test_decisions(machine: str) -> None:
         ("socket", (17, 3, 0, 0, 0, 0), refuse(errno.EACCES)),
         ("connect", (3, 0, 16, 0, 0, 0), NOTIFY),
         ("bind", (3, 0, 16, 0, 0, 0), NOTIFY),
-        ("listen", (3, 1, 0, 0, 0, 0), refuse(errno.EACCES)),
+        ("listen", (3, 1, 0, 0, 0, 0), NOTIFY),
+        ("socket", (1, 1, 0, 0, 0, 0), NOTIFY),
+        ("socket", (1, 0x80805, 0, 0, 0, 0), NOTIFY),
+        ("socket", (1, 2, 0, 0, 0, 0), refuse(errno.EACCES)),
+        ("socketpair", (1, 1, 0, 0, 0, 0), ALLOW),
+        ("socketpair", (1, 2, 0, 0, 0, 0), refuse(errno.EACCES)),
         ("sendto", (3, 0, 1, 0, 0x7000, 16), refuse(errno.EACCES)),
         ("io_uring_setup", (8, 0, 0, 0, 0, 0), refuse(errno.ENOSYS)),
         ("clone", (0x10000000, 0, 0, 0, 0, 0), refuse(errno.EPERM)),
@@ -121,8 +126,13 @@ def test_decisions(machine: str) -> None:
     ]
     (traced,) = actions(machine, Wanted(relay=True, traced=True), [("connect", (3, 0, 16, 0, 0, 0))])
     assert traced == TRACE
+    closed: list[tuple[str, tuple[int, ...]]] = [
+        ("bind", (3, 0, 16, 0, 0, 0)),
+        ("listen", (3, 1, 0, 0, 0, 0)),
+        ("socket", (1, 1, 0, 0, 0, 0)),
+    ]
     for wanted in (Wanted(relay=True), Wanted(network=False)):
-        assert set(actions(machine, wanted, [("bind", (3, 0, 16, 0, 0, 0))])) == {refuse(errno.EACCES)}
+        assert set(actions(machine, wanted, closed)) == {refuse(errno.EACCES)}
     found = actions(machine, Wanted(), [(name, args) for name, args, _ in rows])
     assert [(name, action) for (name, _, action) in rows] == list(
         zip((name for name, _, _ in rows), found, strict=True)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,8 +106,8 @@ def test_a_set_user_id_program_gets_no_rights(built: Path, namespaces: bool) -> 
     shutil.copy("/usr/bin/id", program)
     program.chmod(0o4755)
     users = [
-        drive(argv=[str(program), "-u"], uid=NOBODY, namespaces=namespaces, read=[str(built)], **how)[1].split()
-        for how in ({"confined": False}, {})
+        drive(argv=[str(program), "-u"], uid=NOBODY, namespaces=namespaces, read=[str(built)], confined=one)[1].split()
+        for one in (False, True)
     ]
     assert users == [["0"], [str(NOBODY)]]
 
@@ -121,7 +122,7 @@ for name, mode in (("mem", os.O_RDWR), ("mem", os.O_RDONLY), ("environ", os.O_RD
 
 @ANYBODY
 def test_the_supervisor_keeps_its_memory_even_without_landlock(uid: int | None) -> None:
-    order = {"argv": [PYTHON, "-c", OPENS, "@PID"], "uid": uid, "namespaces": False}
+    order: dict[str, Any] = {"argv": [PYTHON, "-c", OPENS, "@PID"], "uid": uid, "namespaces": False}
     assert drive(confined=False, **order)[1].count("opened") == 4
     outcome, text = drive(emulate=["no_landlock"], accept_weaker=True, **order)
     assert text.split() == ["refused"] * 4, outcome

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,10 @@ def running(mark: str) -> list[str]:
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode() if folder.name.isdigit() else ""
+            words = (folder / "cmdline").read_bytes() if folder.name.isdigit() else b""
         except OSError:
             continue
+        line = words.replace(b"\0", b" ").decode("utf-8", "replace")
         if mark in line and "drive" not in line:
             found.append(line)
     return found
@@ -55,7 +57,7 @@ def test_no_daemon_survives(uid: int | None, namespaces: bool) -> None:
 @SPACES
 def test_nothing_survives_the_launcher(namespaces: bool) -> None:
     mark = f"killed{os.getpid()}"
-    order = {"argv": [PYTHON, "-c", DAEMON + "#", "1", mark], "namespaces": namespaces}
+    order: dict[str, Any] = {"argv": [PYTHON, "-c", DAEMON + "#", "1", mark], "namespaces": namespaces}
     order["argv"][2] = DAEMON.replace("os._exit(0)", "time.sleep(60)")
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.sandbox.drive", json.dumps(order)],

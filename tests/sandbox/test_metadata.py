@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.sandbox.conftest import Ground, drive
@@ -164,7 +166,10 @@ def test_links_across_granted_folders_give_no_right(ground: tuple[int | None, Gr
     second = place.root / "second"
     second.mkdir()
     second.chmod(0o777)
-    order = {"argv": [PYTHON, "-c", ACROSS, str(place.inside), str(second), str(place.outside)], "uid": uid}
+    order: dict[str, Any] = {
+        "argv": [PYTHON, "-c", ACROSS, str(place.inside), str(second), str(place.outside)],
+        "uid": uid,
+    }
     before = sorted(place.outside.iterdir())
     outcome, text = drive(
         write=[str(place.inside), str(second)], read=[str(place.outside)], namespaces=namespaces, **order

@@ -42,12 +42,12 @@ async def shop(url: str, name: str, *, price: int = 7) -> list[Any]:
             confirmation = await exchange.publish(message, routing_key=f"order.{number}")
             seen.append(type(confirmation).__name__)
         async with queue.iterator() as messages:
-            async for message in messages:
-                async with message.process():
-                    seen.append((message.body, message.headers, message.routing_key, message.exchange))
-                    seen.append((message.content_type, message.delivery_mode, message.redelivered))
-                    seen.append((message.message_id, message.delivery_tag))
-                if message.routing_key == "order.4":
+            async for one in messages:
+                async with one.process():
+                    seen.append((one.body, one.headers, one.routing_key, one.exchange))
+                    seen.append((one.content_type, one.delivery_mode, one.redelivered))
+                    seen.append((len(one.message_id or ""), one.delivery_tag))
+                if one.routing_key == "order.4":
                     break
     return seen
 
@@ -67,7 +67,7 @@ async def clerk(url: str, name: str) -> list[Any]:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         dead = await channel.declare_queue(f"{name}-dead", auto_delete=False)
-        arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead.name}
+        arguments: dict[str, Any] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead.name}
         queue = await channel.declare_queue(name, arguments=arguments)
         seen.append(await queue.get(fail=False))
         for number in range(4):
@@ -83,7 +83,8 @@ async def clerk(url: str, name: str) -> list[Any]:
         buried = None
         while buried is None:
             buried = await dead.get(fail=False)
-        seen.append((buried.body, buried.headers["x-death"][0]["reason"], buried.headers["x-death"][0]["count"]))
+        headers: Any = buried.headers
+        seen.append((buried.body, headers["x-death"][0]["reason"], headers["x-death"][0]["count"]))
         await buried.ack()
         seen.append((await channel.declare_queue(name, passive=True)).declaration_result.message_count)
         seen.append((await queue.purge()).message_count)
@@ -124,7 +125,8 @@ async def answering(url: str, name: str) -> list[Any]:
         try:
             await channel.default_exchange.publish(aio_pika.Message(b"lost"), routing_key=f"{name}-nowhere")
         except aio_pika.exceptions.PublishError as error:
-            seen.append((error.message.body, error.frame.reply_text))
+            returned: Any = error
+            seen.append((returned.message.body, returned.frame.reply_text))
     return seen
 
 
@@ -151,7 +153,11 @@ async def bulk(url: str, name: str) -> list[Any]:
     return sorted(seen, key=str)
 
 
-PROGRAMS = {"clerk": (clerk, {}), "answering": (answering, {"ignore_headers": ["correlation-id"]}), "bulk": (bulk, {})}
+PROGRAMS: dict[str, Any] = {
+    "clerk": (clerk, {}),
+    "answering": (answering, {"ignore_headers": ["correlation-id"]}),
+    "bulk": (bulk, {}),
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

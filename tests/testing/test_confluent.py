@@ -45,7 +45,7 @@ def shop(bootstrap: str, topic: str, *, price: int = 7) -> list[tuple[Any, ...]]
             continue
         assert message.error() is None
         seen.append((message.key(), message.value(), message.headers(), message.offset(), message.timestamp()))
-        consumer.commit(message, asynchronous=False)
+        consumer.commit(message=message, asynchronous=False)
         count += 1
     seen.append(("committed", [p.offset for p in consumer.committed([TopicPartition(topic, 0)], timeout=60)]))
     consumer.close()
@@ -76,12 +76,24 @@ def test_another_message_is_refused_with_the_difference(project: Path, embedded:
 
 def test_everything_is_as_before_outside_the_block(project: Path, embedded: EmbeddedKafka) -> None:
     before = (Producer, confluent_kafka.Consumer, SerializingProducer.__mro__, dict(vars(AdminClient)))
-    with use_cassette("none.x07rr.bin"):
+    with use_cassette("none.x07rr.bin", allow_empty=True):
         assert confluent_kafka.Producer is not before[0]
         assert issubclass(confluent_kafka.Producer, before[0])
     assert (confluent_kafka.Producer, confluent_kafka.Consumer, SerializingProducer.__mro__) == before[:3]
     assert dict(vars(AdminClient)) == before[3]
     assert not (project / ".x07_rr" / "none.x07rr.bin").exists()
+
+
+def test_a_consumer_that_found_nothing_finds_nothing_again(project: Path, embedded: EmbeddedKafka) -> None:
+    before = Producer({"bootstrap.servers": embedded.bootstrap})
+    before.produce("nothing", b"before")
+    before.flush()
+    for mode, bootstrap in (("once", embedded.bootstrap), ("none", NOWHERE)):
+        with use_cassette("nothing.x07rr.bin", mode=mode):
+            consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "nothing"})
+            consumer.subscribe(["nothing"])
+            assert [consumer.poll(0.5) for _ in range(4)] == [None] * 4
+            consumer.close()
 
 
 async def async_shop(bootstrap: str, topic: str) -> list[Any]:
@@ -138,7 +150,7 @@ def serializing_questions_again(bootstrap: str) -> Any:
 def failing(bootstrap: str) -> list[Any]:
     consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "f", "session.timeout.ms": 6000})
     consumer.subscribe(["f"])
-    seen = []
+    seen: list[Any] = []
     try:
         consumer.commit(offsets=[TopicPartition("f", 0, 5)], asynchronous=False)
         seen.append("committed")
@@ -178,7 +190,10 @@ def test_new_episodes_records_what_is_missing(project: Path, embedded: EmbeddedK
 
 
 def test_filters_apply_before_anything_is_written(project: Path, embedded: EmbeddedKafka) -> None:
-    hide = {"filter_headers": ["authorization"], "before_record": [lambda e: Envelope("p", b"", e.value, e.headers)]}
+    hide: dict[str, Any] = {
+        "filter_headers": ["authorization"],
+        "before_record": [lambda e: Envelope("p", b"", e.value, e.headers)],
+    }
     with use_cassette("filter.x07rr.bin", **hide):
         produce(embedded.bootstrap, "a", token="hunter2")
     assert b"hunter2" not in (project / ".x07_rr" / "filter.x07rr.bin").read_bytes()
@@ -229,7 +244,7 @@ def poll_for_ever(bootstrap: str) -> None:
 
 
 def test_a_call_without_a_recorded_form_says_its_name(project: Path, embedded: EmbeddedKafka) -> None:
-    with use_cassette("refused.x07rr.bin"):
+    with use_cassette("refused.x07rr.bin", allow_empty=True):
         admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": embedded.bootstrap})
         with pytest.raises(DriverError, match=r"9641.*AdminClient\.delete_records"):
             admin.delete_records([])
@@ -274,3 +289,52 @@ def test_arguments_that_cannot_be_meant(arguments: dict[str, Any], code: str) ->
     with pytest.raises(UsageError) as caught:
         use_cassette("x.x07rr.bin", **arguments)
     assert caught.value.code == code
+
+
+def test_a_partition_or_time_that_was_not_recorded_is_refused(project: Path, embedded: EmbeddedKafka) -> None:
+    def publish(partition: int, time: int) -> None:
+        producer = Producer({"bootstrap.servers": embedded.bootstrap})
+        producer.produce("places", b"v", b"k", partition, timestamp=time)
+        producer.flush(60)
+
+    with use_cassette("places.x07rr.bin"):
+        publish(0, 1000)
+    with use_cassette("places.x07rr.bin"):
+        publish(0, 1000)
+    for partition, time, words in ((1, 1000, "with partition 1"), (0, 5, "with timestamp 5"), (-1, 1000, "None")):
+        with pytest.raises(ReplayMismatchError, match=words), use_cassette("places.x07rr.bin"):
+            publish(partition, time)
+
+
+def test_the_end_of_a_partition_says_so_in_its_value_and_a_revocation_may_commit(
+    project: Path, embedded: EmbeddedKafka
+) -> None:
+    def run() -> list[Any]:
+        producer = Producer({"bootstrap.servers": embedded.bootstrap})
+        producer.produce("ends", b"v", b"k", 0)
+        producer.flush(60)
+        settings = {"group.id": "ends", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+        consumer = Consumer({"bootstrap.servers": embedded.bootstrap, "enable.partition.eof": True, **settings})
+        seen: list[Any] = []
+        consumer.subscribe(
+            ["ends"],
+            on_revoke=lambda used, _: seen.append(max(one.offset for one in used.commit(asynchronous=False))),
+        )
+        while len(seen) < 2:
+            message = consumer.poll(60)
+            assert message is not None
+            error = message.error()
+            if error and message.partition() == 0:
+                seen.append((bool(message), error.name(), message.value()))
+            elif not error:
+                seen.append(message.value())
+        consumer.close()
+        admin = AdminClient({"bootstrap.servers": embedded.bootstrap})
+        return [*seen, admin.poll(timeout=0)]
+
+    with use_cassette("ends.x07rr.bin"):
+        recorded = run()
+    assert recorded[1][:2] == (True, "_PARTITION_EOF")
+    assert recorded[2] == 1
+    with use_cassette("ends.x07rr.bin"):
+        assert run() == recorded

@@ -100,8 +100,23 @@ def test_other_connections_are_refused_in_a_replay(pytester: pytest.Pytester) ->
     (pytester.path / ".x07_rr").mkdir()
     (pytester.path / ".x07_rr/c.x07rr.bin").write_bytes(b"")
     result = run(pytester)
-    result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*X07RUN_TEST_NETWORK*127.0.0.1*c.x07rr.bin is replayed*"])
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*X07_CASSETTE_CONNECTION*127.0.0.1:9*says nothing*c.x07rr.bin*"])
+
+
+def test_connections_beside_a_cassette_are_listed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import socket, pytest
+
+
+        @pytest.mark.x07("c.x07rr.bin", allow_empty=True)
+        def test_datagram():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+                one.sendto(b"count:1|c", ("127.0.0.1", 8125))
+        """)
+    result = run(pytester)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*beside a cassette*", "c.x07rr.bin: 127.0.0.1:8125 (the program, test_*.py:*)"])
 
 
 def test_coroutines_and_drivers_use_the_cassette(pytester: pytest.Pytester) -> None:
@@ -138,7 +153,7 @@ def test_a_failed_comparison_shows_the_fields(pytester: pytest.Pytester) -> None
     result = run(pytester)
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
-        ["*value*", "*- v*", "*+ w*", "*header a*", "*index 0*", "*meta offset*", "*- 1*", "*+ 2*"]
+        ["*value*", "*- w*", "*+ v*", "*header a*", "*index 0*", "*meta offset*", "*- 2*", "*+ 1*"]
     )
 
 

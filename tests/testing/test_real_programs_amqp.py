@@ -13,6 +13,7 @@ import inspect
 import io
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import aio_pika
 import pytest
@@ -73,10 +74,11 @@ def test_aio_pika_readme_aiormq(project: Path, live_amqp: RunningBroker) -> None
     assert printed == " [x] Sent b'Hello World!'\n [x] Received message from 'readme-hello'\n"
 
 
+# Without "observers" and the last part of "sleep": in aiormq 7.2 two tasks race for what `connection.closing` says,
+# also without a cassette. There its own assertion fails in 48 of 60 runs on a busy machine.
 AIORMQ = [
     ("hello", ["mandatory=True"]),
-    ("sleep", ["Before sleep!", 'wait_for_output("After sleep!")', "await connection.closing", "await close_task"]),
-    ("observers", ["async def observe_closure", "observer.cancel()"]),
+    ("sleep", ["Before sleep!", 'wait_for_output("After sleep!")']),
     ("work", ["setup_channel.queue_declare", "routing_key='task_queue'", "setup_channel.basic_get"]),
     ("worker", ["Waiting for messages.", "is: b'task'"]),
     ("fanout", ["routing_key='info', exchange='logs'"]),
@@ -88,13 +90,18 @@ AIORMQ = [
 ]
 
 
-def assemble(needles: list[str]) -> CodeType:
-    """Return the README's programs with these texts as one; indented ones go on inside the block before them."""
+def assemble(name: str, needles: list[str]) -> CodeType:
+    """Return the README's programs with these texts as one; indented ones go on inside the block before them.
+
+    The queue "hello" gets a name of its own in each: one program leaves a message there, which another would take.
+    """
     found = programs("aiormq")
     text = "".join(next(one for one in found if needle in one) for needle in needles)
     text = text.replace("fib(30)", "fib(12)").replace("call(30)", "call(12)").replace("832040", "144")
     text = text.replace("asyncio.sleep(1)", "asyncio.sleep(0.1)").replace(" {message!r}", "")
-    return compile(text, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    text = text.replace("'hello'", f"'readme-{name}'").replace('"hello"', f'"readme-{name}"')
+    code: CodeType = compile(text, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return code
 
 
 async def run(code: CodeType, address: str) -> list[str]:
@@ -121,8 +128,8 @@ async def run(code: CodeType, address: str) -> list[str]:
 
 @pytest.mark.parametrize(("name", "needles"), AIORMQ)
 async def test_aiormq_readme(project: Path, live_amqp: RunningBroker, name: str, needles: list[str]) -> None:
-    code = assemble(needles)
-    options = {"ignore_headers": ["correlation-id"]}
+    code = assemble(name, needles)
+    options: dict[str, Any] = {"ignore_headers": ["correlation-id"]}
     with use_cassette(f"{name}.x07rr.bin", **options):
         recorded = await run(code, live_amqp.address)
     with use_cassette(f"{name}.x07rr.bin", mode="none", **options):

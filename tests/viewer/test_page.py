@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -14,7 +16,7 @@ import jsonschema
 import pytest
 
 from tests.cli.test_reports import publish
-from tests.project import x07
+from tests.project import REPOSITORY, x07
 from x07py import Envelope
 from x07py.contracts.schemas import load_schema
 from x07py.rr import Cassette, Entry
@@ -22,13 +24,31 @@ from x07py.rr import Cassette, Entry
 HOSTILE = '</script><img src=x onerror="document.title=1">'
 
 
+_WAITING = """
+const until = async held => { while (!held()) await new Promise(next => setTimeout(next, 5)); };
+const settled = async act => { const before = document.body.dataset.shown; act();
+  await until(() => document.body.dataset.shown !== before); };
+const opened = async act => { const before = document.querySelector("aside").firstChild; act();
+  await until(() => document.querySelector("aside").firstChild !== before); };
+"""
+_DONE = "document.body.dataset.result = JSON.stringify(result)"
+
+
 def browse(page: Path, script: str, *flags: str) -> Any:
-    """Open a page in Chromium, run `script` in it, and return what its ``result`` is."""
+    """Open a page in Chromium, run `script` in it when it is there, and return what its ``result`` is.
+
+    In the script, ``settled(act)`` does something that filters, and waits for what comes of it; ``opened(act)`` does
+    something that opens an entry, and waits for its fields.
+    """
     browser = shutil.which("chromium")
     assert browser, "the viewer's tests need Chromium: run `make chromium`"
     probe = page.with_name("probe.html")
-    ending = f"<script>{{ let result; {script}; document.body.dataset.result = JSON.stringify(result) }}</script>"
-    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", ending + "</body>"), encoding="utf-8")
+    own = (
+        f"{_WAITING}(async () => {{ await until(() => document.body.dataset.ready); let result; {script}; {_DONE} }})()"
+    )
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    text = page.read_text(encoding="utf-8").replace("script-src ", f"script-src 'sha256-{digest}' ", 1)
+    probe.write_text(text.replace("</body>", f"<script>{own}</script></body>"), encoding="utf-8")
     profile = f"--user-data-dir={page.parent / 'profile'}"
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", profile, *flags]
     command = [browser, *options, "--window-size=1200,800", "--dump-dom", probe.as_uri()]
@@ -63,11 +83,12 @@ def test_entries_are_listed_decoded_and_found(page: Path) -> None:
         """
         const rows = () => [...document.querySelectorAll(".row")].map(row => row.textContent);
         result = {all: rows().length, count: count.textContent, scripts: document.querySelectorAll("img").length};
-        document.querySelectorAll(".row")[4].click();
+        await opened(() => document.querySelectorAll(".row")[4].click());
         result.details = document.querySelector("aside").textContent;
-        search.value = "k7 topic1"; search.dispatchEvent(new Event("input"));
+        const find = words => settled(() => { search.value = words; search.dispatchEvent(new Event("input")); });
+        await find("k7 topic1");
         result.found = rows();
-        search.value = "refused"; search.dispatchEvent(new Event("input"));
+        await find("refused");
         result.errors = rows();
         result.colour = document.querySelector(".row span:nth-child(2)").style.color;
         """,
@@ -87,17 +108,18 @@ def test_a_click_in_the_time_line_opens_the_entry_there(page: Path) -> None:
         page,
         """
         const pen = document.querySelector("canvas"), box = pen.getBoundingClientRect(), hit = [];
-        const click = (x, lane) => {
-          const at = {clientX: x, clientY: box.top + lane * 20 + 12, bubbles: true};
+        const click = async (x, lane, wait = opened) => {
+          const at = {clientX: x, clientY: box.top + 20 + lane * 20 + 10, bubbles: true};
           hit.push(document.elementFromPoint(at.clientX, at.clientY) === pen);
-          pen.dispatchEvent(new MouseEvent("click", at));
+          await wait(() => pen.dispatchEvent(new MouseEvent("click", at)));
           const row = document.querySelector(".row.picked");
           return [document.querySelector("aside").textContent.slice(0, 9), row && row.textContent.slice(0, 2)];
         };
-        result = {end: click(box.right - 8, 3), start: click(box.left + 228, 0), hit};
-        search.value = "topic1"; search.dispatchEvent(new Event("input"));
-        result.hidden = click(box.right - 8, 3);
-        const edge = pen.getContext("2d").getImageData((box.width - 8) * devicePixelRatio, 3 * 20 + 10, 1, 1).data[3];
+        result = {end: await click(box.right - 8, 3), start: await click(box.left + 8, 0), hit};
+        await settled(() => { search.value = "topic1"; search.dispatchEvent(new Event("input")); });
+        result.hidden = await click(box.right - 8, 3, act => act());
+        const at = [(box.width - 8) * devicePixelRatio, 20 + 3 * 20 + 8];
+        const edge = pen.getContext("2d").getImageData(...at, 1, 1).data[3];
         result.faint = edge > 0 && edge < 255;
         """,
     )
@@ -139,6 +161,57 @@ def test_ten_thousand_entries_cost_no_more_rows_than_are_visible(tmp_path: Path)
     assert "10000" in seen["last"]
     assert seen["drawn"]
     assert seen["height"] >= 10_001 * 24
+
+
+def test_a_delivery_and_what_it_caused_lead_to_each_other(tmp_path: Path) -> None:
+    worker = REPOSITORY / "x07py/scaffold/templates/worker/dot_x07_rr/worker.x07rr.bin"
+    shutil.copy(worker, tmp_path)
+    assert x07("rr", "view", worker.name, cwd=tmp_path).returncode == 0
+    seen = browse(
+        tmp_path / "worker.html",
+        """
+        const aside = document.querySelector("aside"), link = () => aside.querySelector(".links button");
+        const cells = row => [...row.children].map(one => one.textContent);
+        result = {rows: [...document.querySelectorAll(".row")].map(cells)};
+        await opened(() => document.querySelectorAll(".row")[4].click());
+        result.there = link().textContent;
+        result.fold = [aside.querySelector("details").open, aside.firstChild.textContent];
+        await opened(() => link().click());
+        result.back = [aside.firstChild.textContent, link().textContent];
+        """,
+    )
+    assert seen["rows"][4][1:5] == ["deliver", "orders", "0", "1"]
+    assert seen["rows"][4][6:] == ["bob", '{"id": 2, "urgent": true}', "acknowledged"]
+    assert seen["there"] == "6 publish alerts"
+    assert seen["fold"] == [False, "entry 4: deliver, acknowledged"]
+    assert seen["back"] == ["entry 6: publish, confirmed", "4 deliver orders"]
+
+
+def test_kinds_and_topics_are_hidden_by_the_legend(page: Path) -> None:
+    seen = browse(
+        page,
+        """
+        const button = (box, name) => document.querySelector(`${box} [data-name="${name}"]`), shown = [];
+        const click = async (one, shift) => {
+          await settled(() => one.dispatchEvent(new MouseEvent("click", {shiftKey: shift})));
+          shown.push(parseInt(count.textContent));
+        };
+        await click(button("#kinds", "publish"));
+        await click(button("#kinds", "publish"));
+        await click(button("#names", "topic1"), true);
+        await click(button("#names", "topic1"), true);
+        await click(button("#names", "topic2"));
+        result = {shown, kinds: [...document.querySelectorAll("#kinds button")].map(one => one.dataset.name),
+          pressed: button("#names", "topic2").getAttribute("aria-pressed")};
+        """,
+    )
+    assert seen == {"shown": [1, 31, 10, 31, 21], "kinds": ["publish", "error"], "pressed": "false"}
+
+
+def test_a_page_is_smaller_than_its_cassette(tmp_path: Path) -> None:
+    path = cassette(tmp_path / "big.x07rr.bin", 10_000)
+    assert x07("rr", "view", "big.x07rr.bin", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "big.html").stat().st_size < path.stat().st_size / 2
 
 
 def test_two_cassettes_side_by_side(tmp_path: Path) -> None:
@@ -184,6 +257,8 @@ def test_the_terminal_shows_the_same(tmp_path: Path) -> None:
     report = json.loads(refused.stdout)
     jsonschema.validate(report, load_schema("x07.rr.show.report"))
     assert [entry["number"] for entry in report["entries"]] == [30]
+    for name in ("metadata", "partition", "lane", "true"):
+        assert x07("rr", "show", "a.x07rr.bin", "--search", name, cwd=tmp_path).stdout == ""
     assert x07("rr", "show", "a.x07rr.bin", "--search", "nothing like this", cwd=tmp_path).stdout == ""
 
 
@@ -196,7 +271,7 @@ def test_the_terminal_compares_too(tmp_path: Path) -> None:
     assert '{"id":2}' in shown[2]
     assert '{"id":-2}' in shown[2]
     found = x07("rr", "show", "old.x07rr.bin", "--with", "new.x07rr.bin", "--search", "k2", cwd=tmp_path).stdout
-    assert found.splitlines()[-1] == "1 rows differ"
+    assert found.splitlines()[-1] == "1 row differs"
     done = x07("rr", "show", "old.x07rr.bin", "--with", "new.x07rr.bin", "--format", "json", cwd=tmp_path)
     jsonschema.validate(json.loads(done.stdout), load_schema("x07.rr.diff.report"))
     assert done.returncode == 1

@@ -7,17 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.check import EXIT_CLEAN, EXIT_FINDINGS, Report, outcome
-from x07py.arch.documents import pretty, schema_faults, write_file
+from x07py.arch.documents import pretty, schema_faults
 from x07py.arch.model import finding
 from x07py.contracts.loader import parse_json
-from x07py.errors import ArchError, FileError
+from x07py.diag import Diagnostic, Related
+from x07py.errors import ArchError
+from x07py.files import CONTRACT_BYTES, cannot_read, read_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from x07py.arch.graph import Graph
-    from x07py.diag import Diagnostic
 
 SCHEMA = "x07.arch.baseline@0.1.0"
 _HINT = "restore it from version control, or make it anew: remove it and run with --update-baseline"
@@ -46,7 +47,7 @@ def hold(report: Report, path: Path, *, update: bool) -> Report:
     accepted = found if update and not path.exists() else _read(path)
     if update:
         accepted &= found
-        write_file(path, _bytes(accepted))
+        replace_file(path, _bytes(accepted))
     left, kept = accepted.copy(), []
     for rows in parts:
         new = []
@@ -56,7 +57,11 @@ def hold(report: Report, path: Path, *, update: bool) -> Report:
             else:
                 new.append(row)
         if new:
-            kept.append(new[0] if len(rows) == 1 else replace(new[0], notes=tuple(_noted(new[1:]))))
+            kept.append(
+                new[0]
+                if len(rows) == 1
+                else replace(new[0], notes=tuple(_noted(new[1:])), related=tuple(_places(new[1:])))
+            )
     report.accepted = len(report.findings) - len(kept)
     report.findings = [*kept, *_stale(left, path)]
     report.exit_code = outcome(report.findings)
@@ -93,6 +98,11 @@ def _noted(rows: Sequence[Diagnostic]) -> Iterator[str]:
         yield f"and {len(rows) - _SHOWN} more"
 
 
+def _places(rows: Sequence[Diagnostic]) -> Iterator[Related]:
+    for row in rows:
+        yield Related(row.path or "", row.line or 1, row.column or 1, row.message.rpartition(": ")[2])
+
+
 def _key(row: Diagnostic) -> Key:
     return row.code, row.path or "", row.message
 
@@ -119,15 +129,13 @@ def _bytes(accepted: Counter[Key]) -> bytes:
 
 def _read(path: Path) -> Counter[Key]:
     try:
-        document: Any = parse_json(path.read_bytes())
+        document: Any = parse_json(read_file(path, limit=CONTRACT_BYTES))
     except FileNotFoundError:
         raise ArchError(
             "E_ARCH_BASELINE", "there is no baseline", where=str(path), hint="make it with --update-baseline"
         ) from None
     except OSError as error:
-        raise FileError(
-            "X07IO_READ", f"cannot read: {error.strerror}", where=str(path), hint="check the file"
-        ) from None
+        raise cannot_read(path, error) from None
     except (ValueError, RecursionError) as error:
         raise ArchError("E_ARCH_BASELINE", f"not valid JSON: {error}", where=str(path), hint=_HINT) from None
     for fault in schema_faults(document, "x07.arch.baseline"):

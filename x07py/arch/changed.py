@@ -6,82 +6,24 @@ cannot tell what a change does to the rest (the manifest, settings and locks), n
 
 from __future__ import annotations
 
-import os
-import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from x07py.arch.check import EXIT_CLEAN, EXIT_FINDINGS, Report, Request, outcome
 from x07py.arch.lock import LOCK_PATH
-from x07py.arch.scan.files import ModuleNames
-from x07py.arch.settings import read_settings
-from x07py.errors import ArchError
+from x07py.arch.scan.module_files import PYTHON_SUFFIXES
+from x07py.arch.scan.module_names import ModuleNames
+from x07py.diag import Diagnostic, Related
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
+    from x07py.arch.git import Change
     from x07py.arch.graph import Graph
     from x07py.arch.manifest import Manifest
-    from x07py.diag import Diagnostic
 
 _SETTINGS = ("pyproject.toml", "x07.toml", "x07.lock")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What git says: files below the root that differ from a commit, those that git does not know yet among them.
-
-    Args:
-        ref: what was asked for.
-        base: the commit that files are compared with.
-        paths: paths below the root.
-        modules: how many modules are touched or depend on one that is.
-    """
-
-    ref: str
-    base: str
-    paths: frozenset[str]
-    modules: int = 0
-
-    def document(self) -> dict[str, Any]:
-        """Return the change as the report states it."""
-        return {"ref": self.ref, "base": self.base, "files": len(self.paths), "modules": self.modules}
-
-    def __str__(self) -> str:
-        return f"{len(self.paths)} files changed since {self.base[:12]} ({self.ref}), {self.modules} modules checked"
-
-
-def changed_since(root: Path, ref: str) -> Change:
-    """Return what differs from where the work on HEAD left `ref`; time is that of ``git diff`` and ``git ls-files``.
-
-    Raises:
-        ArchError: ``E_ARCH_CHANGED`` if git is missing, this is no repository, or it does not know `ref`.
-    """
-    _git(root, "rev-parse", "--show-toplevel", hint="run this in a git repository, or without --changed")
-    hint = "`git branch -a` lists branches; with no commit yet, check without --changed"
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ref=ref, hint=hint)
-    hint = "a shallow clone lacks older commits: git fetch --unshallow"
-    base = os.fsdecode(_git(root, "merge-base", commit.decode().strip(), "HEAD", ref=ref, hint=hint)).strip()
-    names = _git(root, "diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", base)
-    names += _git(root, "ls-files", "--others", "--exclude-standard", "-z")
-    return Change(ref, base, frozenset(os.fsdecode(names).split("\0")) - {""})
-
-
-def _git(root: Path, *args: str, ref: str | None = None, hint: str = "see what git says") -> bytes:
-    try:
-        done = subprocess.run(
-            ["git", *args], cwd=root, capture_output=True, check=False, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-        )
-    except FileNotFoundError:
-        hint = "install git, or check without --changed"
-        raise ArchError("E_ARCH_CHANGED", "git is not installed", where=str(root), hint=hint) from None
-    if done.returncode:
-        said = os.fsdecode(done.stderr).strip().partition("\n")[0]
-        what = f"git finds nothing to compare with for {ref!r}" if ref else "git cannot tell what changed"
-        raise ArchError("E_ARCH_CHANGED", f"{what}: {said}" if said else what, where=str(root.resolve()), hint=hint)
-    return done.stdout
 
 
 def narrow(report: Report, request: Request, change: Change) -> Report:
@@ -96,7 +38,7 @@ def narrow(report: Report, request: Request, change: Change) -> Report:
         return report
     part = _Part(report, report.checked, request, change)
     if not part.is_everything():
-        report.findings = [row for row in report.findings if part.holds(row)]
+        report.findings = [part.shown(row) for row in report.findings if part.holds(row)]
     report.changed, report.patches = replace(change, modules=len(part.modules)), []
     report.exit_code = outcome(report.findings)
     return report
@@ -118,7 +60,9 @@ class _Part:
         if self.is_everything():
             self.modules = set(self._graph.modules)
         else:
-            names = ModuleNames(request.root, read_settings(request.root).module_roots)
+            names = ModuleNames(
+                request.root, manifest.roots, (path for path in self._files if path.endswith(PYTHON_SUFFIXES))
+            )
             self.modules = _reached(self._graph, change.paths, names)
         self._paths = {self._graph.modules[name].path for name in self.modules} | change.paths
         self._pairs = self._node_pairs()
@@ -141,6 +85,27 @@ class _Part:
         circle = row.data.get("cycle_nodes", ())
         return any(source in circle and target in circle for source, target in self._pairs)
 
+    def shown(self, row: Diagnostic) -> Diagnostic:
+        """Return a finding on a pair of nodes at the imports that stand in changed files, if there are any."""
+        if "node_from" not in row.data:
+            return row
+        first = Related(row.path or "", row.line or 1, row.column or 1, row.message.rpartition(": ")[2])
+        places = [one for one in (first, *row.related) if one.path in self._changed]
+        if not places:
+            return row
+        message = f"{row.message.rpartition(': ')[0]}: {places[0].message}"
+        notes = tuple(f"{one.path}:{one.line}: {one.message}" for one in places[1:])
+        return replace(
+            row,
+            message=message,
+            path=places[0].path,
+            line=places[0].line,
+            column=places[0].column,
+            source=row.source if places[0] == first else None,
+            notes=notes,
+            related=tuple(places[1:]),
+        )
+
     def _node_pairs(self) -> set[tuple[str, str]]:
         """Return the pairs of nodes that an import of a reached module joins: their finding may stand elsewhere."""
         node_of, inside = self._graph.node_of, self._graph.inside
@@ -155,7 +120,7 @@ class _Part:
 def _reached(graph: Graph, paths: Iterable[str], names: ModuleNames) -> set[str]:
     """Return the modules that were touched, and all that import them, directly or not; linear in the imports."""
     by_path = {module.path: name for name, module in graph.modules.items()}
-    gone = {names.name(path) for path in paths if path.endswith(".py") and path not in by_path}
+    gone = {names.name(path) for path in paths if path.endswith(PYTHON_SUFFIXES) and path not in by_path}
     left = [by_path[path] for path in paths if path in by_path] + list(gone & graph.modules.keys())
     gone |= {above for name in gone for above in _packages(name)}
     for imports in (graph.inside, graph.outside):

@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.documents import pretty, write_file
+from x07py.arch.documents import pretty
+from x07py.arch.exceptions import excuse, excuse_in_code
 from x07py.arch.graph import Graph, build_graph
 from x07py.arch.lock import (
     CONTRACTS_LOCK_PATH,
     LOCK_PATH,
+    ManifestLock,
     check_contracts_lock,
     check_manifest_lock,
     manifest_lock_bytes,
     read_manifest_lock,
+    with_foreign,
 )
 from x07py.arch.manifest import Manifest, read_manifest
 from x07py.arch.model import finding
-from x07py.arch.packages import check_locked, read_package_modules
+from x07py.arch.packages import check_locked, check_opened, read_package_modules
 from x07py.arch.place import with_places
 from x07py.arch.repair import Patch, merge, suggest
+from x07py.arch.rules.chains import check_chains
+from x07py.arch.rules.compiled import check_compiled
 from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
+from x07py.arch.rules.excluded import check_imported
+from x07py.arch.rules.members import check_members
 from x07py.arch.rules.modules import check_exports, check_imports, check_secrets
-from x07py.arch.rules.unmatched import check_names
+from x07py.arch.rules.profiles import check_profiles
+from x07py.arch.rules.unmatched import check_excludes, check_names
 from x07py.arch.rules.worlds import check_worlds
-from x07py.arch.scan.files import ModuleNames, Scan, SourceFile, module_files
+from x07py.arch.scan.module_files import PYTHON_SUFFIXES, SourceFile, Unread, module_files
+from x07py.arch.scan.module_names import ModuleNames
 from x07py.arch.scan.tree import read_modules
 from x07py.arch.settings import read_settings
 from x07py.contracts.journal import settle
 from x07py.errors import ArchError
+from x07py.files import replace_file
+from x07py.printing import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from x07py.arch.changed import Change
+    from x07py.arch.git import Change
     from x07py.diag import Diagnostic
+    from x07py.effects.analysis import Answer
+    from x07py.effects.finder import Environment
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_CANNOT_CHECK, EXIT_BUDGET = 0, 2, 3, 4
 BUDGET_CODE = "E_ARCH_TOOL_BUDGET_EXCEEDED"
+_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _SEVERITIES = ("error", "warning", "info")
 
 
@@ -54,13 +70,16 @@ class Report:
     module_edges: int = 0
     node_edges: int = 0
     exit_code: int = EXIT_CLEAN
-    scan: Scan = field(default_factory=Scan)
+    unread: Unread | None = None
+    lexical: int = 0
     files: list[SourceFile] = field(default_factory=list)
     contract_files: list[str] = field(default_factory=list)
     patches: list[Patch] = field(default_factory=list)
     checked: tuple[Manifest, Graph] | None = None
     accepted: int = 0
+    excepted: int = 0
     changed: Change | None = None
+    reached: Answer | None = None
 
     def stats(self) -> dict[str, int]:
         """Return the counts as the report states them."""
@@ -71,13 +90,27 @@ class Report:
             "node_edges": self.node_edges,
         }
 
+    def read(self) -> str:
+        """Return what was read and what was not, as one line of text."""
+        languages = Counter("x07AST" if file.path.endswith(".json") else "Python" for file in self.files)
+        size = sum(file.stat[0] for file in self.files)
+        files = " and ".join(f"{count} {language}" for language, count in sorted(languages.items())) or "no"
+        noun = "file" if len(self.files) == 1 else "files"
+        newer = f"; {self.lexical} by their tokens, which Python {_PYTHON} cannot parse" if self.lexical else ""
+        left = f"; not read: {self.unread}" if self.unread is not None and str(self.unread) else ""
+        reached = f"\nfollowed into {self.reached.summary()}" if self.reached is not None else ""
+        return f"read {files} {noun}, {size:,} bytes{newer}{left}{reached}"
+
     def summary(self) -> str:
-        """Return the counts as one line of text."""
+        """Return the counts and what was read, as two lines of text."""
         errors = sum(row.severity == "error" for row in self.findings)
-        counts = f"{self.modules} modules, {self.nodes} nodes, {self.module_edges} imports"
+        rows = ((self.modules, "module"), (self.nodes, "node"), (self.module_edges, "import"))
+        counts = ", ".join(counted(*row) for row in rows)
         known = f", {self.accepted} in the baseline" if self.accepted else ""
+        known += f", {self.excepted} excepted" if self.excepted else ""
         part = f"; {self.changed}" if self.changed else ""
-        return f"{counts}: {errors} errors, {len(self.findings) - errors} warnings{known}{part}"
+        found = f"{counted(errors, 'error')}, {counted(len(self.findings) - errors, 'warning')}"
+        return f"{counts}: {found}{known}{part}\n{self.read()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +124,8 @@ class Request:
         write_lock: write both locks instead of comparing with them.
         budgets: limits that replace those of the manifest: ``max_modules``, ``max_edges``, ``max_diags``.
         max_bytes: most bytes of module files, or None.
+        environment: what the project imports from; None for what this interpreter does.
+        recordings: look for secrets in recordings as well.
     """
 
     root: Path
@@ -99,6 +134,8 @@ class Request:
     write_lock: bool = False
     budgets: dict[str, int] = field(default_factory=dict)
     max_bytes: int | None = None
+    environment: Environment | None = None
+    recordings: bool = False
 
 
 def check(request: Request) -> Report:
@@ -121,44 +158,76 @@ def _check(request: Request) -> Report:
     if manifest is None:
         return _ended(report, EXIT_CANNOT_CHECK)
     report.manifest_digest, report.nodes = manifest.digest, len(manifest.nodes)
-    scan = _scan_globs(request, manifest, report.findings)
-    if scan is None:
+    lock = _checked_lock(request, manifest, report.findings)
+    if lock is None and report.findings:
         return _ended(report, EXIT_CANNOT_CHECK)
     settings = read_settings(request.root)
     limits = {**manifest.document["tool_budgets"], **request.budgets}
-    files = module_files(request.root, scan)
-    report.scan, report.files, report.modules = scan, files, len(files)
+    files, report.unread = module_files(request.root, manifest.scan)
+    report.files, report.modules = files, len(files)
+    if not files and manifest.nodes:
+        report.findings.append(_no_modules(request, manifest, report.unread))
+        return _ended(report, EXIT_CANNOT_CHECK)
     if len(files) > limits["max_modules"]:
         return _over(report, "max_modules", limits["max_modules"], f"the project has {len(files)} modules")
     try:
-        names = ModuleNames(request.root, settings.module_roots)
+        names = ModuleNames(
+            request.root, manifest.roots, (file.path for file in files if file.path.endswith(PYTHON_SUFFIXES))
+        )
         modules, unread = read_modules(request.root, files, names, request.max_bytes, manifest.depth)
     except ArchError as error:
         report.findings.append(finding(BUDGET_CODE, error.message, path=error.where, hint=error.hint))
         return _ended(report, EXIT_BUDGET)
     report.findings += unread
-    graph = build_graph(request.root, manifest, modules, report.findings)
+    report.lexical = sum(module.lexical for module in modules.values())
+    graph = build_graph(request.root, manifest, modules, report.findings, names)
     _count(report, graph)
     if report.module_edges > limits["max_edges"]:
         return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
     report.checked = manifest, graph
-    _apply_rules(request.root, manifest, graph, report.findings, self_edges=settings.self_edges)
+    selves = settings.self_edges
+    report.reached = _apply_rules(
+        request.root, manifest, graph, report.findings, request.environment, self_edges=selves
+    )
+    report.findings += check_compiled(request.root, report.unread)
+    report.findings += check_excludes(request.root, manifest, report.unread.excluded)
+    report.findings += check_imported(request.root, graph, names, report.unread.excluded)
     report.findings += check_names(manifest, graph) if outcome(unread) == EXIT_CLEAN else ()
+    report.findings += check_profiles(request.root)
+    if request.recordings:
+        from x07py.arch.recordings import check_recordings
+
+        report.findings += check_recordings(request.root)
     before = len(report.findings)
     locked, repairs = _check_contracts(request.root, manifest, graph, report.findings)
+    if locked is not None and lock is None and request.lock is None and manifest.own_format:
+        locked["files"][manifest.path] = {"jcs_sha256_hex": manifest.digest}
     report.contract_files = _named_files(manifest, locked)
     report.patches = merge([*suggest(request.root, manifest.path, report.findings), *repairs])
     faults = [row for row in report.findings[before:] if row.severity == "error" and "module_id" not in row.data]
+    foreign = bool(_unchecked_domains(manifest))
     if request.write_lock and not faults:  # what is wrong in a module is no fault of the contracts
-        _write_locks(request, manifest, scan, locked)
+        _write_locks(request, manifest, lock, with_foreign(request.root, locked) if locked and foreign else locked)
     elif request.write_lock:
         report.findings.append(_not_locked(request))
     elif locked is not None:
-        check_contracts_lock(request.root, locked, report.findings)
+        check_contracts_lock(request.root, locked, report.findings, foreign=foreign, manifest=manifest.path)
+    report.findings, in_code = excuse_in_code(graph, report.findings)
+    report.findings, report.excepted = excuse(manifest, report.findings)
+    report.excepted += in_code
     return _finish(report, limits["max_diags"])
 
 
-def _scan_globs(request: Request, manifest: Manifest, findings: list[Diagnostic]) -> Scan | None:
+def _unchecked_domains(manifest: Manifest) -> list[str]:
+    if not manifest.contracts:
+        return []
+    from x07py.arch.contracts_checks.drivers import unchecked_domains
+
+    return unchecked_domains(manifest.contracts)
+
+
+def _checked_lock(request: Request, manifest: Manifest, findings: list[Diagnostic]) -> ManifestLock | None:
+    """Return the manifest's lock; None after a finding where it cannot be used, and without one where there is none."""
     before = len(findings)
     lock = read_manifest_lock(request.root, request.lock or LOCK_PATH, findings)
     if len(findings) > before:
@@ -173,11 +242,20 @@ def _scan_globs(request: Request, manifest: Manifest, findings: list[Diagnostic]
                     hint="x07 arch check --write-lock",
                 )
             )
-            return None
-        return Scan()
+        return None
     if not request.write_lock:
         check_manifest_lock(manifest, lock, findings)
-    return lock.scan
+    return lock
+
+
+def _no_modules(request: Request, manifest: Manifest, unread: Unread) -> Diagnostic:
+    left = f" ({unread})" if str(unread) else ""
+    return finding(
+        "E_ARCH_NO_MODULES",
+        f"the manifest has {len(manifest.nodes)} nodes, and {request.root.resolve().name}/ holds no module{left}",
+        path=manifest.path,
+        hint="check the project's folder, or scan.exclude; without code, a manifest has no nodes",
+    )
 
 
 def _count(report: Report, graph: Graph) -> None:
@@ -186,15 +264,32 @@ def _count(report: Report, graph: Graph) -> None:
     report.node_edges = len(graph.node_edges())
 
 
-def _apply_rules(root: Path, manifest: Manifest, graph: Graph, findings: list[Diagnostic], *, self_edges: bool) -> None:
+def _apply_rules(
+    root: Path,
+    manifest: Manifest,
+    graph: Graph,
+    findings: list[Diagnostic],
+    environment: Environment | None,
+    *,
+    self_edges: bool,
+) -> Answer | None:
     packages = read_package_modules(root)
     findings += check_imports(manifest, graph)
+    findings += check_members(manifest, graph)
     findings += check_edges(manifest, graph, self_edges=self_edges)
+    findings += check_chains(manifest, graph)
+    if manifest.document["checks"].get("distributions"):
+        from x07py.arch.rules.distributions import check_distributions
+
+        findings += check_distributions(root, graph)
     findings += check_cycles(manifest, graph)
     findings += check_exports(manifest, graph)
     findings += check_secrets(graph)
-    findings += check_worlds(manifest, graph, packages)
     findings += check_locked(graph, packages)
+    findings += check_opened(graph, packages)
+    reached, answer = check_worlds(root, manifest, graph, packages, environment)
+    findings += reached
+    return answer
 
 
 def _check_contracts(
@@ -221,10 +316,13 @@ def _not_locked(request: Request) -> Diagnostic:
     )
 
 
-def _write_locks(request: Request, manifest: Manifest, scan: Scan, locked: dict[str, Any] | None) -> None:
-    write_file(request.root / (request.lock or LOCK_PATH), manifest_lock_bytes(manifest, scan))
+def _write_locks(
+    request: Request, manifest: Manifest, before: ManifestLock | None, locked: dict[str, Any] | None
+) -> None:
+    if locked is None or manifest.path not in locked["files"] or request.lock:
+        replace_file(request.root / (request.lock or LOCK_PATH), manifest_lock_bytes(manifest, before))
     if locked is not None:
-        write_file(request.root / CONTRACTS_LOCK_PATH, pretty(locked))
+        replace_file(request.root / CONTRACTS_LOCK_PATH, pretty(locked))
 
 
 def _over(report: Report, budget: str, limit: int, what: str) -> Report:
@@ -233,7 +331,7 @@ def _over(report: Report, budget: str, limit: int, what: str) -> Report:
             BUDGET_CODE,
             f"{what}, and tool_budgets.{budget} is {limit}",
             path=report.manifest_path,
-            hint=f"raise {budget} in the manifest, or exclude folders in {LOCK_PATH}",
+            hint=f"raise {budget} in the manifest, or list folders that hold no code of yours in scan.exclude",
             data={"budget": f"tool_budgets.{budget}", budget: limit},
         )
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.model import finding
 from x07py.arch.place import POINTER, escaped
-from x07py.contracts.fits import surely_fits
+from x07py.contracts.schema_check import surely_fits
 from x07py.contracts.schemas import load_schema
-from x07py.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from jsonschema import ValidationError
     from jsonschema.protocols import Validator
@@ -38,20 +35,25 @@ class Fault:
 
 @cache
 def _validator(schema: str) -> Validator:
+    return _made(load_schema(schema))
+
+
+def _made(schema: dict[str, Any]) -> Validator:
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(load_schema(schema))
+    return Draft202012Validator(schema)
 
 
-def schema_faults(document: Any, schema: str) -> list[Fault]:
-    """Return the faults of a document, sorted by place; time is linear in the document."""
-    if surely_fits(document, load_schema(schema)):
+def schema_faults(document: Any, schema: str | dict[str, Any]) -> list[Fault]:
+    """Return the faults of a document, sorted by place; `schema` is one, or the name of one that x07py ships."""
+    if surely_fits(document, load_schema(schema) if isinstance(schema, str) else schema):
         return []
-    found = [fault for error in _validator(schema).iter_errors(document) for fault in _faults(error)]
+    validator = _validator(schema) if isinstance(schema, str) else _made(schema)
+    found = [fault for error in validator.iter_errors(document) for fault in _faults(error)]
     return sorted(found, key=lambda fault: (fault.instance_path, fault.schema_path, fault.message))
 
 
-def schema_findings(document: Any, schema: str, code: str, path: str, hint: str) -> list[Diagnostic]:
+def schema_findings(document: Any, schema: str | dict[str, Any], code: str, path: str, hint: str) -> list[Diagnostic]:
     """Return the faults of a document as findings: each names its place in the document and in the schema."""
     return [
         finding(
@@ -124,20 +126,3 @@ def canonical(document: Any) -> bytes | None:
         return rfc8785.dumps(document)
     except rfc8785.CanonicalizationError:
         return None
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Replace a file, whole or not at all.
-
-    Raises:
-        FileError: ``X07IO_WRITE``.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise FileError(
-            "X07IO_WRITE", f"cannot write: {error.strerror}", where=str(path), hint="check who may write there"
-        ) from None

@@ -6,17 +6,16 @@ Nodes have the colour of their world; an edge that a finding names is red.
 from __future__ import annotations
 
 import html
-import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from x07py.arch.rules.cycles import following, strongly_connected
+from x07py.printing import content_policy, escaped, html_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from x07py.arch.graph import Graph
-    from x07py.arch.manifest import Node
+    from x07py.arch.manifest import Manifest, Node
     from x07py.diag import Diagnostic
 
 COLOURS = {
@@ -43,18 +42,19 @@ class Edge(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What is drawn: nodes in the order of the manifest, edges sorted, other findings by the node they are in."""
+    """What is drawn: nodes in the manifest's order, edges sorted, other findings by their node, layers by rule."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     modules: Mapping[str, Sequence[str]]
     findings: Mapping[str, Sequence[Diagnostic]]
+    layers: Sequence[Sequence[Sequence[str]]]
 
 
-def picture(nodes: tuple[Node, ...], graph: Graph, findings: Sequence[Diagnostic]) -> Picture:
+def picture(manifest: Manifest, graph: Graph, findings: Sequence[Diagnostic]) -> Picture:
     """Return what there is to draw of a graph and the findings of its check. Linear in the imports."""
     counts: dict[tuple[str, str], int] = {}
-    modules: dict[str, list[str]] = {node.id: [] for node in nodes}
+    modules: dict[str, list[str]] = {node.id: [] for node in manifest.nodes}
     for module_id in sorted(graph.node_of):
         source = graph.node_of[module_id].id
         modules[source].append(module_id)
@@ -72,7 +72,8 @@ def picture(nodes: tuple[Node, ...], graph: Graph, findings: Sequence[Diagnostic
         elif row.path in by_path:
             rest.setdefault(by_path[row.path], []).append(row)
     edges = tuple(Edge(*pair, counts[pair], tuple(named.get(pair, ()))) for pair in sorted(counts))
-    return Picture(nodes, edges, modules, rest)
+    layers = [rule["layers"] for rule in manifest.rules("layers_v1")]
+    return Picture(manifest.nodes, edges, modules, rest, layers)
 
 
 def mermaid(drawn: Picture) -> str:
@@ -98,6 +99,25 @@ def _mermaid_text(text: str) -> str:
 
 def _class(world: str) -> str:
     return world.replace("-", "_")
+
+
+def document(drawn: Picture) -> dict[str, Any]:
+    """Return the picture for programs: nodes with their modules, edges with the codes of what is wrong with them."""
+    return {
+        "schema_version": "x07py.arch.graph@0.1.0",
+        "nodes": [
+            {"id": node.id, "world": node.world, "modules": list(drawn.modules[node.id])} for node in drawn.nodes
+        ],
+        "edges": [
+            {
+                "from": edge.source,
+                "to": edge.target,
+                "imports": edge.imports,
+                "findings": sorted({row.code for row in edge.findings}),
+            }
+            for edge in drawn.edges
+        ],
+    }
 
 
 def dot(drawn: Picture) -> str:
@@ -130,13 +150,14 @@ def page(drawn: Picture, title: str) -> str:
             }
             for edge in drawn.edges
         ],
-        "levels": levels(drawn),
+        "layers": drawn.layers,
         "colours": COLOURS,
     }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = html_data(data)
     template = resources.files(__package__).joinpath("graph.html").read_text(encoding="utf-8")
     head, _, tail = template.partition("@DATA@")
-    return head.replace("@TITLE@", html.escape(title)) + text + tail
+    title = html.escape(escaped(title))
+    return head.replace("@POLICY@", content_policy(template)).replace("@TITLE@", title) + text + tail
 
 
 def _node(node: Node, drawn: Picture) -> dict[str, Any]:
@@ -154,24 +175,10 @@ def _node(node: Node, drawn: Picture) -> dict[str, Any]:
 
 
 def _finding(row: Diagnostic) -> dict[str, str]:
-    return {"code": row.code, "severity": row.severity, "text": row.message, "at": row.location()}
-
-
-def levels(drawn: Picture) -> list[list[str]]:
-    """Return the node ids row by row: a node stands above all that it imports, but for the nodes of a circle."""
-    pairs = [(edge.source, edge.target) for edge in drawn.edges]
-    group = {node.id: node.id for node in drawn.nodes}
-    for circle in strongly_connected(following(pairs)):
-        group.update(dict.fromkeys(circle, min(circle)))
-    below: dict[str, set[str]] = {name: set() for name in group.values()}
-    for source, target in pairs:
-        if group[source] != group[target]:
-            below[group[source]].add(group[target])
-    depth: dict[str, int] = {}
-    while len(depth) < len(below):
-        ready = [name for name, targets in below.items() if name not in depth and targets <= depth.keys()]
-        depth.update({name: 1 + max((depth[other] for other in below[name]), default=-1) for name in ready})
-    rows: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
-    for node in drawn.nodes:
-        rows[depth[group[node.id]]].append(node.id)
-    return rows[::-1]
+    return {
+        "code": row.code,
+        "severity": row.severity,
+        "text": row.message,
+        "at": row.location(),
+        "rule": str(row.data.get("rule_id", "")),
+    }

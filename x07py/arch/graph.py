@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.arch.model import finding
 from x07py.arch.scan.text import Sources
+from x07py.diag import Diagnostic, Related
 from x07py.osbound import os_bound_table
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from x07py.arch.manifest import Manifest, Node
     from x07py.arch.model import Import, Module
-    from x07py.diag import Diagnostic
+    from x07py.arch.scan.module_names import ModuleNames
 
 Imported = dict[str, "Import"]
 """What one module imports when it runs, by name; the first import of each name."""
@@ -90,6 +91,17 @@ class Graph:
                     first[source.id, node.id] = module_id, target
         return {pair: self.edge(*ends) for pair, ends in first.items()}
 
+    def node_imports(self) -> dict[tuple[str, str], list[Edge]]:
+        """Return all imports between each pair of nodes that has one, by node ids; each list by importer and target."""
+        found: dict[tuple[str, str], list[Edge]] = {}
+        for module_id in sorted(self.node_of):
+            source = self.node_of[module_id]
+            for target in sorted(self.inside[module_id]):
+                node = self.node_of.get(target)
+                if node is not None and node is not source:
+                    found.setdefault((source.id, node.id), []).append(self.edge(module_id, target))
+        return found
+
     def between(self, source: str, target: str) -> list[Edge]:
         """Return all imports between two nodes, given their ids, sorted by importer and target."""
         return [
@@ -104,20 +116,32 @@ class Graph:
         """Return the location fields of a finding about an import."""
         return self.sources.at(edge.module.path, edge.origin[3])
 
+    def related(self, edge: Edge) -> Related:
+        """Return an import as another place of a finding."""
+        place = self.at(edge)
+        return Related(place["path"], place["line"], place["column"], f"{edge.module.id} imports {edge.target}")
+
     def note(self, edge: Edge) -> str:
         """Return an import as a line of a chain."""
         return f"{edge.module.path}:{self.sources.line(edge.module.path, edge.origin[3])} imports {edge.target}"
 
 
-def build_graph(root: Path, manifest: Manifest, modules: Mapping[str, Module], findings: list[Diagnostic]) -> Graph:
-    """Assign nodes and resolve imports; add a finding for each module without a node of its own."""
+def build_graph(
+    root: Path, manifest: Manifest, modules: Mapping[str, Module], findings: list[Diagnostic], names: ModuleNames
+) -> Graph:
+    """Assign nodes and resolve imports.
+
+    A finding is added for each module without a node of its own, and each import that means nothing or several things.
+    """
     node_of = _assign(manifest, modules, findings)
-    packages = _packages(modules)
+    resolver = _Resolver(modules, names, type_imports=manifest.type_imports)
     inside: dict[str, Imported] = {}
     outside: dict[str, Imported] = {}
     for module_id, module in modules.items():
-        inside[module_id], outside[module_id] = _resolve(module, modules, packages)
-    return Graph(Sources(root), modules, node_of, inside, outside)
+        inside[module_id], outside[module_id] = resolver.resolve(module)
+    graph = Graph(Sources(root), modules, node_of, inside, outside)
+    findings += (_unresolved(graph, module, origin) for module, origin in resolver.unresolved)
+    return graph
 
 
 def _assign(manifest: Manifest, modules: Mapping[str, Module], findings: list[Diagnostic]) -> dict[str, Node]:
@@ -134,32 +158,85 @@ def _assign(manifest: Manifest, modules: Mapping[str, Module], findings: list[Di
     return node_of
 
 
-def _resolve(module: Module, modules: Mapping[str, Module], packages: set[str]) -> tuple[Imported, Imported]:
-    """Return what a module imports of the project, and what from elsewhere."""
-    ours: Imported = {}
-    others: Imported = {}
-    for origin in module.imports:
-        base, names, kind, _ = origin
-        if kind == "type":
-            continue
-        if base in packages:
-            if base in modules and not names:
-                ours.setdefault(base, origin)
+class _Resolver:
+    """Tells the modules of the project that imports mean; what is left comes from outside."""
+
+    def __init__(self, modules: Mapping[str, Module], names: ModuleNames, *, type_imports: bool) -> None:
+        self._modules = modules
+        self._packages = _packages(modules)
+        self._names = names
+        self._ambiguous = names.ambiguous()
+        self._type_imports = type_imports
+        self._above: dict[str, str | None] = {}
+        self.unresolved: list[tuple[Module, Import]] = []
+
+    def resolve(self, module: Module) -> tuple[Imported, Imported]:
+        """Return what a module imports of the project, and what from elsewhere."""
+        ours: Imported = {}
+        others: Imported = {}
+        for origin in module.imports:
+            base, names, kind, _ = origin
+            if kind == "type" and not self._type_imports:
+                continue
+            if base[:1] == ".":
+                self.unresolved.append((module, origin))
+                continue
+            if self._ambiguous:
+                meant = self._names.meant(module.path, base)
+                if meant is None:
+                    self.unresolved.append((module, origin))
+                    continue
+                base = meant
+            if not names:
+                self._add(base, origin, ours, others)
             for name in names:
                 full = f"{base}.{name}"
-                if full in modules or base in modules:
-                    ours.setdefault(full if full in modules else base, origin)
-                else:  # a folder without __init__ holds no names of its own
-                    others.setdefault(_external(base, name), origin)
-        elif base in modules:
+                if full in self._modules:
+                    ours.setdefault(full, origin)
+                elif base in self._modules:
+                    ours.setdefault(base, origin)
+                else:
+                    self._add(base, origin, ours, others, name)
+        ours.pop(module.id, None)
+        return ours, others
+
+    def _add(self, base: str, origin: Import, ours: Imported, others: Imported, name: str = "") -> None:
+        """Add an import of what is no module here: a part of a package of the project is that package."""
+        if base in self._modules:
             ours.setdefault(base, origin)
-        elif names:
-            for name in names:
-                others.setdefault(_external(base, name), origin)
-        else:
+        elif (package := self._package(base)) is not None:
+            ours.setdefault(package, origin)
+        elif name:
+            full = base in self._packages  # a folder without __init__ holds no names of its own
+            others.setdefault(f"{base}.{name}" if full else _external(base, name), origin)
+        elif base not in self._packages:
             others.setdefault(base, origin)
-    ours.pop(module.id, None)
-    return ours, others
+
+    def _package(self, name: str) -> str | None:
+        """Return the module around a name that is none; a folder without ``__init__`` may have parts elsewhere."""
+        if name not in self._above:
+            above = name.rpartition(".")[0]
+            self._above[name] = above if above in self._modules else self._package(above) if above else None
+        return self._above[name]
+
+
+def _unresolved(graph: Graph, module: Module, origin: Import) -> Diagnostic:
+    base, names, _, offset = origin
+    what = f"from {base} import {', '.join(names)}" if names else f"import {base}"
+    if base[:1] == ".":
+        code, why = "E_ARCH_IMPORT_BEYOND_TOP", "goes beyond the top-level package"
+        hint = "take dots away; or name the folder that holds the package in scan.roots of the manifest"
+    else:
+        top = base.partition(".")[0]
+        code, why = "E_ARCH_IMPORT_AMBIGUOUS", f"may mean several modules: {top!r} stands below more than one root"
+        hint = "rename one of them"
+    return finding(
+        code,
+        f"{module.id}: {what!r} {why}",
+        **graph.sources.at(module.path, offset),
+        hint=hint,
+        data={"module_id": module.id, "module_path": module.path, "import": base},
+    )
 
 
 @cache

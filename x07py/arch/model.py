@@ -6,22 +6,23 @@ A module is plain tuples of names and offsets, so that many are read from the ca
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from x07py.diag import Diagnostic
 
+if TYPE_CHECKING:
+    from x07py.arch.scan.allowances import Allowance
+
 Depth = Literal[0, 1, 2]
-"""How much of a module a check needs: its imports; bare bytes at its border too; its exports and uses too."""
+"""How much of a module a check needs: its imports; bare bytes at its border too; its exports too."""
 
 ImportKind = Literal["run", "type", "dynamic"]
 
 Import: TypeAlias = tuple[str, tuple[str, ...], ImportKind, int]
-"""One import statement, or one name of it: what is imported for sure (absolute), the names that are taken from it by
+"""One import statement, or one name of it: what is imported for sure (absolute; with dots in front if it
+lies beyond the top package), the names that are taken from it by
 ``from`` (each may be a module below it or not), whether it runs (``type`` stands below ``TYPE_CHECKING`` and does not;
 ``dynamic`` goes through importlib), and its offset in the text."""
-
-Use: TypeAlias = tuple[str, int]
-"""A use of something that a solve world may refuse: full dotted name or one of the two below; and offset."""
 
 BareBytes: TypeAlias = tuple[str, str, str, int]
 """Bare bytes at a border: exported function, parameter (empty for the result), type, offset."""
@@ -33,10 +34,9 @@ or ``op`` and the policy of the innermost scope around it (empty for none, ``*``
 operation, and the offset."""
 
 
-DYNAMIC_IMPORT = "import ?"
-"""The name of the use of an import whose target is known at run time only."""
-SET_ORDER = "set order"
-"""The name of the use of a set's order."""
+ContractName: TypeAlias = tuple[str, str, int]
+"""What a call of x07py's public functions names: ``topic``, ``source`` or ``profile``, the name and its offset; or a
+constant of the module and its text."""
 
 
 class Module(NamedTuple):
@@ -46,21 +46,25 @@ class Module(NamedTuple):
         id: dotted name.
         path: path of the file below the root, ``/`` separated.
         imports: what it imports, in no special order.
-        uses: what a solve world may refuse; empty unless the scan was that deep.
         exports: names of public functions and classes; empty unless the scan was that deep.
         bare_bytes: bare bytes at its border; empty unless the scan was that deep.
         secrets: offsets of passwords and keys in its text.
         scopes: scopes of contracts that it opens, and operations in them.
+        lexical: whether it was read by its tokens alone, since this Python does not have its syntax.
+        names: topics, queues and profiles in calls of x07py's public functions, and constants that such calls may name.
+        allows: comments that allow what a line reaches.
     """
 
     id: str
     path: str
     imports: tuple[Import, ...]
-    uses: tuple[Use, ...] = ()
     exports: tuple[str, ...] = ()
     bare_bytes: tuple[BareBytes, ...] = ()
     secrets: tuple[int, ...] = ()
     scopes: tuple[Scope, ...] = ()
+    lexical: bool = False
+    names: tuple[ContractName, ...] = ()
+    allows: tuple[Allowance, ...] = ()
 
 
 def finding(code: str, message: str, **fields: object) -> Diagnostic:

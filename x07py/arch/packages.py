@@ -1,69 +1,65 @@
-"""Which x07 package a module belongs to: what the lock holds, and what x07py ships."""
+"""Which x07 package a module belongs to: what the lock holds, and what is installed here."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import x07py
 from x07py.arch.model import finding
+from x07py.contracts.lockfile import LOCK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from x07py.arch.graph import Graph
     from x07py.contracts.lockfile import LockedPackage
     from x07py.diag import Diagnostic
 
-LOCK_NAME = "x07.lock"
-MANIFEST_NAME = "x07-package.json"
-
 
 @dataclass(frozen=True, slots=True)
 class PackageModules:
-    """Locked packages by module name, and names of shipped packages by module name."""
+    """Locked packages by module name, and names of installed packages by module name."""
 
     locked: Mapping[str, LockedPackage]
-    shipped: Mapping[str, str]
+    installed: Mapping[str, str]
+    kinds: Mapping[str, str] | None
+    """Locked packages by the driver kinds that they provide; None if the project has no lock."""
 
     def owner(self, module: str) -> LockedPackage | None:
         """Return the locked package that a module belongs to."""
         return next((self.locked[name] for name in _upwards(module) if name in self.locked), None)
 
-    def shipped_by(self, module: str) -> str | None:
-        """Return the name of the shipped package that a module belongs to."""
-        return next((self.shipped[name] for name in _upwards(module) if name in self.shipped), None)
+    def installed_with(self, module: str) -> str | None:
+        """Return the name of the installed package that a module belongs to."""
+        return next((self.installed[name] for name in _upwards(module) if name in self.installed), None)
 
 
 def read_package_modules(root: Path) -> PackageModules:
     """Return the packages of the project at `root`, every file of them compared with the lock.
 
-    A project that has never had a lock has none; time is linear in the bytes of the packages.
+    A project that has declared none has none; time is linear in the bytes of the packages.
 
     Raises:
         PackageError, FileError: as `x07py.contracts.packages.verified_packages`.
     """
-    locked: dict[str, LockedPackage] = {}
-    if (root / LOCK_NAME).exists() or (root / ".x07").exists():
-        from x07py.contracts.packages import verified_packages
+    from x07py.contracts.installed import installed_here
+    from x07py.contracts.packages import verified_packages
 
-        locked = {name: package for package in verified_packages(root) for name in package.modules}
-    shipped: dict[str, str] = {}
-    for folder in (Path(x07py.__file__).parent / "catalog" / "packages").iterdir():
-        document = json.loads((folder / MANIFEST_NAME).read_bytes())
-        shipped.update((name, document["name"]) for name in document["modules"])
-    return PackageModules(locked, shipped)
+    locked = {name: package for package in verified_packages(root).values() for name in package.modules}
+    installed = {name: one.name for one in installed_here().values() for name in one.document.modules}
+    packages = list(locked.values())
+    kinds = {kind: one.name for one in packages for kind in one.drivers} if (root / LOCK_NAME).exists() else None
+    return PackageModules(locked, installed, kinds)
 
 
 def check_locked(graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]:
-    """Yield imports of a shipped package's modules that the lock does not hold."""
+    """Yield imports of an installed package's modules that the lock does not hold."""
     missing: dict[str, str | None] = {}
     for module_id, imported in graph.outside.items():
         for target in imported:
             if target not in missing:
-                missing[target] = None if packages.owner(target) else packages.shipped_by(target)
+                missing[target] = None if packages.owner(target) else packages.installed_with(target)
             name = missing[target]
             if name is not None:
                 edge = graph.edge(module_id, target)
@@ -74,6 +70,36 @@ def check_locked(graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]
                     hint=f"x07 pkg add {name} --sync",
                     data={"module_path": edge.module.path, "import": target, "package": name},
                 )
+
+
+def check_opened(graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]:
+    """Yield drivers that code opens and no locked package provides, and locked drivers that no code opens."""
+    if packages.kinds is None:
+        return
+    opened: set[str] = set()
+    for module in graph.modules.values():
+        for scope, kind, _, offset in module.scopes:
+            if scope == "driver":
+                opened.add(kind)
+            if scope == "driver" and kind and kind not in packages.kinds:
+                yield finding(
+                    "E_ARCH_PACKAGE_NOT_LOCKED",
+                    f"{module.id} opens the driver {kind!r}, which no package of the lock provides",
+                    **graph.sources.at(module.path, offset),
+                    hint=f"x07 pkg provides {kind} says which does; x07 pkg add NAME --sync adds it",
+                    data={"module_path": module.path, "import": kind, "package": ""},
+                )
+    owners = [packages.owner(target) for targets in graph.outside.values() for target in targets]
+    names = {one.name for one in owners if one is not None}
+    for kind, name in sorted(packages.kinds.items()):
+        if "" not in opened and kind not in opened and name not in names:
+            yield finding(
+                "W_ARCH_PACKAGE_UNUSED",
+                f"the lock holds {name}, and no code opens the driver {kind!r}",
+                path=LOCK_NAME,
+                hint=f"x07 pkg remove {name} --sync, or open it",
+                data={"package": name},
+            )
 
 
 def _upwards(module: str) -> Iterator[str]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 POINTER = "instance_path"
 """The key of a finding's data that holds the pointer (RFC 6901)."""
-_SHOWN_COLUMNS = 200
 
 
 def with_places(root: Path, manifest_path: str, findings: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -25,25 +24,28 @@ def with_places(root: Path, manifest_path: str, findings: Iterable[Diagnostic]) 
     The line itself is shown of the manifest only: that of a contract may hold what should be secret, and reports are
     kept.
     """
-    sources = Sources(root)
-    return [
-        _placed(row, sources, shown=row.path == manifest_path)
-        if POINTER in row.data and row.path and not row.line
-        else row
-        for row in findings
-    ]
+    places = _Places(Sources(root), manifest_path)
+    return [places.placed(row) if POINTER in row.data and row.path and not row.line else row for row in findings]
 
 
-def _placed(row: Diagnostic, sources: Sources, *, shown: bool) -> Diagnostic:
-    path = str(row.path)
-    try:
-        offset = offset_of(sources.text(path), row.data[POINTER])
-    except (ValueError, IndexError, RecursionError):  # it changed since it was parsed
-        return row
-    place = sources.at(path, offset)
-    if not shown or len(place["source"] or "") > _SHOWN_COLUMNS:
-        place["source"] = None
-    return replace(row, **place)
+class _Places:
+    """Gives the places of findings; each object and array of a document is read once, however many point into it."""
+
+    def __init__(self, sources: Sources, shown: str) -> None:
+        self._sources = sources
+        self._shown = shown
+        self._known: dict[str, dict[int, dict[str, int]]] = {}
+
+    def placed(self, row: Diagnostic) -> Diagnostic:
+        path = str(row.path)
+        try:
+            offset = offset_of(self._sources.text(path), row.data[POINTER], self._known.setdefault(path, {}))
+        except (ValueError, IndexError, RecursionError):  # it changed since it was parsed
+            return row
+        place = self._sources.at(path, offset)
+        if path != self._shown:
+            place["source"] = None
+        return replace(row, **place)
 
 
 def escaped(name: object) -> str:
@@ -51,18 +53,33 @@ def escaped(name: object) -> str:
     return str(name).replace("~", "~0").replace("/", "~1")
 
 
-def offset_of(text: str, pointer: str) -> int:
+def unescaped(part: str) -> str:
+    """Return the key that a part of a pointer stands for (RFC 6901)."""
+    return part.replace("~1", "/").replace("~0", "~")
+
+
+def offset_of(text: str, pointer: str, known: dict[int, dict[str, int]] | None = None) -> int:
     """Return where the value that a pointer names begins in a JSON text; of what is not there, what is around it.
+
+    Args:
+        text: the document.
+        pointer: as RFC 6901 has it.
+        known: what earlier calls found in the same text, to be added to.
 
     Raises:
         ValueError, IndexError, RecursionError: the text is not JSON, or is nested too deeply.
     """
+    inside = {} if known is None else known
     at = _blank(text, 0)
     for part in pointer.split("/")[1:]:
-        wanted = part.replace("~1", "/").replace("~0", "~")
-        at = next((offset for name, offset in _children(text, at) if name == wanted), -1)
-        if at < 0:
-            return offset_of(text, pointer.rpartition("/")[0])
+        if at not in inside:
+            inside[at] = {}
+            for name, offset in _children(text, at):
+                inside[at].setdefault(name, offset)
+        below = inside[at].get(unescaped(part))
+        if below is None:
+            return at
+        at = below
     return at
 
 

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import canonical, pretty
-from x07py.arch.fresh import fresh_node
+from x07py.arch.first_manifest import fresh_node
 from x07py.arch.manifest import is_below
+from x07py.arch.place import unescaped
+from x07py.arch.scan.patterns import literal_glob
 from x07py.arch.scan.x07ast import scan_x07ast
 from x07py.contracts.journal import change_together, project_lock
 from x07py.contracts.loader import parse_json, resolve_inside
-from x07py.errors import ArchError, FileError
+from x07py.errors import ArchError
+from x07py.files import CONTRACT_BYTES, SOURCE_BYTES, cannot_read, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +70,8 @@ def suggest(root: Path, manifest_path: str, findings: Sequence[Diagnostic]) -> l
     patches = []
     if rows := found.get("E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED"):
         names = sorted({str(row.data["import"]) for row in rows})
-        operations = _added("/externals/allowed_exact/-", names)
+        made = _made(root, manifest_path, ("externals", {}), ("externals/allowed_exact", []))
+        operations = (*made, *_added("/externals/allowed_exact/-", names))
         patches.append(Patch(manifest_path, operations, "allow these imports from outside", widens=True))
     if rows := found.get("E_ARCH_NODE_ORPHAN_MODULE"):
         nodes = [_node(root, str(row.data["module_id"]), str(row.data["module_path"])) for row in rows]
@@ -78,13 +82,26 @@ def suggest(root: Path, manifest_path: str, findings: Sequence[Diagnostic]) -> l
         )
     if rows := found.get("E_ARCH_EDGE_NOT_ALLOWED"):
         pairs = sorted({(str(row.data["node_from"]), str(row.data["node_to"])) for row in rows})
-        operations = _added("/rules/-", [_rule(*pair) for pair in pairs])
+        rules = [_rule(*pair) for pair in pairs]
+        operations = (*_made(root, manifest_path, ("rules", [])), *_added("/rules/-", rules))
         patches.append(Patch(manifest_path, operations, "allow these edges", widens=True))
     prefixed = [*found.get("E_ARCH_IMPORT_PREFIX_DENIED", ()), *found.get("E_ARCH_IMPORT_PREFIX_NOT_ALLOWED", ())]
     offending: dict[str, set[str]] = {}
     for row in prefixed:
         offending.setdefault(str(row.data["module_path"]), set()).add(str(row.data["import"]))
     return patches + [_without(root, path, offending[path]) for path in sorted(offending) if path.endswith(".x07.json")]
+
+
+def _made(root: Path, path: str, *places: tuple[str, object]) -> tuple[dict[str, Any], ...]:
+    """Return operations that make what a manifest leaves out, each place with what it is without any entry."""
+    document = _read(root, path)
+    lacking: list[dict[str, Any]] = []
+    for place, empty in places:
+        found = document
+        for part in place.split("/"):
+            found = found.get(part) if isinstance(found, dict) else None
+        lacking += [] if found is not None else _added(f"/{place}", [empty])
+    return tuple(lacking)
 
 
 def _added(path: str, values: Iterable[object]) -> tuple[dict[str, Any], ...]:
@@ -96,17 +113,12 @@ def _node(root: Path, module_id: str, path: str) -> dict[str, Any]:
     if not _NODE_ID.fullmatch(name):
         name = "orphan." + hashlib.sha256(module_id.encode()).hexdigest()[:32]
     first = module_id.partition(".")[0]
-    node = fresh_node(name, "solve-pure", [], [_literal(path)], public=False)
+    node = fresh_node(name, "solve-pure", [], [literal_glob(path)], public=False)
     if path.endswith(".x07.json"):
-        imported = [row[0] for row in scan_x07ast((root / path).read_bytes(), path).imports]
+        imported = [row[0] for row in scan_x07ast(read_file(root / path, limit=SOURCE_BYTES, root=root), path).imports]
         used = [prefix for prefix in ("std.", "ext.") if any(is_below(name, prefix) for name in imported)]
         node["imports"]["allow_prefixes"] = [*used, f"{first}."]
     return node
-
-
-def _literal(path: str) -> str:
-    """Return the glob that matches `path` alone."""
-    return re.sub(r"([*?\[{}\\])", r"[\1]", path)
 
 
 def _rule(source: str, target: str) -> dict[str, Any]:
@@ -117,7 +129,7 @@ def _rule(source: str, target: str) -> dict[str, Any]:
 
 
 def _without(root: Path, path: str, offending: set[str]) -> Patch:
-    imports = parse_json((root / path).read_bytes())["imports"]
+    imports = parse_json(read_file(root / path, limit=SOURCE_BYTES, root=root))["imports"]
     kept = sorted(name for name in imports if name not in offending)
     return Patch(path, ({"op": "replace", "path": "/imports", "value": kept},), "remove the forbidden imports")
 
@@ -178,11 +190,9 @@ def _bytes(document: Any, *, exact: bool) -> bytes:
 
 def _read(root: Path, path: str) -> Any:
     try:
-        return parse_json(resolve_inside(root, path).read_bytes())
+        return parse_json(read_file(resolve_inside(root, path), limit=CONTRACT_BYTES))
     except OSError as error:
-        raise FileError(
-            "X07IO_READ", f"cannot read: {error.strerror}", where=path, hint="run the check again"
-        ) from None
+        raise cannot_read(path, error, "run the check again") from None
     except (ValueError, RecursionError):
         raise ArchError(
             "E_ARCH_PATCH_FAILED", "the file is not JSON any more", where=path, hint="run the check again"
@@ -191,7 +201,7 @@ def _read(root: Path, path: str) -> Any:
 
 def _operate(document: Any, operation: dict[str, Any]) -> None:
     """Carry out an ``add`` or ``replace`` (RFC 6902) in place; the pointer has at least one part."""
-    *outer, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+    *outer, last = map(unescaped, operation["path"].split("/")[1:])
     for part in outer:
         document = document[int(part)] if isinstance(document, list) else document[part]
     if isinstance(document, list) and last == "-":

@@ -64,6 +64,17 @@ def _result(row: Diagnostic, rule: int, seen: Counter[str]) -> dict[str, Any]:
             if row.source is not None:
                 place["region"]["snippet"] = {"text": row.source}
         result["locations"] = [{"physicalLocation": place}]
+    if row.related:
+        result["relatedLocations"] = [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": quote(one.path), "uriBaseId": _ROOT},
+                    "region": {"startLine": one.line, "startColumn": one.column},
+                },
+                "message": {"text": one.message},
+            }
+            for one in dict.fromkeys(row.related)
+        ]
     return result
 
 

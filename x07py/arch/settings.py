@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import ArchError
+from x07py.files import MANIFEST_BYTES, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,11 +17,9 @@ class Settings(NamedTuple):
     """How the project is read.
 
     Args:
-        module_roots: folders on the import path, below the root; empty for ``src`` if that is there and no package.
         self_edges: whether an import inside one node counts for visibility and allowlist mode, as in the reference.
     """
 
-    module_roots: tuple[str, ...] = ()
     self_edges: bool = False
 
 
@@ -32,7 +31,7 @@ def read_settings(root: Path) -> Settings:
         PackageError, FileError: as `x07py.contracts.project.read_project`.
     """
     file = next((root / name for name in _FILES if (root / name).is_file()), None)
-    if file is None or b"arch" not in file.read_bytes():
+    if file is None or b"arch" not in read_file(file, limit=MANIFEST_BYTES):
         return Settings()
     from x07py.contracts.project import read_project
 
@@ -41,14 +40,10 @@ def read_settings(root: Path) -> Settings:
         raise _refusal(file, "arch is not a table")
     if unknown := sorted(table.keys() - Settings._fields):
         raise _refusal(file, f"arch has no setting {unknown[0]!r}")
-    roots, selves = table.get("module_roots", []), table.get("self_edges", False)
-    if not isinstance(roots, list) or not all(isinstance(one, str) for one in roots):
-        raise _refusal(file, "arch.module_roots is not a list of folders")
+    selves = table.get("self_edges", False)
     if not isinstance(selves, bool):
         raise _refusal(file, "arch.self_edges is neither true nor false")
-    if missing := [one for one in roots if not (root / one).is_dir()]:
-        raise _refusal(file, f"arch.module_roots names {missing[0]!r}, which is no folder")
-    return Settings(tuple(roots), selves)
+    return Settings(selves)
 
 
 def _refusal(file: Path, what: str) -> ArchError:
@@ -56,5 +51,5 @@ def _refusal(file: Path, what: str) -> ArchError:
         "E_ARCH_SETTINGS",
         what,
         where=str(file),
-        hint="settings: module_roots, a list of folders; self_edges, true or false",
+        hint="settings: self_edges, true or false; folders on the import path are scan.roots of the manifest",
     )

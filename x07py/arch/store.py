@@ -1,7 +1,8 @@
 """What the check remembers between runs, in the user's cache folder.
 
-Not in the project, so that nobody can hide a finding by committing it. A file that is damaged, was written by another
-version, or is gone counts as empty. The folder can be deleted at any time.
+Not in the project, and sealed by a key of the user, so that nobody can hide a finding by committing it, wherever the
+cache folder lies. A file that is damaged, was written by another version, or is gone counts as empty. The folder can be
+deleted at any time.
 """
 
 from __future__ import annotations
@@ -9,19 +10,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import marshal
-import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from x07py._version import __version__
+from x07py.errors import FileError
+from x07py.files import read_file, replace_file
+from x07py.files.own import cache_folder, project_id, seal, unseal
+
+if TYPE_CHECKING:
+    import os
 
 FileFacts = tuple[int, int, int, int]
 """Size, time of content and time of change (nanoseconds), inode."""
 
 _DIGEST = 32
+_MOST_BYTES = 2**30
 _TICK_NS = 2_000_000_000
-_TABLE = Path(__file__).parents[1] / "osbound.toml"
+_TABLES = [
+    Path(__file__).parents[1] / name for name in ("osbound.toml", "effects/primitives.toml", "effects/quiet.toml")
+]
 
 
 def facts(stat: os.stat_result) -> FileFacts:
@@ -46,40 +55,33 @@ class Store:
     """
 
     def __init__(self, root: Path, kind: str) -> None:
-        name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:32]
-        self.file = _cache_folder() / "x07" / "arch" / f"{name}.{kind}"
+        self._root = root
+        folder = cache_folder(root)
+        self.file: Path | None = None if folder is None else folder / "x07" / "arch" / f"{project_id(root)}.{kind}"
 
     def read(self) -> Any:
         """Return the value that was written by this version, or None."""
+        if self.file is None:
+            return None
         try:
-            data = self.file.read_bytes()
-        except OSError:
+            data = unseal(self._root, read_file(self.file, limit=_MOST_BYTES))
+        except (OSError, FileError):
             return None
-        if data[:_DIGEST] != _seal(memoryview(data)[_DIGEST:]):
+        if data is None or not data.startswith(_version()):
             return None
-        return marshal.loads(memoryview(data)[_DIGEST:])  # noqa: S302 (sealed, and in the user's own folder)
+        return marshal.loads(memoryview(data)[_DIGEST:])  # noqa: S302 (sealed by this user's key)
 
     def write(self, value: Any) -> None:
         """Write a value of plain tuples, lists, dicts, texts and numbers; a folder that refuses it costs time only."""
-        body = marshal.dumps(value)
-        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
+        if self.file is None:
+            return
+        with contextlib.suppress(OSError, FileError):
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(_seal(memoryview(body)) + body)
-            temporary.replace(self.file)
+            replace_file(self.file, seal(self._root, _version() + marshal.dumps(value)), mode=0o600)
 
 
-def _seal(body: memoryview) -> bytes:
-    seal = hashlib.sha256(f"{__version__} {sys.version}".encode() + _TABLE.read_bytes())
-    seal.update(body)
-    return seal.digest()
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if base.startswith("/"):
-        return Path(base)
-    try:
-        return Path.home() / ".cache"
-    except RuntimeError:  # a user without a home keeps no cache: nothing can be made below a device
-        return Path(os.devnull)
+def _version() -> bytes:
+    """Return what a stored value depends on beside the project."""
+    return hashlib.sha256(
+        f"{__version__} {sys.version}".encode() + b"".join(table.read_bytes() for table in _TABLES)
+    ).digest()

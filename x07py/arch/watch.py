@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from x07py.arch.scan.files import Scan, SourceFile, module_files
-from x07py.arch.stamp import other_inputs
+from x07py.arch.result_cache import other_inputs
+from x07py.arch.scan.module_files import Scan, SourceFile, module_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ class Inputs(NamedTuple):
     def now(self, root: Path) -> Inputs:
         """Return the same with the facts of today."""
         others = dict(other_inputs(root, self.named))
-        return self._replace(modules=module_files(root, self.scan), others=others)
+        return self._replace(modules=module_files(root, self.scan)[0], others=others)
 
 
 def inputs_before(root: Path, named: Iterable[str]) -> Inputs:
@@ -55,8 +55,9 @@ def inputs_of(root: Path, before: Inputs, report: Report) -> Inputs:
     named = before.named.union(report.contract_files)
     new = named - before.named - before.others.keys()
     others = before.others | {path: file for path, file in other_inputs(root, new) if path in new}
-    modules = report.files or module_files(root, report.scan)
-    return Inputs(report.scan, named, modules, others)
+    scan = report.checked[0].scan if report.checked else before.scan
+    modules = report.files or module_files(root, scan)[0]
+    return Inputs(scan, named, modules, others)
 
 
 def wait_for_change(root: Path, seen: Inputs) -> None:

@@ -1,4 +1,4 @@
-"""AsyncAPI 3.0: a document from the contracts of a project, and first contracts from a document."""
+"""AsyncAPI: a document of version 3.0 from contracts, and first contracts from one of version 2 or 3."""
 
 from x07py.asyncapi.export import asyncapi_document
 from x07py.asyncapi.load import load_asyncapi

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from x07py.arch.check import Request, check
 from x07py.arch.documents import pretty
-from x07py.arch.init import first_manifest
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.init import contracts_only, first_manifest
+from x07py.arch.lock import LOCK_PATH, manifest_lock_bytes
+from x07py.arch.manifest import SCHEMA_VERSION, read_manifest
+from x07py.arch.project import MANIFEST_PATH
+from x07py.contracts.defaults import every_field
 from x07py.contracts.loader import read_object
 from x07py.contracts.starter import contracts_section, starter_contracts
 from x07py.errors import ArchError, FileError
-from x07py.rr.files import write_atomically
+from x07py.files import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,14 +25,14 @@ if TYPE_CHECKING:
 def write_contracts(root: Path, starter: Starter) -> list[str]:
     """Write contracts into the project at `root`, name them in its manifest, and lock both; no contract is overwritten.
 
-    A project without a manifest gets a first one; it has to have a module for that.
+    A project without a manifest gets a first one, without nodes where there is no module yet.
 
     Returns:
         The paths that were written.
 
     Raises:
         FileError: ``X07IO_EXISTS`` if a contract file is there already, ``X07IO_WRITE``.
-        ArchError: ``E_ARCH_INIT_EMPTY``; ``E_ARCH_INIT_EXISTS`` if the manifest names contracts already.
+        ArchError: ``E_ARCH_INIT_EXISTS`` if the manifest names contracts already.
         ContractError: ``E_ARCH_MANIFEST_JSON_PARSE`` if the manifest there is not JSON.
     """
     files = starter_contracts(starter)
@@ -38,7 +41,7 @@ def write_contracts(root: Path, starter: Starter) -> list[str]:
         raise FileError(
             "X07IO_EXISTS", f"{taken[0]} is there already", where=str(root), hint="move the contracts away first"
         )
-    if not (root / MANIFEST_PATH).exists():
+    if not (root / MANIFEST_PATH).exists() and not contracts_only(root):
         first_manifest(root)
     manifest = read_object(
         root / MANIFEST_PATH, code="E_ARCH_MANIFEST_JSON_PARSE", hint="x07 arch check shows the fault"
@@ -51,13 +54,15 @@ def write_contracts(root: Path, starter: Starter) -> list[str]:
             hint="edit them, or move contracts_v1 out of it",
         )
     for path, document in files.items():
-        try:
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(
-                "X07IO_WRITE", f"cannot write: {error.strerror}", where=str(root / path), hint="check the folder"
-            ) from None
-        write_atomically(root / path, pretty(document))
-    write_atomically(root / MANIFEST_PATH, pretty(manifest | {"contracts_v1": contracts_section(starter)}))
+        replace_file(root / path, pretty(document), root=root)
+    section = contracts_section(starter)
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        section = every_field(section)
+    replace_file(root / MANIFEST_PATH, pretty(manifest | {"contracts_v1": section}))
+    parsed = read_manifest(root, MANIFEST_PATH, [])
+    if (
+        parsed is not None and (root / LOCK_PATH).exists()
+    ):  # the manifest is what this made of it, whatever a contract turns out to be
+        replace_file(root / LOCK_PATH, manifest_lock_bytes(parsed), root=root)
     check(Request(root, MANIFEST_PATH, write_lock=True))
     return [*files, MANIFEST_PATH]

@@ -1,0 +1,1 @@
+"""Development brokers: embedded, native or in Docker, started, found and ended."""

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from x07py.errors import DriverError
+from x07py.errors import DevelopmentBrokerError
 
 _HERE = Path(__file__).parent
 _FILES = (_HERE / "compose.yaml", _HERE.parents[1] / "docs" / "examples" / "messaging_brokers" / "compose.yaml")
@@ -40,7 +40,7 @@ def compose_up(kind: str, port: int) -> None:
     """
     if not engine_runs():
         others = "--native or --embedded" if kind == "kafka" else "--native"
-        raise DriverError(9630, "no Docker engine answers", hint=f"start it, or use {others}")
+        raise DevelopmentBrokerError(9630, "no Docker engine answers", hint=f"start it, or use {others}")
     _compose("up", "--detach", kind, env={f"X07_{kind.upper()}_PORT": str(port)})
 
 
@@ -53,10 +53,20 @@ def _compose(*args: str, env: dict[str, str]) -> None:
     command = ["docker", "compose", "--file", str(compose_file()), *args]
     try:
         done = subprocess.run(
-            command, env={**os.environ, **env}, capture_output=True, text=True, check=False, timeout=_PULL_TIMEOUT_S
+            command,
+            cwd=compose_file().parent,  # not the project's folder, whose .env would be read
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PULL_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
-        raise DriverError(9630, f"docker compose did not end in {_PULL_TIMEOUT_S} s", hint="try again") from None
+        raise DevelopmentBrokerError(
+            9630, f"docker compose did not end in {_PULL_TIMEOUT_S} s", hint="try again"
+        ) from None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise DriverError(9630, f"docker compose: {lines[-1]}", where=str(compose_file()), hint="correct what it says")
+        raise DevelopmentBrokerError(
+            9630, f"docker compose: {lines[-1]}", where=str(compose_file()), hint="correct what it says"
+        )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from x07py.errors import DriverError
+from x07py.errors import DevelopmentBrokerError, NotInstalledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Producer
 
 _START_TIMEOUT_S = 10.0
+PORTS: set[int] = set()
+"""Where embedded brokers of this process listen: a client that connects there talks to a broker, not to its program."""
 
 
 class EmbeddedKafka:
@@ -34,7 +36,7 @@ class EmbeddedKafka:
     def __init__(self, topics: Iterable[str] = ()) -> None:
         self._topics = tuple(topics)
         self._host: Producer | None = None
-        self.bootstrap = ""
+        self.bootstrap: str = ""
 
     def __enter__(self) -> Self:
         """Start the cluster.
@@ -45,7 +47,7 @@ class EmbeddedKafka:
         try:
             from confluent_kafka import KafkaException, Producer
         except ImportError:
-            raise DriverError(
+            raise NotInstalledError(
                 9625, "the embedded Kafka needs the distribution 'confluent-kafka'", hint="pip install 'x07py[kafka]'"
             ) from None
         config: dict[str, Any] = {"test.mock.num.brokers": 1, "bootstrap.servers": "127.0.0.1:1", "log_level": 0}
@@ -58,10 +60,12 @@ class EmbeddedKafka:
                     self._host.list_topics(topic, timeout=1)
             except KafkaException:
                 continue
+            PORTS.update(broker.port for broker in brokers.values())
             self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
             return self
-        raise DriverError(9626, "the embedded Kafka did not answer within 10 s", hint="try again")
+        raise DevelopmentBrokerError(9626, "the embedded Kafka did not answer within 10 s", hint="try again")
 
     def __exit__(self, *exc: object) -> None:
         self._host = None
+        PORTS.difference_update(int(address.rpartition(":")[2]) for address in self.bootstrap.split(",") if address)
         self.bootstrap = ""

@@ -2,7 +2,7 @@
 
 Kafka comes as jars from Maven Central, fetched once for each version into the user's cache, and runs on the machine's
 Java. RabbitMQ is Debian's ``rabbitmq-server``, started without its wrapper script, which insists on the system's node.
-Both listen on 127.0.0.1 alone and keep all that they write in the project's ``.x07/broker`` folder.
+Both listen on 127.0.0.1 alone and keep all that they write in a folder of the user for this project.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
 
-from x07py.errors import DriverError
+from x07py.errors import DriverError, NotInstalledError, error_of
+from x07py.files import read_file
+from x07py.files.own import cache_folder, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +28,7 @@ _POM = Path(__file__).with_name("kafka.pom.xml")
 _FETCH_TIMEOUT_S = 600
 _FORMAT_TIMEOUT_S = 60
 _CLUSTER = "x07py-development-000"
+_PORT_BYTES = 16
 _LOOPBACK = "127.0.0.1"
 _PORTS = (20_000, 32_000)
 
@@ -37,7 +40,9 @@ class Launch(NamedTuple):
     env: dict[str, str]
 
 
-def kafka_launch(folder: Path, port: int, settings: Mapping[str, str], say: Callable[[str], None]) -> Launch:
+def kafka_launch(
+    folder: Path, port: int, settings: Mapping[str, str], say: Callable[[str], None], *, project: Path
+) -> Launch:
     """Prepare a Kafka broker whose data stands in `folder`, formatting it if it is new.
 
     Args:
@@ -45,12 +50,13 @@ def kafka_launch(folder: Path, port: int, settings: Mapping[str, str], say: Call
         port: where clients connect.
         settings: lines of server.properties that replace or join those below.
         say: gets one line when something takes longer.
+        project: the project, in which no jars are looked for.
 
     Raises:
         DriverError: 9629 if Java or Maven is missing, or the jars cannot be fetched; 9628 if formatting fails.
     """
     java = _program("java", "apt-get install default-jre-headless")
-    classpath = f"{fetch_kafka(say)}/*"
+    classpath = f"{fetch_kafka(say, project)}/*"
     data, config = folder / "data", folder / "server.properties"
     control = free_port()
     properties = {
@@ -109,7 +115,7 @@ def rabbitmq_launch(folder: Path, port: int, settings: Mapping[str, str]) -> Lau
         [str(found[-1])],
         {
             "HOME": str(folder),
-            "ERL_EPMD_PORT": names.read_text(encoding="utf-8"),
+            "ERL_EPMD_PORT": read_file(names, limit=_PORT_BYTES).decode(),
             "ERL_EPMD_ADDRESS": _LOOPBACK,
             "ERL_CRASH_DUMP": str(folder / "erl_crash.dump"),
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
@@ -133,7 +139,7 @@ def end_name_server(folder: Path) -> None:
     """End the epmd that a RabbitMQ node in `folder` has left behind, if there is one."""
     names = folder / "epmd.port"
     if names.is_file() and (epmd := shutil.which("epmd")):
-        command = [epmd, "-port", names.read_text(encoding="utf-8"), "-kill"]
+        command = [epmd, "-port", read_file(names, limit=_PORT_BYTES).decode(), "-kill"]
         subprocess.run(command, capture_output=True, check=False, timeout=_FORMAT_TIMEOUT_S)
 
 
@@ -170,16 +176,18 @@ def kafka_version() -> str:
     return found or ""
 
 
-def fetch_kafka(say: Callable[[str], None]) -> Path:
+def fetch_kafka(say: Callable[[str], None], project: Path | None = None) -> Path:
     """Return the folder of Kafka's jars, fetching them into the user's cache the first time.
 
     Args:
         say: gets one line before anything is fetched.
+        project: a folder whose own jars are never run, wherever ``XDG_CACHE_HOME`` points; by default the current one.
 
     Raises:
         DriverError: 9629 if Maven is missing or fails.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "x07py"
+    here = project or Path.cwd()
+    cache = (cache_folder(here) or state_folder(here)) / "x07py"
     jars = cache / f"kafka-{kafka_version()}"
     if jars.is_dir():
         return jars
@@ -203,14 +211,23 @@ def _program(name: str, hint: str) -> str:
 
 
 def _missing(name: str, hint: str) -> DriverError:
-    return DriverError(9629, f"the program {name!r} is not installed", hint=f"{hint}; or use --embedded for Kafka")
+    return NotInstalledError(
+        9629, f"the program {name!r} is not installed", hint=f"{hint}; or use --embedded for Kafka"
+    )
 
 
 def _run(command: list[str], code: int, message: str, timeout: int = _FETCH_TIMEOUT_S) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+        done = subprocess.run(
+            command,
+            cwd=_POM.parent,  # not the project's folder, in which Maven would look for .mvn
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
     except subprocess.TimeoutExpired:
-        raise DriverError(code, f"{message}: no end after {timeout} s", hint="try again") from None
+        raise error_of(code, f"{message}: no end after {timeout} s", hint="try again") from None
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
-        raise DriverError(code, f"{message}: {lines[-1]}", where=command[0], hint="correct what it says, try again")
+        raise error_of(code, f"{message}: {lines[-1]}", where=command[0], hint="correct what it says, try again")

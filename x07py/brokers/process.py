@@ -1,7 +1,8 @@
-"""Development brokers as background processes: start, find and end them; their state stands in ``.x07/broker``.
+"""Development brokers as background processes: start, find and end them.
 
-The state file names the broker's process: its id and when it started, so that an id which the system has given to
-another process is never taken for it.
+What runs stands in the user's runtime folder, what a broker keeps in the user's state folder, both by the project's
+path: a file of a checkout is neither an address for a shell nor a process to end. The state file names the broker's
+process: its id and when it started, so that an id which the system has given to another process is never taken for it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,11 +22,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from x07py.brokers.answers import answers
 from x07py.brokers.docker import compose_down, compose_up
+from x07py.brokers.health import answers
+from x07py.brokers.kinds import ADDED, PORTS
 from x07py.brokers.native import Launch, end_name_server, free_port, kafka_launch, rabbitmq_launch
-from x07py.errors import DriverError
-from x07py.rr.files import write_atomically
+from x07py.errors import DevelopmentBrokerError
+from x07py.files import read_file, replace_file
+from x07py.files.own import project_id, runtime_folder, state_folder
+from x07py.rr.secret_names import is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,7 +37,10 @@ if TYPE_CHECKING:
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 30.0
 _STEP_S = 0.05
-PORTS = {"kafka": 9092, "amqp": 5672}
+_STATE_BYTES, _LOG_BYTES = 8192, 2**28
+_PROJECT = "project"
+_PASSWORD = re.compile(r"://[^/\s:@]{0,256}:[^/\s@]{1,4096}@")
+_ADDRESS = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Brokers that this very process has started, so that their corpses are taken away when they end."""
 
@@ -55,25 +64,55 @@ class RunningBroker:
 
 
 def state_file(root: Path, kind: str) -> Path:
-    """Return the file that describes the running broker of this kind."""
-    return root / ".x07" / "broker" / f"{kind}.json"
+    """Return the file that describes the running broker of this kind: in a folder of the user, never in the checkout.
+
+    Raises:
+        FileError: ``X07IO_WRITE`` if the user has no such folder.
+    """
+    return runtime_folder(root) / f"broker-{project_id(root)}-{kind}.json"
+
+
+def broker_folder(root: Path, kind: str) -> Path:
+    """Return the folder of a native broker's data and configuration; its log stands beside it, as ``KIND.log``.
+
+    It is not the project's: a broker runs what its configuration and its home folder say.
+
+    Raises:
+        FileError: ``X07IO_WRITE`` if the user has no folder for state.
+    """
+    return state_folder(root) / "broker" / project_id(root) / kind
 
 
 def find_broker(root: Path, kind: str) -> RunningBroker | None:
     """Return the running broker of this kind, or None."""
+    broker = _described(state_file(root, kind))
+    return broker if broker is not None and broker.kind == kind and broker.alive() else None
+
+
+def _described(file: Path) -> RunningBroker | None:
+    """Return the broker that a state file describes; None for a file that describes none."""
     try:
-        broker = RunningBroker(**json.loads(state_file(root, kind).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        row = json.loads(read_file(file, limit=_STATE_BYTES))
+        broker = RunningBroker(row["kind"], row["flavour"], row["address"], row["pid"], row["started"])
+    except (OSError, ValueError, TypeError, LookupError):
         return None
-    return broker if broker.alive() else None
+    texts = (broker.kind, broker.flavour, broker.address, broker.started)
+    if not all(isinstance(text, str) for text in texts) or type(broker.pid) is not int:
+        return None
+    return broker if _ADDRESS.fullmatch(broker.address) and (broker.pid > 1 or broker.flavour == "docker") else None
+
+
+def _announced(file: Path) -> RunningBroker:
+    broker = _described(file)
+    if broker is None:
+        raise DevelopmentBrokerError(9628, "the broker's state was lost", where=str(file), hint="start it again")
+    return broker
 
 
 @contextmanager
 def starting(root: Path, kind: str) -> Iterator[None]:
     """Keep other processes from starting a broker of this kind in this project during the block."""
-    file = state_file(root, kind).with_suffix(".lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as lock:
+    with state_file(root, kind).with_suffix(".lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -92,9 +131,9 @@ def start_embedded(root: Path, topics: Iterable[str]) -> RunningBroker:
     if running is not None:
         return running
     file = state_file(root, "kafka")
-    launch = Launch([sys.executable, "-m", "x07py.brokers.host", str(file), *topics], {})
-    _spawn(file, launch, lambda: find_broker(root, "kafka") is not None)
-    return RunningBroker(**json.loads(file.read_bytes()))
+    launch = Launch([sys.executable, "-P", "-m", "x07py.brokers.host", str(file), *topics], {})
+    _spawn(file, _log(root, "kafka"), launch, lambda: find_broker(root, "kafka") is not None)
+    return _announced(file)
 
 
 def start_native(
@@ -109,7 +148,7 @@ def start_native(
 
     Args:
         root: the project; the broker's data stays in its ``.x07/broker`` folder from one start to the next.
-        kind: ``kafka`` or ``amqp``.
+        kind: ``kafka``, ``amqp`` or one of `x07py.brokers.kinds.ADDED`.
         port: where it listens on 127.0.0.1; the broker's usual port if None, any free one if 0.
         settings: lines of server.properties (Kafka) or rabbitmq.conf on top of the usual ones.
         say: gets one line when something takes longer.
@@ -118,38 +157,53 @@ def start_native(
         DriverError: 9628 if it does not start, 9629 if a program that it needs is not installed.
     """
     running = find_broker(root, kind)
-    if running is not None:
-        return _answering(root, running)
+    if running is not None and _comes_to_answer(root, running):
+        return running
     number = PORTS[kind] if port is None else port or free_port()
     _refuse_taken(number)
     file = state_file(root, kind)
-    folder = file.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    more = settings or {}
-    launch = kafka_launch(folder, number, more, say) if kind == "kafka" else rabbitmq_launch(folder, number, more)
+    _sweep(root)
+    folder = broker_folder(root, kind)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    launch = _launch(root, kind, number, settings or {}, say)
     try:
-        _spawn(file, launch, lambda: answers(kind, "127.0.0.1", number), f"127.0.0.1:{number}")
+        _spawn(file, _log(root, kind), launch, lambda: answers(kind, "127.0.0.1", number), f"127.0.0.1:{number}")
     except BaseException:
         if kind == "amqp":
             end_name_server(folder)
         raise
-    return RunningBroker(**json.loads(file.read_bytes()))
+    return _announced(file)
 
 
-def _answering(root: Path, broker: RunningBroker) -> RunningBroker:
-    """Return a broker when it answers, which may take a while if the command that started it was killed."""
+def _launch(root: Path, kind: str, port: int, settings: Mapping[str, str], say: Callable[[str], None]) -> Launch:
+    folder = broker_folder(root, kind)
+    if kind in ADDED:
+        return Launch(ADDED[kind].command(folder, port), {})
+    if kind == "kafka":
+        return kafka_launch(folder, port, settings, say, project=root)
+    return rabbitmq_launch(folder, port, settings)
+
+
+def _comes_to_answer(root: Path, broker: RunningBroker) -> bool:
+    """Tell whether a broker answers or ends: both may take a while if it is starting or shutting down.
+
+    Raises:
+        DriverError: 9628 if it does neither in time.
+    """
     host, _, port = broker.address.rpartition(":")
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not answers(broker.kind, host, int(port)):
-        if time.monotonic() > deadline or not broker.alive():
-            raise DriverError(
+        if not broker.alive():
+            return False
+        if time.monotonic() > deadline:
+            raise DevelopmentBrokerError(
                 9628,
                 f"process {broker.pid}, the {broker.kind} broker at {broker.address}, does not answer",
-                where=str(state_file(root, broker.kind).with_suffix(".log")),
+                where=str(_log(root, broker.kind)),
                 hint=f"x07 broker down {broker.kind}, then up again",
             )
         time.sleep(_STEP_S)
-    return broker
+    return True
 
 
 def _refuse_taken(port: int) -> None:
@@ -158,7 +212,7 @@ def _refuse_taken(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise DriverError(
+            raise DevelopmentBrokerError(
                 9628,
                 f"the broker cannot listen at 127.0.0.1:{port}: {error.strerror}",
                 where="--port",
@@ -185,28 +239,61 @@ def start_docker(root: Path, kind: str, *, port: int | None = None) -> RunningBr
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not answers(kind, "127.0.0.1", number):
         if time.monotonic() > deadline:
-            raise DriverError(9628, f"the {kind} container does not answer", hint="see docker compose logs")
+            raise DevelopmentBrokerError(9628, f"the {kind} container does not answer", hint="see docker compose logs")
         time.sleep(_STEP_S)
     file = state_file(root, kind)
-    file.parent.mkdir(parents=True, exist_ok=True)
     announce(file, kind, "docker", f"127.0.0.1:{number}", 0)
-    return RunningBroker(**json.loads(file.read_bytes()))
+    return _announced(file)
 
 
-def _spawn(file: Path, launch: Launch, ready: Callable[[], bool], address: str = "") -> None:
+def _log(root: Path, kind: str) -> Path:
+    """Return the log of a broker in the background."""
+    log = log_file(root, kind)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    replace_file(log.with_name(_PROJECT), os.fsencode(root.resolve()))
+    return log
+
+
+def log_file(root: Path, kind: str) -> Path:
+    """Return where a broker in the background logs.
+
+    Raises:
+        FileError: ``X07IO_WRITE`` if the user has no folder for state.
+    """
+    return broker_folder(root, kind).with_suffix(".log")
+
+
+def _sweep(root: Path) -> None:
+    """Remove the data of brokers whose projects are gone."""
+    for note in broker_folder(root, "").parent.glob(f"*/{_PROJECT}"):
+        with suppress(OSError):
+            project = Path(os.fsdecode(read_file(note, limit=_STATE_BYTES)))
+            if not project.exists() and not any(find_broker(project, kind) for kind in PORTS):
+                shutil.rmtree(note.parent)
+
+
+def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without those that hold secrets: a broker needs none, and shows its own in ``/proc``."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("X07_SECRET_") and not is_secret_name(name) and not _PASSWORD.search(value)
+    }
+
+
+def _spawn(file: Path, log: Path, launch: Launch, ready: Callable[[], bool], address: str = "") -> None:
     """Start a background process and return when `ready` says so; end it if that takes too long.
 
     With an address the state file is there from the start, so that `down` ends the broker also if this process is
     killed while it waits.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     _take_away_corpses()
-    log = file.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
             launch.command,
-            env={**os.environ, **launch.env},
+            cwd=log.parent,  # not the project's folder, where Erlang would run a .erlang
+            env={**_harmless(os.environ), **launch.env},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -214,7 +301,7 @@ def _spawn(file: Path, launch: Launch, ready: Callable[[], bool], address: str =
         )
     try:
         if address:
-            announce(file, file.stem, "native", address, process.pid)
+            announce(file, log.stem, "native", address, process.pid)
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline and process.poll() is None:
             if ready():
@@ -227,10 +314,10 @@ def _spawn(file: Path, launch: Launch, ready: Callable[[], bool], address: str =
         raise
     _end_group(process)
     file.unlink(missing_ok=True)
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
-    raise DriverError(
+    lines = read_file(log, limit=_LOG_BYTES).decode("utf-8", "replace").strip().splitlines()[-5:]
+    raise DevelopmentBrokerError(
         9628,
-        f"the {file.stem} broker did not start: {' / '.join(lines) or 'no answer'}",
+        f"the {log.stem} broker did not start: {' / '.join(lines) or 'no answer'}",
         where=str(log),
         hint="see the log",
     )
@@ -262,7 +349,7 @@ def stop_broker(root: Path, kind: str) -> bool:
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         while broker.alive():
             if time.monotonic() > deadline:
-                raise DriverError(
+                raise DevelopmentBrokerError(
                     9628, f"process {broker.pid} did not end", where=broker.address, hint="end it with kill"
                 )
             time.sleep(_STEP_S)
@@ -271,14 +358,14 @@ def stop_broker(root: Path, kind: str) -> bool:
     _take_away_corpses()
     state_file(root, kind).unlink(missing_ok=True)
     if kind == "amqp":
-        end_name_server(state_file(root, kind).with_suffix(""))
+        end_name_server(broker_folder(root, kind))
     return broker is not None
 
 
 def announce(file: Path, kind: str, flavour: str, address: str, pid: int) -> None:
     """Write the state file of a broker."""
     broker = RunningBroker(kind, flavour, address, pid, _started(pid) or "")
-    write_atomically(file, json.dumps(asdict(broker), sort_keys=True).encode())
+    replace_file(file, json.dumps(asdict(broker), sort_keys=True).encode(), mode=0o600)
 
 
 def _started(pid: int) -> str | None:

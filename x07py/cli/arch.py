@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from x07py.arch.check import Report, Request, check
-from x07py.arch.documents import write_file
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.editor import place_schemas
+from x07py.arch.lock import LOCK_PATH
+from x07py.arch.project import MANIFEST_PATH, project_folder
 from x07py.arch.repair import apply, patchset
 from x07py.cli.arch_graph import graph
+from x07py.cli.arch_show import print_text, report_document
 from x07py.cli.arch_watch import watch
-from x07py.cli.output import console, print_json
-from x07py.errors import ArchError, UsageError
+from x07py.cli.output import Format, console, print_json
+from x07py.cli.unseen import print_unseen
+from x07py.effects.finder import environment_of
+from x07py.errors import UsageError
+from x07py.files import replace_file
+from x07py.printing import counted
 
 if TYPE_CHECKING:
-    from x07py.diag import Diagnostic
+    from x07py.arch.check import Report
+    from x07py.arch.init import Convert
 
-_PARSING = ("_PARSE", "_READ", "_SCHEMA_VERSION", "_SCHEMA_INVALID", "_LOCK_INVALID", "_MANIFEST_INVALID")
-
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
 class ArchFormat(StrEnum):
@@ -45,7 +51,9 @@ def check_command(
     manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
     lock: Annotated[str | None, typer.Option(help="The manifest lock, relative to the root.")] = None,
     write_lock: Annotated[bool, typer.Option("--write-lock", help="Write both locks.")] = False,
-    repo_root: Annotated[Path, typer.Option(help="The folder to check.")] = Path(),
+    repo_root: Annotated[
+        Path | None, typer.Option(help="The project's folder; default: the nearest here or above with a manifest.")
+    ] = None,
     emit_patch: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the suggested repairs as a patch set.")
     ] = None,
@@ -65,6 +73,15 @@ def check_command(
     since: Annotated[
         str | None, typer.Option(metavar="REF", help="With --changed: on what differs since HEAD left this branch.")
     ] = None,
+    python: Annotated[
+        Path | None, typer.Option(help="A virtual environment to read packages from; it is not run.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also which calls could not be followed, and what was left out.")
+    ] = False,
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="Also look for secrets in recordings, as x07 rr scan does.")
+    ] = False,
     max_modules: Annotated[int | None, typer.Option(min=0, help="Most modules.")] = None,
     max_edges: Annotated[int | None, typer.Option(min=0, help="Most imports.")] = None,
     max_diags: Annotated[int | None, typer.Option(min=0, help="Most findings.")] = None,
@@ -75,7 +92,7 @@ def check_command(
 
     Example: x07 arch check --write-lock
     """
-    require_folder(repo_root)
+    root = project_folder(repo_root, manifest)
     given = {"max_modules": max_modules, "max_edges": max_edges, "max_diags": max_diags}
     budgets = {name: limit for name, limit in given.items() if limit is not None}
     if allow_widening and not write:
@@ -87,23 +104,30 @@ def check_command(
     if changed and (write or write_lock or update_baseline or emit_patch):
         what = "--write, --write-lock, --emit-patch and --update-baseline are about the whole project"
         raise UsageError("X07_USAGE", what, hint="give them without --changed")
-    request = Request(repo_root, manifest, lock, write_lock and not write, budgets, max_bytes_in)
+    if explain and format is not ArchFormat.text:
+        raise UsageError("X07_USAGE", "--explain is text for people", hint="x07 effects MODULE --format json")
+    environment = environment_of(python) if python is not None else None
+    request = Request(root, manifest, lock, write_lock and not write, budgets, max_bytes_in, environment, secrets)
     report = check(request)
     if emit_patch is not None:
-        write_file(repo_root / emit_patch, patchset(report.patches))
+        replace_file(root / emit_patch, patchset(report.patches))
     if write:
-        for path in apply(repo_root, [one for one in report.patches if allow_widening or not one.widens]):
+        for path in apply(root, [one for one in report.patches if allow_widening or not one.widens]):
             console(stderr=True).print(f"mended {path}")
         report = check(replace(request, write_lock=write_lock))
+    place_schemas(root, [manifest, *report.contract_files])
     if baseline is not None:
         from x07py.arch.baseline import hold
 
         report = hold(report, baseline, update=update_baseline)
     if changed:
-        from x07py.arch.changed import changed_since, narrow
+        from x07py.arch.changed import narrow
+        from x07py.arch.git import changed_since
 
-        report = narrow(report, request, changed_since(repo_root, since or "HEAD"))
+        report = narrow(report, request, changed_since(root, since or "HEAD"))
     _print(report, format)
+    if explain:
+        print_unseen(report.reached)
     raise typer.Exit(report.exit_code)
 
 
@@ -111,58 +135,72 @@ def check_command(
 def init_command(
     repo_root: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
     from_asyncapi: Annotated[
-        Path | None, typer.Option(help="Make contracts from this AsyncAPI 3 document; needs PyYAML for YAML.")
+        Path | None, typer.Option(help="Make contracts from this AsyncAPI document; needs PyYAML for YAML.")
     ] = None,
+    from_importlinter: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take contracts of import-linter over as nodes and rules.")
+    ] = None,
+    from_tach: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take modules of tach over as nodes and rules.")
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Write a first manifest from what the project looks like today; a check is clean right after.
 
     Example: x07 arch init
+
+    Example: x07 arch init --from-importlinter .importlinter
     """
     from x07py.arch.init import first_manifest
 
-    require_folder(repo_root)
+    root = project_folder(repo_root, MANIFEST_PATH)
     if from_asyncapi is not None:
         from x07py.cli.asyncapi import contracts_from
 
-        contracts_from(from_asyncapi, repo_root)
+        contracts_from(from_asyncapi, root, as_json=format is Format.json)
         return
-    nodes, excluded = first_manifest(repo_root)
+    first = first_manifest(root, _converter(from_importlinter, from_tach))
+    if format is Format.json:
+        report = {
+            "written": [MANIFEST_PATH, LOCK_PATH],
+            "left_out": first.left_out,
+            "roots": [one or "." for one in first.roots],
+            "excluded": first.excluded,
+            "nodes": first.nodes,
+            "exceptions": first.exceptions,
+        }
+        print_json({"schema_version": "x07.arch.init.report@0.1.0", "ok": True, **report})
+        return
     out = console()
-    for path in excluded:
-        out.print(f"left out, not a module: {path}")
-    out.print(f"wrote {MANIFEST_PATH} with {nodes} nodes; now give pure packages the world solve-pure, and check")
+    out.print(f"code starts in: {', '.join(root or '.' for root in first.roots)}")
+    for line in first.left_out:
+        out.print(f"not taken over: {line}")
+    for pattern in first.excluded:
+        out.print(f"left out, in scan.exclude: {pattern}")
+    if first.exceptions:
+        out.print(
+            f"excused as they are today, in exceptions: {first.exceptions} kinds of findings by file; look at them"
+        )
+    nodes = counted(first.nodes, "node")
+    out.print(f"wrote {MANIFEST_PATH} with {nodes}; now give pure packages the world solve-pure, and check")
+
+
+def _converter(importlinter: Path | None, tach: Path | None) -> Convert | None:
+    if importlinter is not None and tach is not None:
+        raise UsageError("X07_USAGE", "--from-importlinter and --from-tach exclude each other", hint="give one")
+    if importlinter is not None:
+        from x07py.arch.convert.importlinter import from_importlinter
+
+        return partial(from_importlinter, importlinter)
+    if tach is not None:
+        from x07py.arch.convert.tach import from_tach
+
+        return partial(from_tach, tach)
+    return None
 
 
 app.command("graph")(graph)
 app.command("watch")(watch)
-
-
-def report_document(report: Report) -> dict[str, Any]:
-    """Return the JSON report, schema ``x07.arch.report``."""
-    document = {
-        "schema_version": "x07.arch.report@0.1.0",
-        "manifest": {"path": report.manifest_path, "jcs_sha256_hex": report.manifest_digest},
-        "stats": report.stats(),
-        "diags": [_diagnostic(row) for row in report.findings],
-        "suggested_patches": [patch.document() for patch in report.patches],
-    }
-    return {**document, "changed": report.changed.document()} if report.changed else document
-
-
-def require_folder(root: Path) -> None:
-    """Refuse a root that is no folder, before a missing manifest is blamed (``E_ARCH_ROOT``)."""
-    if not root.is_dir():
-        raise ArchError("E_ARCH_ROOT", "the root is not a folder", where=str(root), hint="give a folder to --repo-root")
-
-
-def _diagnostic(row: Diagnostic) -> dict[str, Any]:
-    stage = "parse" if row.code.endswith(_PARSING) else "lint"
-    document: dict[str, Any] = {"code": row.code, "severity": row.severity, "stage": stage, "message": row.message}
-    if row.path:
-        at = {"line": row.line or 1, "col": row.column or 1}
-        document["loc"] = {"kind": "text", "span": {"file": row.path, "start": at, "end": at}}
-    optional = {"data": {**row.data, **({"hint": row.hint} if row.hint else {})}, "notes": list(row.notes)}
-    return {**document, **{name: value for name, value in optional.items() if value}}
 
 
 def _print(report: Report, format: ArchFormat) -> None:  # noqa: A002
@@ -174,32 +212,12 @@ def _print(report: Report, format: ArchFormat) -> None:  # noqa: A002
 
             print_json(sarif_document(report.findings))
         case ArchFormat.github:
-            from x07py.diag import github_line
+            from x07py.diag import github_lines
 
             for row in report.findings:
-                typer.echo(github_line(row))
+                for line in github_lines(row, each="node_from" in row.data):
+                    typer.echo(line)
         case ArchFormat.text:
             print_text(report)
     if report.changed and format in {ArchFormat.github, ArchFormat.sarif}:
         console(stderr=True).print(report.summary())
-
-
-def print_text(report: Report) -> None:
-    """Print a report for people."""
-    out = console()
-    for row in report.findings:
-        out.print(f"{row.severity}[{row.code}]", style="bold red" if row.severity == "error" else "yellow", end="")
-        out.print(f": {row.message}")
-        if row.path:
-            out.print(f"  --> {row.location()}", style="cyan")
-        if row.source:
-            out.print(f"   {row.line:>4} | {row.source}")
-        for note in row.notes:
-            out.print(f"   note: {note}")
-        if row.hint:
-            out.print(f"   help: {row.hint}")
-        out.print()
-    out.print(report.summary(), style="red" if report.exit_code else "green")
-    for widens, command in ((False, "--write"), (True, "--write --allow-widening")):
-        if notes := [f"{patch.path}: {patch.note}" for patch in report.patches if patch.widens == widens]:
-            out.print(f"`x07 arch check {command}` would: {'; '.join(notes)}")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 (Typer reads the annotation)
 from typing import Annotated
 
 import typer
 
 from x07py.arch.check import Request, check
-from x07py.arch.documents import write_file
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.project import MANIFEST_PATH, project_folder
 from x07py.errors import ArchError
+from x07py.files import replace_file
+from x07py.printing import json_text, terminal
 
 
 class GraphFormat(StrEnum):
@@ -21,6 +22,7 @@ class GraphFormat(StrEnum):
     mermaid = "mermaid"
     dot = "dot"
     html = "html"
+    json = "json"
 
 
 def graph(
@@ -29,7 +31,9 @@ def graph(
         Path | None, typer.Option("--output", "-o", help="File to write; standard output if not given.")
     ] = None,
     manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
-    repo_root: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+    repo_root: Annotated[
+        Path | None, typer.Option(help="The project's folder; default: the nearest here or above with a manifest.")
+    ] = None,
 ) -> None:
     """Draw nodes and their imports: worlds as colours, forbidden edges red; html is one page to click through.
 
@@ -37,20 +41,23 @@ def graph(
     """
     from x07py.arch import draw
 
-    report = check(Request(repo_root, manifest))
+    root = project_folder(repo_root, manifest)
+    report = check(Request(root, manifest))
     if report.checked is None:
         first = report.findings[0]
         raise ArchError(first.code, first.message, where=first.location(), hint=first.hint)
     checked, imports = report.checked
-    drawn = draw.picture(checked.nodes, imports, report.findings)
+    drawn = draw.picture(checked, imports, report.findings)
     match format:
         case GraphFormat.mermaid:
             text = draw.mermaid(drawn)
         case GraphFormat.dot:
             text = draw.dot(drawn)
+        case GraphFormat.json:
+            text = json_text(draw.document(drawn)) + "\n"
         case GraphFormat.html:
-            text = draw.page(drawn, f"architecture of {repo_root.resolve().name}")
+            text = draw.page(drawn, f"architecture of {root.resolve().name}")
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(terminal(text))
     else:
-        write_file(output, text.encode())
+        replace_file(output, text.encode())

@@ -10,7 +10,8 @@ import typer
 from x07py.asyncapi import asyncapi_document, load_asyncapi, write_contracts
 from x07py.cli.output import console, print_json
 from x07py.contracts.loader import find_root
-from x07py.rr.files import write_atomically
+from x07py.files import replace_file
+from x07py.printing import counted
 
 
 def asyncapi(
@@ -29,15 +30,21 @@ def asyncapi(
     if output is None:
         print_json(document)
         return
-    write_atomically(output, pretty(document))
-    console().print(f"{len(document['channels'])} channels to {output}")
+    replace_file(output, pretty(document))
+    console().print(f"{counted(len(document['channels']), 'channel')} to {output}")
 
 
-def contracts_from(file: Path, root: Path) -> None:
+def contracts_from(file: Path, root: Path, *, as_json: bool) -> None:
     """Write the contracts that a document asks for, say what it holds beyond them, and what to do next."""
-    starter, notes = load_asyncapi(file)
+    starter, notes = load_asyncapi(file, root)
     written = write_contracts(root, starter)
+    if as_json:
+        report = {"written": written, "left_out": notes, "topics": len(starter.topics)}
+        print_json({"schema_version": "x07.arch.init.report@0.1.0", "ok": True, **report})
+        return
     out = console()
     for note in notes:
         out.print(note)
-    out.print(f"wrote {len(written)} files for {len(starter.topics)} topics; next: x07 arch check")
+    out.print(
+        f"wrote {counted(len(written), 'file')} for {counted(len(starter.topics), 'topic')}; next: x07 arch check"
+    )

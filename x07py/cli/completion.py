@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import StrEnum
 from importlib import import_module
@@ -13,9 +14,11 @@ from typer._completion_shared import get_completion_script
 from typer.main import get_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+_PLAIN = re.compile(r"[\w./@%+=,][\w./@%+=,-]*")
+
+app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 class Shell(StrEnum):
@@ -72,19 +75,24 @@ def _stub(about: str) -> typer.Typer:
 def cassettes(incomplete: str) -> list[str]:
     """Return the cassettes of the project that start with `incomplete`."""
     from x07py.contracts.loader import find_root
-    from x07py.rr.files import FOLDER
+    from x07py.rr.cassette_files import FOLDER
 
     folder = find_root() / FOLDER
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.bin") if path.is_file()]
-    return sorted(name for name in names if name.startswith(incomplete))
+    return plain(names, incomplete)
 
 
 def profiles(incomplete: str) -> list[str]:
     """Return the profiles of `x07 run` that start with `incomplete`; none if the manifest cannot be read."""
     from x07py.errors import X07Error
-    from x07py.run.profile import find_place
+    from x07py.run.profile import find_project_to_run
 
     try:
-        return sorted(name for name in find_place().profiles if name.startswith(incomplete))
+        return plain(find_project_to_run().profiles, incomplete)
     except X07Error:
         return []
+
+
+def plain(names: Iterable[str], incomplete: str) -> list[str]:
+    """Return the names that no shell reads anything into; bash puts a completion on the line as it is."""
+    return sorted(name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name))

@@ -14,14 +14,13 @@ import typer
 from x07py._version import __version__
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
-from x07py.contracts.messaging import profile_ids, read_amqp_profile, read_kafka_profile
 from x07py.errors import X07Error
 from x07py.sandbox.probe import kernel_features
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _DISTRIBUTIONS = ("confluent-kafka", "aio-pika", "jsonschema", "rfc8785", "rich", "tomlkit", "typer")
 _CONNECT_TIMEOUT_S = 1.0
@@ -68,10 +67,12 @@ def _version(name: str) -> str | None:
 
 
 def _brokers(root: Path) -> list[dict[str, Any]]:
+    from x07py.drivers.plugin import driver_kinds, find_driver
+
     rows: list[dict[str, Any]] = []
-    for kind in ("kafka", "amqp"):
+    for kind in driver_kinds():
         try:
-            names = profile_ids(root, kind)
+            names = find_driver(kind).profile_ids(root)
         except X07Error as error:
             rows.append({"kind": kind, "profile": "", "reachable": False, "detail": str(error)})
             continue
@@ -80,14 +81,11 @@ def _brokers(root: Path) -> list[dict[str, Any]]:
 
 
 def _broker(root: Path, kind: str, name: str) -> dict[str, Any]:
-    from x07py.drivers.open import addressed
+    from x07py.drivers.plugin import find_driver
 
+    driver = find_driver(kind)
     try:
-        if kind == "kafka":
-            addresses = list(addressed(read_kafka_profile(root, name)).bootstrap)
-        else:
-            profile = addressed(read_amqp_profile(root, name))
-            addresses = [f"{profile.host}:{profile.port}"]
+        addresses = list(driver.addresses(driver.read_profile(root, name)))
     except X07Error as error:
         return {"kind": kind, "profile": name, "reachable": False, "detail": str(error)}
     failed = [f"{address}: {why}" for address in addresses if (why := _refusal(address))]

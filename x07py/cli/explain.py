@@ -11,12 +11,18 @@ from x07py.cli.output import Format, console, print_json
 from x07py.codes import Code, all_codes
 from x07py.errors import UsageError
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+def _codes(incomplete: str) -> list[str]:
+    return [code for code in all_codes() if code.startswith(incomplete.upper())]
 
 
 @app.command()
 def explain(
-    code: Annotated[str, typer.Argument(help="A code as printed: 9502, E_ARCH_CYCLE, X07PKG_CONFLICT.")] = "",
+    code: Annotated[
+        str, typer.Argument(help="A code as printed: 9502, E_ARCH_CYCLE, X07PKG_CONFLICT.", autocompletion=_codes)
+    ] = "",
     everything: Annotated[bool, typer.Option("--all", help="List every code.")] = False,
     format: Annotated[Format, typer.Option(help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:

@@ -12,20 +12,21 @@ from typing import Annotated
 
 import typer
 
-from x07py.cli import topology
+from x07py.cli import service, topology
 from x07py.cli.asyncapi import asyncapi
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
-from x07py.contracts.messaging import read_topics
+from x07py.contracts.messaging import read_topics, topic_limits
 from x07py.errors import FileError, UsageError
+from x07py.files import replace_file
 from x07py.msg import Envelope, check_topic
-from x07py.rr.files import write_atomically
 from x07py.rr.report import describe_message
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Encode and decode messages; list topics."
 )
 app.add_typer(topology.app, name="topology")
+app.add_typer(service.app, name="service")
 app.command("asyncapi")(asyncapi)
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
@@ -83,10 +84,10 @@ def encode(
     body = read_input(value_file) if value_file is not None else (value or "").encode("utf-8", "surrogateescape")
     envelope = Envelope(topic, key.encode("utf-8", "surrogateescape"), body, _headers(header or []))
     if check:
-        check_topic(envelope, {row.id: row.max_value_bytes for row in read_topics(find_root()).values()})
+        check_topic(envelope, topic_limits(find_root()))
     data = envelope.encode()
     if output is not None:
-        write_atomically(output, data)
+        replace_file(output, data)
     if format is Format.json:
         report = {"bytes": len(data), "sha256": envelope.digest(), "base64": base64.b64encode(data).decode()}
         print_json({"schema_version": "x07.msg.encode.report@0.1.0", "ok": True, **report})

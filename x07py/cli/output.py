@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from x07py.printing import json_text, terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from x07py.errors import X07Error
@@ -28,15 +33,39 @@ def wants_json(args: list[str]) -> bool:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a rich console for standard output or error: colour only on a terminal, no markup in data."""
+    """Return a rich console for standard output or error: colour only on a terminal, foreign text as escapes."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    class EscapingConsole(Console):
+        def print(self, *objects: Any, **options: Any) -> None:
+            shown = [terminal(one) if isinstance(one, str) else one for one in objects]
+            super().print(*shown, **options)
+
+    return EscapingConsole(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+@contextmanager
+def output_aside() -> Iterator[TextIO]:
+    """Let what programs print go to standard error, and give the standard output of this process for the report."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(own, "w", encoding="utf-8", closefd=False) as out, redirect_stdout(out):
+            yield out
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
+
+
+def say(text: str) -> None:
+    """Write a line to standard error, foreign text as escapes; without rich, whose import takes as long as a run."""
+    sys.stderr.write(terminal(text) + "\n")
 
 
 def print_json(report: dict[str, Any]) -> None:
     """Print a report as one JSON document with sorted keys."""
-    sys.stdout.write(json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(report) + "\n")
 
 
 def print_error(error: X07Error, *, command: str, as_json: bool) -> None:

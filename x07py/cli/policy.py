@@ -4,48 +4,62 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from x07py.cli.completion import plain
 from x07py.cli.output import Format, console, print_json
-from x07py.run.policy import TEMPLATES, read_policy, template
+from x07py.run.policy import read_policy, template, templates
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     help="Start, check, compare and learn policy files.",
 )
 
-Template = StrEnum("Template", {name: name for name in TEMPLATES})  # type: ignore[misc]
+
+def _templates(incomplete: str) -> list[str]:
+    return plain(templates(), incomplete)
+
+
+_WHAT = "What the program is: job, or KIND-worker for a driver that is installed."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=_WHAT, show_default=False, autocompletion=_templates)]
 File = Annotated[Path, typer.Argument(help="A policy file.", show_default=False)]
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 
 
 @app.command()
-def init(name: Annotated[Template, typer.Argument(help="What the program is.", show_default=False)]) -> None:
+def init(name: Name) -> None:
     """Print a policy to start from.
 
     Example: x07 policy init kafka-worker > policy/worker.json
     """
-    sys.stdout.write(template(name.value))
+    sys.stdout.write(template(name))
 
 
 @app.command()
-def check(files: Annotated[list[Path], typer.Argument(help="Policy files.", show_default=False)]) -> None:
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Policy files.", show_default=False)],
+    format: FormatOption = Format.text,  # noqa: A002 (the option's name)
+) -> None:
     """Check policy files: form, hosts, and that x07py enforces every field.
 
     Example: x07 policy check policy/worker.json
     """
     from x07py.run.grants import granted
 
+    found = []
     for file in files:
         policy = read_policy(file)
         granted(policy)
-        console().print(f"{file}: ok, policy {policy.document['policy_id']}")
+        found.append({"path": str(file), "policy_id": policy.document["policy_id"]})
+        if format is Format.text:
+            console().print(f"{file}: ok, policy {policy.document['policy_id']}")
+    if format is Format.json:
+        print_json({"schema_version": "x07.policy.check.report@0.1.0", "ok": True, "policies": found})
 
 
 @app.command()
@@ -101,7 +115,7 @@ def learn(audits: Annotated[list[Path], typer.Argument(help="Files of x07 run --
     """
     from x07py.run.audit import read_audit
     from x07py.run.learn import learned_policy
-    from x07py.run.profile import find_place
+    from x07py.run.profile import find_project_to_run
 
     accesses = [access for path in audits for access in read_audit(path)]
-    sys.stdout.write(json.dumps(learned_policy(accesses, find_place().root), indent=2) + "\n")
+    sys.stdout.write(json.dumps(learned_policy(accesses, find_project_to_run().root), indent=2) + "\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,15 +12,23 @@ import typer
 from x07py.cli.completion import cassettes
 from x07py.cli.output import Format, console, print_json
 from x07py.cli.rr_exec import exec_program
+from x07py.cli.rr_listen import record, serve
+from x07py.cli.rr_redact import redact
+from x07py.cli.rr_scan import scan_recordings
 from x07py.cli.rr_show import found_numbers, print_side_by_side, print_timeline
 from x07py.cli.rr_view import view
 from x07py.contracts.loader import find_root
 from x07py.errors import CassetteError, FileError
+from x07py.files import digest_file
+from x07py.printing import counted, escaped, terminal
 from x07py.rr.cassette import Cassette, whole_prefix
-from x07py.rr.files import FOLDER, PARTIAL, SideFile, claimed, digest_of, publish_recovered, read_cassette
-from x07py.rr.report import compare, describe_entry, entry_line, show_text, statistics
+from x07py.rr.cassette_files import FOLDER, PARTIAL, SideFile, claimed, publish_recovered, read_cassette
+from x07py.rr.comparison import compare
+from x07py.rr.folder import cassettes_in, locate
+from x07py.rr.report import describe_entry, entry_line, statistics
+from x07py.rr.text_side import check_text_side, text_side, write_text_side
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -26,6 +36,10 @@ app = typer.Typer(
 )
 app.command()(view)
 app.command("exec")(exec_program)
+app.command()(serve)
+app.command()(record)
+app.command()(redact)
+app.command("scan")(scan_recordings)
 
 NameArgument = Annotated[
     str,
@@ -34,31 +48,6 @@ NameArgument = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
-
-
-def locate(name: str) -> Path:
-    """Return the file that `name` means: the path itself if it exists, else the cassette of that name in the project.
-
-    Raises:
-        FileError: ``X07IO_MISSING`` if neither exists; the hint lists what there is.
-    """
-    for path in (Path(name), find_root() / FOLDER / name):
-        if path.is_file():
-            return path
-    folder = find_root() / FOLDER
-    known = [path.relative_to(folder).as_posix() for path in cassettes_in(folder)]
-    raise FileError(
-        "X07IO_MISSING",
-        f"no cassette {name!r}",
-        where=str(folder),
-        hint=f"there are: {', '.join(known[:10])}" if known else "record one first; x07 rr list shows what there is",
-    )
-
-
-def cassettes_in(folder: Path) -> list[Path]:
-    """Return the cassettes and interrupted recordings below `folder`, sorted."""
-    endings = (".x07rr.bin", ".rrbin", PARTIAL)
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name.endswith(endings))
 
 
 @app.command("list")
@@ -80,7 +69,7 @@ def list_cassettes(
         print_json({"schema_version": "x07.rr.list.report@0.1.0", "folder": str(where), "cassettes": rows})
         return
     for row in rows:
-        console().print(f"{row['name']}  {row['entries']} entries  {row['bytes']} bytes  {row['state']}")
+        console().print(f"{row['name']}  {_entries(row['entries'])}  {row['bytes']} bytes  {row['state']}")
     if not rows:
         console(stderr=True).print(f"no cassettes in {where}")
 
@@ -104,7 +93,10 @@ def _state(path: Path, folder: Path) -> dict[str, Any]:
 def show(
     cassette: NameArgument,
     entry: Annotated[int | None, typer.Option("--entry", "-n", min=0, help="Show this entry whole.")] = None,
-    search: Annotated[str, typer.Option("--search", help="Show only entries that hold all of these words.")] = "",
+    search: Annotated[
+        str,
+        typer.Option("--search", help="Show only entries whose topic, key, value or headers hold all of these words."),
+    ] = "",
     timeline: Annotated[bool, typer.Option("--timeline", help="Draw a line for each topic or queue.")] = False,
     beside: Annotated[
         str | None, typer.Option("--with", help="Another cassette, to show beside this one; its JSON is rr diff's.")
@@ -121,7 +113,7 @@ def show(
         if format is Format.json:
             diff(cassette, beside, format)
         differ = print_side_by_side(console(), loaded, Cassette.load(locate(beside)), search)
-        console().print(f"{differ} rows differ" if differ else "no row differs")
+        console().print(f"{differ} rows differ" if differ > 1 else "1 row differs" if differ else "no row differs")
         return
     if entry is not None and entry >= len(loaded):
         raise CassetteError(
@@ -149,7 +141,7 @@ def _print_details(details: dict[str, Any], indent: str = "") -> None:
             out.print(f"{indent}{name}", style="bold")
             _print_details(value, indent + "  ")
         else:
-            out.print(f"{indent}{name}: {show_text(str(value))}")
+            out.print(f"{indent}{name}: {escaped(str(value))}")
 
 
 @app.command()
@@ -164,18 +156,34 @@ def stats(cassette: NameArgument, format: FormatOption = Format.text) -> None:  
         print_json(report)
         return
     out = console()
-    out.print(f"{path.name}: {report['entries']} entries, {report['bytes']} bytes, {report['errors']} errors")
+    out.print(
+        f"{path.name}: {_entries(report['entries'])}, {report['bytes']} bytes, {counted(report['errors'], 'error')}"
+    )
     for row in report["operations"]:
         out.print(f"  {row['entries']:>9}  {row['op']}  {row['key']}  {row['scope']}".rstrip())
 
 
 @app.command()
+def text(cassette: NameArgument) -> None:
+    """Print the text side: what the cassette holds, for people who review it.
+
+    With `git config diff.x07rr.textconv "x07 rr text"`, git shows it for the binary.
+
+    Example: x07 rr text orders.x07rr.bin
+    """
+    path = locate(cassette)
+    sys.stdout.write(terminal(text_side(Cassette.load(path), path.name, SideFile(path).varying())))
+
+
+@app.command()
 def verify(
     cassette: NameArgument,
-    write: Annotated[bool, typer.Option("--write", help="Accept the file as it is in the integrity file.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Accept the file as it is: in the integrity file, and in its text side.")
+    ] = False,
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
-    """Check every entry against the format, request digests, and the file against what was recorded here.
+    """Check every entry against the format, request digests, text side, and the file against what was recorded here.
 
     Example: x07 rr verify orders.x07rr.bin
     """
@@ -186,17 +194,25 @@ def verify(
         one.check_digest(number)
     side = SideFile(path)
     if write:
+        write_text_side(path, loaded, side.varying())
         with side:
-            side.expect(digest_of(path), len(data), len(loaded))
+            side.expect(digest_file(path), len(data), len(loaded))
             side.settle()
-    listed = side.verify(data)
+    listed, described = side.verify(data), check_text_side(path, loaded, side.varying())
     state = "listed" if listed else "unlisted"
     if format is Format.json:
-        report = {"cassette": path.name, "entries": len(loaded), "bytes": len(data), "integrity": state}
+        report = {
+            "cassette": path.name,
+            "entries": len(loaded),
+            "bytes": len(data),
+            "integrity": state,
+            "text_side": described,
+        }
         print_json({"schema_version": "x07.rr.verify.report@0.1.0", "ok": True, **report})
         return
     note = "as recorded here" if listed else "not listed in cassettes.lock.json; --write lists it"
-    console().print(f"{path.name}: {len(loaded)} entries are whole, {note}")
+    text = "" if described else "; it has no text side, --write makes it"
+    console().print(f"{path.name}: {_entries(len(loaded))} {'is' if len(loaded) == 1 else 'are'} whole, {note}{text}")
 
 
 @app.command()
@@ -205,20 +221,33 @@ def diff(
     new: Annotated[str, typer.Argument(help="The newer cassette.", autocompletion=cassettes)],
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
-    """Compare two cassettes entry by entry; exit 1 if they differ.
+    """Compare two recordings by topic and key; exit 1 if they differ in more than facts of the run.
+
+    Offsets, timestamps, batches, latencies and how partitions interleave are facts of the run; what was declared to
+    differ when the cassettes were recorded is none either.
 
     Example: x07 rr diff before.x07rr.bin after.x07rr.bin
     """
-    changes = compare(Cassette.load(locate(old)), Cassette.load(locate(new)))
+    before, after = locate(old), locate(new)
+    varying = SideFile(before).varying().or_also(SideFile(after).varying())
+    found = compare(Cassette.load(before), Cassette.load(after), varying)
     if format is Format.json:
-        print_json({"schema_version": "x07.rr.diff.report@0.1.0", "equal": not changes, "changes": changes})
+        report = {"equal": not found.changes, "changes": [asdict(one) for one in found.changes]}
+        print_json({"schema_version": "x07.rr.diff.report@0.1.0", **report, "volatile": dict(found.volatile)})
     else:
-        for change in changes:
-            console().print(f"{change['change']} {change['line']}")
-            if change["detail"]:
-                console().print(change["detail"])
-        console().print(f"{len(changes)} differences" if changes else "no differences")
-    raise typer.Exit(1 if changes else 0)
+        for change in found.changes:
+            console().print(f"{change.change} {change.line}")
+            if change.detail:
+                console().print(change.detail)
+        console().print(counted(len(found.changes), "difference") if found.changes else "no differences")
+        if found.volatile:
+            facts = ", ".join(f"{escaped(name)} in {number}" for name, number in found.volatile.most_common(8))
+            console().print(f"facts of the run that differ too: {facts}")
+    raise typer.Exit(1 if found.changes else 0)
+
+
+def _entries(number: int) -> str:
+    return counted(number, "entry", "entries")
 
 
 @app.command()
@@ -247,7 +276,7 @@ def recover(
     if discard:
         console().print(f"deleted {source}")
         return
-    console().print(f"recovered {report['entries']} entries to {output or target} from {source}")
+    console().print(f"recovered {_entries(report['entries'])} to {output or target} from {source}")
     if report["dropped_bytes"]:
         console(stderr=True).print(f"dropped {report['dropped_bytes']} bytes behind the last whole entry")
     if kept:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from x07py.cli.output import print_error
+from x07py.cli.output import Format, print_error, print_json
 
 
 def exec_program(
@@ -19,10 +20,23 @@ def exec_program(
     ignore_header: Annotated[
         list[str] | None, typer.Option("--ignore-header", help="Do not compare this header; repeat it.")
     ] = None,
+    ignore_field: Annotated[
+        list[str] | None,
+        typer.Option("--ignore-field", help="Do not compare this path of JSON values, such as $.at; repeat it."),
+    ] = None,
+    capture: Annotated[
+        list[str] | None,
+        typer.Option("--capture", help="Where identifiers stand: $.id, key, headers.NAME or uuid; repeat it."),
+    ] = None,
     filter_header: Annotated[
         list[str] | None, typer.Option("--filter-header", help="Redact this header before it is written; repeat it.")
     ] = None,
     allow_unused: Annotated[bool, typer.Option("--allow-unused", help="A replay may leave entries unused.")] = False,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="The program may use no broker at all.")] = False,
+    passthrough: Annotated[
+        list[str] | None,
+        typer.Option("--passthrough", help="HOST:PORT of what is no broker and may be reached; repeat it."),
+    ] = None,
     real_time: Annotated[
         bool, typer.Option("--real-time", help="A replay waits as long as the recording did.")
     ] = False,
@@ -30,8 +44,12 @@ def exec_program(
         float | None,
         typer.Option("--until-idle", min=0.1, help="Interrupt the program (SIGINT) after so many idle seconds."),
     ] = None,
+    format: Annotated[  # noqa: A002 (the option's name)
+        Format,
+        typer.Option("--format", help="With json, what the program prints goes to standard error, then a report."),
+    ] = Format.text,
 ) -> None:
-    """Run a Python program on confluent-kafka or aio-pika: record it the first time, then replay it without a broker.
+    """Run a Python program on Kafka or RabbitMQ: record it the first time, then replay it without a broker.
 
     The exit code is the program's; 125 if the cassette does not fit.
 
@@ -40,14 +58,27 @@ def exec_program(
     from x07py.testing.program import run_program
 
     options: dict[str, object] = {"name": cassette, "mode": mode, "allow_unused": allow_unused, "real_time": real_time}
+    if allow_empty:
+        options["allow_empty"] = True
+    if passthrough:
+        options["passthrough"] = passthrough
     if match_on:
         options["match_on"] = match_on
     if ignore_header:
         options["ignore_headers"] = ignore_header
+    if ignore_field:
+        options["ignore_fields"] = ignore_field
+    if capture:
+        options["capture"] = capture
     if filter_header:
         options["filter_headers"] = filter_header
-    code, error = run_program(command, options, until_idle_s=until_idle)
-    if error is not None:
-        print_error(error, command="rr.exec", as_json=False)
+    as_json = format is Format.json
+    ended = run_program(command, options, until_idle_s=until_idle, output=sys.stderr if as_json else None)
+    if ended.error is not None:
+        print_error(ended.error, command="rr.exec", as_json=as_json)
         raise typer.Exit(125)
-    raise typer.Exit(code if code >= 0 else 128 - code)
+    code = ended.code if ended.code >= 0 else 128 - ended.code
+    if as_json:
+        report = {"ok": code == 0, "command": command, "cassette": cassette, "exit": code, "summary": ended.summary}
+        print_json({"schema_version": "x07.rr.exec.report@0.1.0", **report})
+    raise typer.Exit(code)

@@ -5,38 +5,63 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from x07py.rr.report import show_text
-from x07py.rr.view import pairs_of, rows_of
+from x07py.printing import escaped
+from x07py.rr.alignment import pairs_of
+from x07py.rr.view import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from x07py.rr.cassette import Cassette
 
-COLOURS = {"publish": "blue", "deliver": "green", "ack": "yellow", "error": "red", "other": "magenta"}
-_MARKS = {"publish": "p", "deliver": "d", "ack": "a", "error": "E", "other": "o"}
+COLOURS = {
+    "publish": "blue",
+    "deliver": "green",
+    "ack": "yellow",
+    "nack": "cyan",
+    "reject": "magenta",
+    "error": "red",
+    "other": "white",
+}
+_MARKS = {"publish": "p", "deliver": "d", "ack": "a", "nack": "n", "reject": "r", "error": "E", "other": "o"}
 _LABEL = 28
 
 
-def found_numbers(cassette: Cassette, words: str) -> list[int]:
-    """Return the numbers of the entries that hold all of these words, in any case; all entries if there are none."""
+def found_numbers(cassette: Cassette, words: str) -> Sequence[int]:
+    """Return the numbers of the entries that hold all of these words, in any case; all entries if there are none.
+
+    Looked at are topic or queue, key, value and headers, and the text of an error.
+    """
     wanted = words.lower().split()
     if not wanted:
-        return list(range(len(cassette)))
-    texts = (json.dumps(row, ensure_ascii=False).lower() for row in rows_of(cassette))
+        return range(len(cassette))
+    texts = ("\n".join(_searched(row)).lower() for row in Rows(cassette))
     return [number for number, text in enumerate(texts) if all(word in text for word in wanted)]
 
 
-def print_timeline(out: Console, cassette: Cassette, numbers: list[int]) -> None:
+def _searched(row: dict[str, Any]) -> Iterator[str]:
+    yield row["lane"]
+    for name, value in (row["message"] or {}).items():
+        yield from (f"{header} {text}" for header, text in value.items()) if name == "headers" else (_text(value),)
+    for title, fields in row["parts"]:
+        if title == "error":
+            yield from map(_text, fields.values())
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def print_timeline(out: Console, cassette: Cassette, numbers: Sequence[int]) -> None:
     """Print one line for each topic or queue, time from left to right; a mark stands for what happened there last.
 
     Errors are never hidden by what else falls on the same mark.
     """
     from rich.text import Text
 
-    rows = rows_of(cassette)
+    rows = Rows(cassette)
     width = max(out.width - _LABEL - 2, 10)
     lanes: dict[str, list[str]] = {}
     for number in numbers:
@@ -47,7 +72,7 @@ def print_timeline(out: Console, cassette: Cassette, numbers: list[int]) -> None
             lane[at] = row["type"]
     for name, types in lanes.items():
         label = (name or "(connection)")[:_LABEL].ljust(_LABEL)
-        out.print(Text.assemble(show_text(label), "  ", *map(_marked, types)), no_wrap=True)
+        out.print(Text.assemble(escaped(label), "  ", *map(_marked, types)), no_wrap=True)
     legend = [part for kind in COLOURS for part in (_marked(kind), f" {kind}  ")]
     out.print(Text.assemble(" " * (_LABEL + 2), *legend), no_wrap=True)
 
@@ -64,14 +89,14 @@ def side_by_side(old: Cassette, new: Cassette, words: str) -> Iterator[tuple[str
         new: the right one.
         words: show rows only where either side holds all of them.
     """
-    left, right = rows_of(old), rows_of(new)
+    left, right = Rows(old), Rows(new)
     kept_left, kept_right = set(found_numbers(old, words)), set(found_numbers(new, words))
     for one, other, same in pairs_of(old, new):
         if one in kept_left or other in kept_right:
             yield _line(left, one), _line(right, other), same
 
 
-def _line(rows: list[dict[str, Any]], number: int | None) -> str:
+def _line(rows: Rows, number: int | None) -> str:
     if number is None:
         return ""
     row = rows[number]

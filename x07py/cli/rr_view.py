@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from x07py.cli.output import Format, console, print_json
-from x07py.errors import FileError, UsageError
+from x07py.errors import UsageError
+from x07py.files import replace_file
+from x07py.printing import counted
 
 
 def view(
@@ -24,8 +26,8 @@ def view(
 
     Example: x07 rr view orders.x07rr.bin -o orders.html
     """
-    from x07py.cli.rr import locate
     from x07py.rr.cassette import Cassette
+    from x07py.rr.folder import locate
     from x07py.rr.view import page
 
     path = locate(cassette)
@@ -35,13 +37,10 @@ def view(
         raise UsageError("X07_RR_VIEW_EXISTS", "the file is there already", where=str(target), hint="add --force")
     loaded = Cassette.load(path)
     text = page(path.name, loaded, other.name if other else "", Cassette.load(other) if other else None)
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FileError("X07IO_WRITE", f"cannot write: {error.strerror}", where=str(target)) from None
+    replace_file(target, text.encode("utf-8"))
     if format is Format.json:
         size = len(text.encode())
         report = {"ok": True, "page": str(target), "entries": len(loaded), "bytes": size}
         print_json({"schema_version": "x07.rr.view.report@0.1.0", **report})
         return
-    console().print(f"wrote {target}: {len(loaded)} entries")
+    console().print(f"wrote {target}: {counted(len(loaded), 'entry', 'entries')}")

@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from x07py.cli.completion import cassettes, profiles
-from x07py.cli.running import Asked, execute
+from x07py.cli.output import Format
+from x07py.cli.running import RunOptions, execute
 from x07py.sandbox.layers import LAYERS
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"allow_interspersed_args": False})
+app: typer.Typer = typer.Typer(
+    rich_markup_mode=None, add_completion=False, context_settings={"allow_interspersed_args": False}
+)
 
 Many = list[str] | None
 
@@ -31,7 +34,9 @@ def run(
     deny_host_file: Annotated[list[Path] | None, typer.Option(help="A file with hosts that it may not.")] = None,
     allow_contract: Annotated[Many, typer.Option(help="kafka:PROFILE or amqp:PROFILE: its broker.")] = None,
     allow_listen: Annotated[Many, typer.Option(help="HOST:PORTS that it may listen on.")] = None,
+    allow_unix: Annotated[Many, typer.Option(help="A Unix socket, or @NAME, to connect to and listen on.")] = None,
     allow_read: Annotated[Many, typer.Option(help="A folder or file beyond the project.")] = None,
+    deny_read: Annotated[Many, typer.Option(help="A folder or file that it may not read, even so.")] = None,
     allow_write: Annotated[Many, typer.Option(help="A folder or file that it may change.")] = None,
     allow_env: Annotated[Many, typer.Option(help="A variable that it may see.")] = None,
     allow_run: Annotated[Many, typer.Option(help="A program that it may start.")] = None,
@@ -48,7 +53,13 @@ def run(
         bool, typer.Option("--i-accept-weaker-isolation", help="Run also where a layer is missing; warns.")
     ] = False,
     verify_determinism: Annotated[int, typer.Option(help="Run so many times and compare, in a solve world.")] = 0,
+    schedule_seed: Annotated[int | None, typer.Option(help="Draw the order of threads from it.")] = None,
+    schedules: Annotated[int, typer.Option(help="Try so many orders; stop at the first that differs or fails.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show what would be in force, and run nothing.")] = False,
+    format: Annotated[  # noqa: A002 (the option's name)
+        Format,
+        typer.Option("--format", help="With json, what the program prints goes to standard error, then the report."),
+    ] = Format.text,
 ) -> None:
     """Run the project's program in a world; its exit code is the program's own.
 
@@ -56,4 +67,4 @@ def run(
 
     Example: x07 run --profile sandbox --allow-host 127.0.0.1:9092 -- --count 100
     """
-    raise typer.Exit(execute(Asked(**locals())))
+    raise typer.Exit(execute(RunOptions(**locals())))

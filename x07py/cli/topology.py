@@ -9,11 +9,11 @@ import typer
 
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
-from x07py.contracts.messaging import profile_ids, read_amqp_topology
 from x07py.drivers import open_driver
+from x07py.drivers.amqp_contract import profile_ids, read_topology
 from x07py.errors import UsageError
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -31,9 +31,9 @@ def plan(topology: TopologyArgument, profile: ProfileOption = None, format: Form
 
     Example: x07 msg topology plan app_v1
     """
-    steps = _carry_out("plan_topology", topology, profile)
-    _show("plan", topology, steps, format)
-    raise typer.Exit(1 if any(step["action"] == "conflict" for step in steps) else 0)
+    found = _carry_out("plan_topology", topology, profile)
+    _show("plan", topology, found, format)
+    raise typer.Exit(1 if any(step["action"] == "conflict" for step in found["plan"]) else 0)
 
 
 @app.command()
@@ -45,26 +45,27 @@ def apply(topology: TopologyArgument, profile: ProfileOption = None, format: For
     _show("apply", topology, _carry_out("apply_topology", topology, profile), format)
 
 
-def _carry_out(op: str, topology: str, profile: str | None) -> list[dict[str, str]]:
+def _carry_out(op: str, topology: str, profile: str | None) -> dict[str, Any]:
     root = find_root()
-    document = read_amqp_topology(root, topology)
-    known = profile_ids(root, "amqp")
+    document = read_topology(root, topology)
+    known = profile_ids(root)
     if profile is None and len(known) != 1:
         raise UsageError("X07_USAGE", "the project has several AMQP profiles", hint=f"--profile {' or '.join(known)}")
 
-    async def ask() -> list[dict[str, str]]:
+    async def ask() -> dict[str, Any]:
         async with open_driver("amqp", profile=profile or known[0]) as driver:
-            answer: dict[str, list[dict[str, str]]] = await driver.control(op, {"topology": document})
-            return answer["plan"]
+            answer: dict[str, Any] = await driver.control(op, {"topology": document})
+            return answer
 
     return asyncio.run(ask())
 
 
-def _show(command: str, topology: str, steps: list[dict[str, str]], form: Format) -> None:
+def _show(command: str, topology: str, found: dict[str, Any], form: Format) -> None:
     if form is Format.json:
-        report: dict[str, Any] = {"command": f"msg.topology.{command}", "topology": topology, "plan": steps}
+        report: dict[str, Any] = {"command": f"msg.topology.{command}", "topology": topology, **found}
         print_json({"schema_version": "x07.msg.topology.report@0.1.0", "ok": True, **report})
         return
-    for step in steps:
+    for step in found["plan"]:
         detail = f"  {step['detail']}" if step["detail"] else ""
         console().print(f"{step['action']:<9}{step['kind']:<9} {step['name']}{detail}")
+    console().print(found["note"])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from x07py.contracts.defaults import built_in_budget
 from x07py.contracts.loader import find_by_id, ids_of, read_object, resolve_inside
 from x07py.counting import RESULT, STATS, TRAP, YIELD, Budget
 from x07py.errors import ContractError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from x07py.contracts.loader import JsonObject
 
 INDEX = "arch/budgets/index.x07budgets.json"
 _MODES = (TRAP, RESULT, STATS, YIELD)
@@ -18,7 +21,7 @@ _HINT = "x07 arch check tells what is wrong with arch/budgets"
 
 
 def read_budget(root: Path, profile_id: str, world: str) -> Budget:
-    """Return the budget profile `profile_id` of the project at `root`.
+    """Return the budget profile `profile_id` of the project at `root`, without an index of budgets a built-in one.
 
     Args:
         root: the project's folder.
@@ -29,6 +32,9 @@ def read_budget(root: Path, profile_id: str, world: str) -> Budget:
         ContractError: ``X07_BUDGET_PROFILE`` if index or profile are missing or malformed, or `world` is not one of the
             profile's ``worlds_allowed``; ``X07_CONTRACT_PATH`` for a path that leaves the project.
     """
+    built_in = built_in_budget(profile_id)
+    if built_in is not None and not (root / INDEX).exists():
+        return _budget(profile_id, built_in, root / INDEX)
     index = read_object(root / INDEX, code="X07_BUDGET_PROFILE", hint=_HINT)
     entry = find_by_id(index, "profiles", profile_id)
     if entry is None:
@@ -43,6 +49,10 @@ def read_budget(root: Path, profile_id: str, world: str) -> Budget:
     cfg = document.get("cfg")
     if document.get("id") != profile_id or not isinstance(cfg, dict) or cfg.get("mode") not in _MODES:
         _refuse(path, f"it is no budget profile {profile_id!r} with one of the modes {', '.join(_MODES)}")
+    return _budget(profile_id, cfg, path)
+
+
+def _budget(profile_id: str, cfg: JsonObject, path: Path) -> Budget:
     given = {name: cfg.get(name, 0) for name in _LIMITS}
     for name, limit in given.items():
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:

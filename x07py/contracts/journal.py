@@ -2,8 +2,9 @@
 
 Manifest and lock of the package manager, or the JSON files that a repair of the architecture check changes.
 
-The new files are written beside the old ones; a journal names them; each is renamed into place; the journal goes. Until
-the journal stands, nothing has happened. Once it stands, whoever reads the project next finishes the renames. Writing
+The new files are written beside the old ones; a journal names them; each is renamed into place; the journal goes. The
+journal stands in the user's state folder, sealed: one that somebody committed would replace files unseen. Until it
+stands, nothing has happened. Once it stands, whoever reads the project next finishes the renames. Writing
 the old content back after a crash would need it to be kept; going forward needs only what is there anyway.
 """
 
@@ -13,20 +14,32 @@ import fcntl
 import hashlib
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from x07py.errors import FileError
+from x07py.files import LinkError, NotAFileError, cannot_write, digest_file, read_file, refuse_link, replace_file
+from x07py.files.own import project_id, seal, state_folder, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 FOLDER = ".x07"
-_JOURNAL = "journal.json"
+_MOST_BYTES = 2**20
 _GUARD = "guard"
 _NAMES = frozenset({"pyproject.toml", "x07.toml", "x07.lock"})
 _SUFFIX = ".x07new"
+
+
+def make_own_folder(root: Path) -> None:
+    """Make the project's ``.x07``, which git passes over; raises OSError, and FileError where it is a link."""
+    folder = root / FOLDER
+    refuse_link(folder)
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not os.path.lexists(ignore):
+        ignore.write_text("*\n", encoding="utf-8")
 
 
 @contextmanager
@@ -37,15 +50,11 @@ def project_lock(root: Path) -> Iterator[None]:
         FileError: ``X07IO_WRITE`` if the project's folder cannot be written.
     """
     guard = root / FOLDER / _GUARD
-    refuse_link(guard.parent)
     try:
-        guard.parent.mkdir(exist_ok=True)
-        ignore = guard.with_name(".gitignore")
-        if not os.path.lexists(ignore):
-            ignore.write_text("*\n", encoding="utf-8")
+        make_own_folder(root)
         fd = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
-        raise _cannot_write(guard, error) from None
+        raise cannot_write(guard, error) from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         _finish(root)
@@ -60,7 +69,7 @@ def settle(root: Path) -> None:
     Raises:
         FileError: ``X07IO_WRITE`` if there is one and the folder cannot be written.
     """
-    if (root / FOLDER / _JOURNAL).exists():
+    if _journal(root).exists():
         with project_lock(root):
             pass
 
@@ -80,40 +89,22 @@ def change_together(root: Path, files: Mapping[str, bytes]) -> None:
                 break
             refuse_link(path)
     staged: list[Path] = []
-    journal = root / FOLDER / _JOURNAL
+    journal = _journal(root)
     try:
         for name, data in files.items():
             target, new = root / name, _staged(root, name)
             staged.append(new)
-            _write(new, data, target.stat().st_mode & 0o777 if target.exists() else 0o644)
+            new.unlink(missing_ok=True)
+            replace_file(new, data, root=root, mode=target.stat().st_mode & 0o777 if target.exists() else 0o644)
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-        draft = journal.with_suffix(".draft")
-        staged.append(draft)
-        _write(draft, json.dumps(digests).encode(), 0o644)
         for folder in {(root / name).parent for name in files}:
             _sync(folder)
-        draft.replace(journal)
-        _sync(journal.parent)
-    except OSError as error:
+        replace_file(journal, seal(root, json.dumps(digests).encode()), mode=0o600)
+    except (OSError, FileError) as error:
         for path in staged:
             path.unlink(missing_ok=True)
-        raise _cannot_write(root, error) from None
+        raise (cannot_write(root, error) if isinstance(error, OSError) else error) from None
     _finish(root)
-
-
-def refuse_link(path: Path) -> None:
-    """Refuse to write to or below `path` if it is a symbolic link, which may lead out of the project.
-
-    Raises:
-        FileError: ``X07IO_WRITE``.
-    """
-    if path.is_symlink():
-        raise FileError(
-            "X07IO_WRITE",
-            "it is a symbolic link, and nothing is written through one",
-            where=str(path),
-            hint="put the file or folder itself in the link's place, then run the command again",
-        )
 
 
 def _staged(root: Path, name: str) -> Path:
@@ -126,15 +117,6 @@ def _is_ours(name: str) -> bool:
     return name in _NAMES or (name.endswith(".json") and not {"", ".", "..", FOLDER}.intersection(parts))
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    path.unlink(missing_ok=True)  # a link here would lead elsewhere
-    with path.open("xb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _sync(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -145,37 +127,38 @@ def _sync(folder: Path) -> None:
 
 def _finish(root: Path) -> None:
     """Rename what the journal names; without a journal, drop what a crash before it left."""
-    journal = root / FOLDER / _JOURNAL
+    journal = _journal(root)
     try:
-        planned = _planned(journal)
+        planned = _planned(root, journal)
         for name in sorted(_NAMES | {name for name in planned if _is_ours(name)}):
             new = _staged(root, name)
             if not new.exists():
                 continue
-            if planned.get(name) == hashlib.sha256(new.read_bytes()).hexdigest():
+            if planned.get(name, "") == _digest(new, root):
                 new.replace(root / name)
                 _sync(new.parent)
             else:
                 new.unlink()
         journal.unlink(missing_ok=True)
-        journal.with_suffix(".draft").unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot_write(root, error) from None
+        raise cannot_write(root, error) from None
 
 
-def _planned(journal: Path) -> dict[str, object]:
-    """Return the digests that the journal names; a file that is no journal names none."""
+def _digest(file: Path, root: Path) -> str | None:
+    with suppress(NotAFileError, LinkError):
+        return digest_file(file, root=root)
+    return None
+
+
+def _planned(root: Path, journal: Path) -> dict[str, object]:
+    """Return the digests that the journal names; a file that is no journal of this user names none."""
     try:
-        planned = json.loads(journal.read_bytes())
-    except (FileNotFoundError, ValueError):
+        planned = json.loads(unseal(root, read_file(journal, limit=_MOST_BYTES)) or b"{}")
+    except (FileNotFoundError, NotAFileError, ValueError):
         return {}
     return planned if isinstance(planned, dict) else {}
 
 
-def _cannot_write(path: Path, error: OSError) -> FileError:
-    return FileError(
-        "X07IO_WRITE",
-        f"cannot write: {error.strerror}",
-        where=str(path),
-        hint="make room or choose a folder that can be written, then run the command again",
-    )
+def _journal(root: Path) -> Path:
+    """Return the journal of a project: the user's, so that it finishes only what this machine began."""
+    return state_folder(root) / f"journal-{project_id(root)}"

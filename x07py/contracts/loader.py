@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from x07py.errors import ContractError, FileError
+from x07py.contracts.defaults import filled
+from x07py.errors import ContractError
+from x07py.files import CONTRACT_BYTES, cannot_read, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,13 +17,31 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 
-def find_root(start: Path | None = None) -> Path:
-    """Return the nearest folder, from `start` (default: the working directory) upwards, that contains ``arch/``.
+_CONTRACTS = (
+    "arch/manifest.x07arch.json",
+    "arch/msg/index.x07msg.json",
+    "arch/rr/index.x07rr.json",
+    "arch/budgets/index.x07budgets.json",
+)
 
-    Without one, `start` itself is the root, so that errors name the place where the file was looked for.
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the project's folder, from `start` (default: the working directory) upwards.
+
+    The nearest folder with contracts under ``arch/``, as far up as the repository (``.git``) goes; else the nearest
+    with a ``pyproject.toml``; else the repository. A folder that is only called ``arch`` says nothing. Without any,
+    `start` itself is the root, so that errors name the place where a file was looked for.
     """
     here = (start or Path.cwd()).resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / "arch").is_dir()), here)
+    folders = [here, *here.parents]
+    repository = next((number for number, folder in enumerate(folders) if (folder / ".git").exists()), None)
+    if repository is not None:
+        folders = folders[: repository + 1]
+    for markers in (_CONTRACTS, ("pyproject.toml",), (".git",)):
+        for folder in folders:
+            if any((folder / marker).exists() for marker in markers):
+                return folder
+    return here
 
 
 def resolve_inside(root: Path, relative: str) -> Path:
@@ -30,9 +51,9 @@ def resolve_inside(root: Path, relative: str) -> Path:
         ContractError: ``X07_CONTRACT_PATH`` if the path is absolute, has a ``..`` segment, or leaves `root` by a link.
     """
     path = PurePosixPath(relative)
-    inside = (root / path).resolve()
     unsafe = path.is_absolute() or ".." in path.parts or "\\" in relative or "\0" in relative
-    if unsafe or not inside.is_relative_to(root.resolve()):
+    inside = root if unsafe else Path(os.path.realpath(root / path))  # a link to itself leads to itself
+    if unsafe or not inside.is_relative_to(os.path.realpath(root)):
         raise ContractError(
             "X07_CONTRACT_PATH",
             f"path {relative!r} leaves the project",
@@ -78,16 +99,21 @@ def read_object(path: Path, *, code: int | str, hint: str) -> JsonObject:
         FileError: ``X07IO_READ`` if the file exists and the system refuses to read it.
     """
     try:
-        document = parse_json(path.read_bytes())
+        document = parse_json(read_file(path, limit=CONTRACT_BYTES))
     except FileNotFoundError:
         raise ContractError(code, "the file does not exist", where=str(path), hint=hint) from None
     except (ValueError, RecursionError) as error:
         raise ContractError(code, f"not valid JSON: {error}", where=str(path), hint=hint) from None
     except OSError as error:
-        raise FileError("X07IO_READ", f"cannot read: {error.strerror}", where=str(path), hint=hint) from None
+        raise cannot_read(path, error, hint) from None
     if not isinstance(document, dict):
         raise ContractError(code, "the root is not a JSON object", where=str(path), hint=hint)
     return document
+
+
+def read_contract(path: Path, *, code: int | str, hint: str) -> JsonObject:
+    """Read a contract as `read_object` does, and fill in what a file of x07py's own formats leaves out."""
+    return filled(read_object(path, code=code, hint=hint))
 
 
 def find_by_id(index: JsonObject, collection: str, wanted: str) -> JsonObject | None:

@@ -1,109 +1,108 @@
-"""``x07.lock``: what a project was resolved to. Everybody reads it here; `x07 pkg` alone writes it."""
+"""``x07.lock``: what a project's packages were when somebody looked at them. `x07 pkg` alone writes it.
+
+One fact a line, in an order of its own for each table, so that two branches merge as text does; the same on every
+platform. The manager's own lock (``uv.lock``, ``poetry.lock``) says what is installed; this one says what it was.
+"""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from x07py._version import __version__
 from x07py.contracts.journal import settle
-from x07py.contracts.project import NAME
-from x07py.contracts.semver import parse_range, parse_version
-from x07py.errors import FileError, PackageError
+from x07py.contracts.requirement import NAME, Need, parse_spec
+from x07py.errors import PackageError
+from x07py.files import CONTRACT_BYTES, cannot_read, parse_toml, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_NAME = "x07.lock"
-LOCK_SCHEMA = "x07.lock@1.0.0"
-DEPS_FOLDER = ".x07/deps"
-MANIFEST_NAME = "x07-package.json"
-_PLAIN = r'"([^"\\\x00-\x1f\x7f]*)"'
-_FACT = re.compile(rf"(?:([A-Za-z0-9_-]+)|{_PLAIN}) = (?:{_PLAIN}|(true)|(\[))")
-_ITEM = re.compile(rf"  {_PLAIN},")
+LOCK_SCHEMA = "x07.lock@2.0.0"
+_NUMBER = re.compile(r"x07\.lock@([0-9]+)\.[0-9]+\.[0-9]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_TEXTS = ("version", "requirement", "distribution", "distribution_version", "extra")
+_LISTS = ("worlds", "modules", "capabilities", "requires")
+_TABLES = ("drivers", "clients", "files")
 
 
-@dataclass(frozen=True, slots=True)
-class LockedPackage:
+class LockedPackage(NamedTuple):
     """One package of the lock.
 
     Args:
         name: package name.
-        version: the one version chosen.
-        source: ``toolchain``, ``index+URL`` or ``path+FOLDER`` (relative to the project).
-        direct: whether the manifest names it.
-        patched: whether the manifest's ``patch`` chose it.
-        required_by: names of the locked packages that need it, sorted.
-        requires: what it needs, as ``NAME@RANGE``, sorted.
-        requires_dists: Python distributions that it needs, PEP 508, sorted.
-        x07py_compat: versions of x07py that it works with, None for all.
-        worlds: the worlds in which its modules may be imported.
-        module_root: folder of its modules, relative to the package, ``/`` separated.
+        version: its version.
+        requirement: what the manifest asks for; empty for a package that others brought in.
+        distribution: normalized name of the distribution that it comes with.
+        distribution_version: that one's version.
+        extra: the extra of the distribution that it needs, empty for none.
+        editable: whether its files are live in somebody's checkout; no hashes are held then.
+        worlds: the worlds in which its modules may be imported, sorted.
         modules: dotted names of its modules, sorted.
-        archive_sha256: digest of the archive, for packages of an index.
-        signed_by: the public key that its index entry was verified with, base64, where the manifest names keys.
-        files: SHA-256 of every file of the package by its path; of the manifest alone for ``toolchain``.
-        yanked: whether the index had withdrawn the version when it was locked.
-        advisories: ids of advisories about it that were not withdrawn, sorted.
+        capabilities: ids of what it is for, sorted.
+        requires: what it needs, as ``NAME@RANGE``, sorted.
+        drivers: what its driver kinds are registered to.
+        clients: versions of the distributions below it.
+        files: SHA-256 of every file of its modules, by its path on the import path.
     """
 
     name: str
     version: str
-    source: str
-    direct: bool
-    patched: bool
-    required_by: tuple[str, ...]
-    requires: tuple[str, ...]
-    requires_dists: tuple[str, ...]
-    x07py_compat: str | None
+    requirement: str
+    distribution: str
+    distribution_version: str
+    extra: str
+    editable: bool
     worlds: tuple[str, ...]
-    module_root: str
     modules: tuple[str, ...]
-    archive_sha256: str | None
-    signed_by: str | None
+    capabilities: tuple[str, ...]
+    requires: tuple[str, ...]
+    drivers: dict[str, str]
+    clients: dict[str, str]
     files: dict[str, str]
-    yanked: bool
-    advisories: tuple[str, ...]
 
     @property
-    def compatible(self) -> bool:
-        """Whether it works with the x07py that is running."""
-        wanted = None if self.x07py_compat is None else parse_range(self.x07py_compat)
-        return wanted is None or wanted.contains(parse_version(__version__), prereleases=True)
+    def direct(self) -> bool:
+        """Whether the manifest names it."""
+        return bool(self.requirement)
 
-    def folder(self, root: Path) -> Path:
-        """Return where the package is hydrated in the project at `root`; ``toolchain`` packages never are."""
-        return root / DEPS_FOLDER / self.name / self.version
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """`requires`, understood."""
+        return tuple(parse_spec(text) for text in self.requires)
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A lock file: the x07py version that wrote it and its packages by name."""
-
-    toolchain: str
-    packages: dict[str, LockedPackage]
+Lock = dict[str, LockedPackage]
+"""Packages by name, sorted."""
 
 
 def read_lock(root: Path) -> Lock | None:
-    """Return the lock of the project at `root`, or None if there is none. Time and memory are linear in its size.
+    """Finish a change that was interrupted, then return the lock as `read_settled_lock`.
 
     Raises:
-        PackageError: ``X07PKG_LOCK_PARSE`` if it is not a lock that x07 wrote.
+        PackageError: ``X07PKG_LOCK_PARSE`` if it is not a lock that this x07py reads.
         FileError: ``X07IO_READ``; ``X07IO_WRITE`` if an interrupted change cannot be finished.
     """
     settle(root)
+    return read_settled_lock(root)
+
+
+def read_settled_lock(root: Path) -> Lock | None:
+    """Return the lock of the project at `root`, or None if there is none. Time and memory are linear in its size.
+
+    A confined program asks for it like this: it cannot write, and its runner has finished what was interrupted.
+
+    Raises:
+        PackageError: ``X07PKG_LOCK_PARSE`` if it is not a lock that this x07py reads.
+        FileError: ``X07IO_READ``.
+    """
     path = root / LOCK_NAME
     try:
-        data = path.read_bytes()
+        data = read_file(path, limit=CONTRACT_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FileError(
-            "X07IO_READ", f"cannot read: {error.strerror}", where=str(path), hint="check the file"
-        ) from None
+        raise cannot_read(path, error) from None
     return parse_lock(data, where=str(path))
 
 
@@ -114,117 +113,86 @@ def parse_lock(data: bytes, *, where: str) -> Lock:
         PackageError: ``X07PKG_LOCK_PARSE``.
     """
     try:
-        text = data.decode("utf-8")
-        document = _as_written(text) or tomllib.loads(text)
+        text = data.decode("utf-8").replace("\r\n", "\n")
+        if re.search(r"^(<{7}|={7}|>{7})", text, re.MULTILINE):
+            _refuse(where, "it has the marks of a merge that conflicts", "merge it, or take one side")
+        document = parse_toml(text)
     except (ValueError, RecursionError) as error:
         _refuse(where, f"not valid TOML: {error}")
-    if document.get("schema_version") != LOCK_SCHEMA:
-        _refuse(where, f"schema_version is {document.get('schema_version')!r}, this x07py reads {LOCK_SCHEMA!r}")
-    rows = document.get("package", [])
-    if not isinstance(document.get("toolchain"), str) or not isinstance(rows, list):
-        _refuse(where, "toolchain or the list of packages is missing")
-    packages = {package.name: package for package in (_package(row, where) for row in rows)}
-    if len(packages) != len(rows):
-        _refuse(where, "a package is listed twice")
+    schema = document.get("schema_version")
+    if schema != LOCK_SCHEMA:
+        match = _NUMBER.fullmatch(str(schema))
+        newer = match is not None and int(match[1]) > 2
+        what = "a newer x07py made it" if newer else "it has another form"
+        _refuse(where, f"{what}: schema_version is {schema!r}, this x07py reads {LOCK_SCHEMA!r}")
+    rows = document.get("package", {})
+    if not isinstance(rows, dict) or document.keys() - {"schema_version", "package"}:
+        _refuse(where, "it holds more than tables of packages")
+    packages = {name: _package(name, row, where) for name, row in sorted(rows.items())}
     for package in packages.values():
-        named = (*package.required_by, *(text.partition("@")[0] for text in package.requires))
-        if lacking := [name for name in named if name not in packages]:
+        if lacking := [need.name for need in package.needs if need.name not in packages]:
             _refuse(where, f"package {package.name} names {min(lacking)}, which is not in the lock")
-    return Lock(document["toolchain"], packages)
+    return packages
 
 
-def _as_written(text: str) -> dict[str, Any] | None:
-    """Return what tomllib would of a lock in the very form in which x07 writes it, else None; several times as fast."""
-    document: dict[str, Any] = {}
-    table: dict[str, Any] = document
-    rows: list[str] | None = None
-    for line in text.split("\n"):
-        if rows is not None:
-            item = _ITEM.fullmatch(line)
-            if item is not None:
-                rows.append(item[1])
-            elif line == "]":
-                rows = None
-            else:
-                return None
-        elif line == "[[package]]":
-            table = {}
-            document.setdefault("package", []).append(table)
-        elif line == "[package.files]" and "package" in document and "files" not in document["package"][-1]:
-            table = document["package"][-1]["files"] = {}
-        elif (fact := _FACT.fullmatch(line)) is not None:
-            plain, quoted, value, true, _ = fact.groups()
-            key = quoted if plain is None else plain
-            if key in table:
-                return None
-            if value is None and true is None:
-                rows = []
-            table[key] = value if value is not None else True if true else rows
-        elif line and not (line[0] == "#" and line.isprintable()):
-            return None
-    return None if rows is not None else document
+def _package(name: str, row: Any, where: str) -> LockedPackage:
+    if not isinstance(row, dict) or not NAME.fullmatch(name):
+        _refuse(where, f"{name!r} is no package")
+    texts: dict[str, Any] = {key: row.get(key, "") for key in _TEXTS}
+    lists: dict[str, Any] = {key: row.get(key, []) for key in _LISTS}
+    tables: dict[str, Any] = {key: row.get(key, {}) for key in _TABLES}
+    editable = row.get("editable", False)
+    sound = (
+        not row.keys() - {*_TEXTS, *_LISTS, *_TABLES, "editable"}
+        and isinstance(editable, bool)
+        and all(isinstance(text, str) for text in texts.values())
+        and all(isinstance(items, list) and all(isinstance(one, str) for one in items) for items in lists.values())
+        and all(
+            isinstance(table, dict) and all(isinstance(v, str) for v in table.values()) for table in tables.values()
+        )
+        and all(_SHA256.fullmatch(digest) for digest in tables["files"].values())
+        and all(texts[key] for key in ("version", "distribution", "distribution_version"))
+    )
+    if not sound:
+        _refuse(where, f"package {name} has a field that is missing, unknown or of the wrong type")
+    try:
+        for text in lists["requires"]:
+            parse_spec(text)
+    except PackageError:
+        _refuse(where, f"package {name} requires something that is not NAME@RANGE")
+    frozen: dict[str, Any] = {key: tuple(items) for key, items in lists.items()}
+    return LockedPackage(name=name, editable=editable, **texts, **frozen, **tables)
 
 
-def _refuse(where: str, what: str) -> NoReturn:
+def _refuse(where: str, what: str, hint: str = "restore it from version control") -> NoReturn:
     raise PackageError(
         "X07PKG_LOCK_PARSE",
         f"the lock cannot be used: {what}",
         where=where,
-        hint="restore it from version control, or make it again with `x07 pkg lock`",
+        hint=f"{hint}; or remove it and make it anew with `x07 pkg lock`. Nothing was changed",
     )
 
 
-def _package(row: Any, where: str) -> LockedPackage:
-    name, version = (row.get("name"), row.get("version")) if isinstance(row, dict) else (None, None)
-    if not (isinstance(name, str) and NAME.fullmatch(name) and isinstance(version, str) and _is_version(version)):
-        _refuse(where, "a package has no proper name and version")
-    files, digest = row.get("files", {}), row.get("archive_sha256")
-    options: dict[str, Any] = {key: row.get(key) for key in ("x07py_compat", "signed_by")}
-    texts: dict[str, Any] = {key: row.get(key) for key in ("source", "module_root")}
-    flags: dict[str, Any] = {key: row.get(key, False) for key in ("direct", "patched", "yanked")}
-    lists = {
-        key: row.get(key, [])
-        for key in ("required_by", "requires", "requires_dists", "worlds", "modules", "advisories")
-    }
-    sound = (
-        all(isinstance(text, str) for text in texts.values())
-        and all(text is None or isinstance(text, str) for text in options.values())
-        and all(isinstance(flag, bool) for flag in flags.values())
-        and all(isinstance(rows, list) and all(isinstance(item, str) for item in rows) for rows in lists.values())
-        and isinstance(files, dict)
-        and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in files.values())
-        and (digest is None or (isinstance(digest, str) and _SHA256.fullmatch(digest) is not None))
-        and all(is_inside(path) for path in files)
-        and (texts["module_root"] == "." or is_inside(texts["module_root"]))
+def render_lock(packages: Lock) -> bytes:
+    """Return the bytes of a lock."""
+    lines = ["# Made by `x07 pkg lock`; commit it.", f"schema_version = {_text(LOCK_SCHEMA)}", ""]
+    for name, package in sorted(packages.items()):
+        lines += [f"[package.{name}]"]
+        lines += [f"{key} = {_text(value)}" for key in _TEXTS if (value := getattr(package, key))]
+        lines += ["editable = true"] if package.editable else []
+        for key in _LISTS:
+            if values := getattr(package, key):
+                lines += [f"{key} = [", *(f"  {_text(one)}," for one in values), "]"]
+        lines.append("")
+        for key in _TABLES:
+            if table := getattr(package, key):
+                lines += [f"[package.{name}.{key}]"]
+                lines += [f"{_text(one)} = {_text(value)}" for one, value in sorted(table.items())] + [""]
+    return "\n".join(lines).encode()
+
+
+def _text(value: str) -> str:
+    escaped = "".join(
+        f"\\u{ord(one):04x}" if one < " " or one == "\x7f" else f"\\{one}" if one in '"\\' else one for one in value
     )
-    if not sound:
-        _refuse(where, f"package {name} has a field of the wrong type or a path that leaves it")
-    ranges = [text.partition("@")[::2] for text in lists["requires"]]
-    ranges += [] if options["x07py_compat"] is None else [(name, options["x07py_compat"])]
-    if not all(NAME.fullmatch(other) and _is_range(wanted) for other, wanted in ranges):
-        _refuse(where, f"package {name} requires something that is not NAME@RANGE")
-    frozen: dict[str, Any] = {key: tuple(rows) for key, rows in lists.items()}
-    return LockedPackage(
-        name=name, version=version, archive_sha256=digest, files=files, **options, **texts, **flags, **frozen
-    )
-
-
-def _is_version(text: str) -> bool:
-    try:
-        return bool(parse_version(text))
-    except PackageError:
-        return False
-
-
-def _is_range(text: str) -> bool:
-    try:
-        return bool(parse_range(text))
-    except PackageError:
-        return False
-
-
-def is_inside(path: Any) -> bool:
-    """Tell whether `path` is a plain relative path: no ``..``, no root, no backslash, nothing that changes its form."""
-    if not isinstance(path, str) or not path or "\\" in path or "\0" in path:
-        return False
-    return not {"", ".", ".."}.intersection(path.split("/"))
+    return f'"{escaped}"'

@@ -1,40 +1,37 @@
-"""The installed packages of a project, as a program may use them: verified against the lock, sorted by world.
+"""The packages of a project, as a program may use them: compared with the lock, sorted by world.
 
-`x07 run`, `x07 arch check` and the pytest plugin all ask here, so that none trusts what the others would refuse.
+`x07 run`, `x07 arch check`, `open_driver` and the pytest plugin all ask here, so that none trusts what the others would
+refuse. A project that has neither a lock nor dependencies in ``[tool.x07]`` has declared nothing: it uses what is
+installed. From the first `x07 pkg add` on, only what is declared counts.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shlex
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
-import x07py
-from x07py._version import __version__
-from x07py.contracts.loader import parse_json
-from x07py.contracts.lockfile import DEPS_FOLDER, LOCK_NAME, MANIFEST_NAME, LockedPackage, read_lock
+from x07py.contracts.lockfile import LOCK_NAME, Lock, LockedPackage, read_lock, read_settled_lock
 from x07py.contracts.project import PYPROJECT, STANDALONE, find_manifest, read_project
 from x07py.errors import PackageError
 
-_COMPILED = "__pycache__"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from x07py.contracts.bytecode import UnlockedFiles
+    from x07py.contracts.installed import InstalledPackage
+
+_CHANGED = "look at what changed; `x07 pkg lock` takes it up, installing the distribution again puts it back"
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class ProjectPackages(NamedTuple):
     """What a program in one world finds of its project's packages.
 
     Args:
         world: the world that was asked about.
-        roots: folders to put on the import path, in the order of the package names.
         allowed: packages whose modules may be imported.
         refused: packages that the lock holds and the world does not allow.
     """
 
     world: str
-    roots: tuple[Path, ...]
     allowed: tuple[LockedPackage, ...]
     refused: tuple[LockedPackage, ...]
 
@@ -54,209 +51,173 @@ class Installed:
                 )
 
 
-def installed_packages(root: Path, world: str) -> Installed:
-    """Verify the project's packages and return those that `world` may use.
-
-    Every file of a hydrated package is hashed: time is linear in their bytes. A project without dependencies needs no
-    lock.
-
-    Raises:
-        PackageError: ``X07PKG_LOCK_MISSING``, ``X07PKG_LOCK_PARSE``, ``X07PKG_NOT_SYNCED`` if a package is not there,
-            ``X07PKG_TAMPERED`` if a file is not the one that was locked, ``X07PKG_SOURCE_CHANGED`` if this x07py ships
-            another one, ``X07PKG_LOCK_MISMATCH`` if the lock says other things than the package's own manifest, or the
-            package does not work with this x07py, ``X07PKG_DIST_MISSING`` if a Python
-            distribution that an allowed package needs is missing or has another version.
-        FileError: ``X07IO_READ``.
-    """
-    packages = verified_packages(root)
-    allowed = tuple(package for package in packages if world in package.worlds)
-    check_dists(allowed)
-    roots = tuple(p.folder(root) / p.module_root for p in allowed if p.source != "toolchain")
-    return Installed(world, roots, allowed, tuple(package for package in packages if world not in package.worlds))
-
-
-def verified_packages(root: Path) -> list[LockedPackage]:
-    """Verify the project's packages and return what the lock says of them, by name; as `installed_packages`.
-
-    Raises:
-        PackageError: as `installed_packages`, save ``X07PKG_DIST_MISSING``.
-        FileError: ``X07IO_READ``.
-    """
-    lock = read_lock(root)
-    if lock is None:
-        _require_no_dependencies(root)
-        return []
-    packages = [lock.packages[name] for name in sorted(lock.packages)]
-    for package in packages:
-        if not package.compatible:
-            raise _incompatible(package)
-        if package.source == "toolchain":
-            verify_toolchain(package)
-        else:
-            verify_package(root, package)
-    return packages
-
-
-def _require_no_dependencies(root: Path) -> None:
-    manifest = find_manifest(root)
-    if manifest is not None and manifest in (root.resolve() / STANDALONE, root.resolve() / PYPROJECT):
-        project = read_project(manifest)
-        if project.dependencies:
-            raise PackageError(
-                "X07PKG_LOCK_MISSING",
-                "the project has dependencies and no x07.lock",
-                where=str(root),
-                hint="make it with `x07 pkg lock`, then `x07 pkg sync`",
-            )
-
-
-def verify_package(root: Path, package: LockedPackage) -> None:
-    """Compare every file of one hydrated package with the lock; a file too many counts like a changed one.
-
-    Raises:
-        PackageError: ``X07PKG_NOT_SYNCED``, ``X07PKG_TAMPERED`` or, as `check_manifest`, ``X07PKG_LOCK_MISMATCH``.
-    """
-    folder = package.folder(root)
-    deps = root / DEPS_FOLDER
-    for link in (path for path in (deps.parent, deps, folder.parent, folder) if path.is_symlink()):
-        raise PackageError(
-            "X07PKG_TAMPERED",
-            f"{package.name} {package.version} is reached by a symbolic link",
-            where=str(link),
-            hint="remove the link; `x07 pkg sync` puts the locked files there",
-        )
-    if not (folder / MANIFEST_NAME).is_file():
-        raise PackageError(
-            "X07PKG_NOT_SYNCED",
-            f"{package.name} {package.version} is locked and not installed",
-            where=str(folder),
-            hint="install what the lock says with `x07 pkg sync`",
-        )
-    _drop_compiled(folder)
-    found = hash_files(folder)
-    if found != package.files:
-        names = sorted(path for path in {*found, *package.files} if found.get(path) != package.files.get(path))
-        raise PackageError(
-            "X07PKG_TAMPERED",
-            f"{package.name} {package.version} is not what was locked: {', '.join(names[:5])}",
-            where=str(folder),
-            hint="look at what changed; `x07 pkg sync` puts the locked files back",
-        )
-    check_manifest(package, (folder / MANIFEST_NAME).read_bytes())
-
-
-def verify_toolchain(package: LockedPackage) -> None:
-    """Compare a package of x07py itself with the lock.
-
-    Raises:
-        PackageError: ``X07PKG_SOURCE_CHANGED`` if this x07py ships another one or none; as `check_manifest`.
-    """
-    file = Path(x07py.__file__).parent / "catalog" / "packages" / package.name / MANIFEST_NAME
-    data = file.read_bytes() if file.is_file() else b""
-    if package.files != {MANIFEST_NAME: hashlib.sha256(data).hexdigest()}:
-        raise PackageError(
-            "X07PKG_SOURCE_CHANGED",
-            f"this x07py ships another {package.name} than the locked {package.version}, or none",
-            where=LOCK_NAME,
-            hint="run `x07 pkg lock`, or install the x07py that the lock was made with",
-        )
-    check_manifest(package, data)
-
-
-def check_manifest(package: LockedPackage, data: bytes) -> None:
-    """Compare what the lock says of a package with the package's own manifest `data`, whose digest was checked.
-
-    Raises:
-        PackageError: ``X07PKG_LOCK_MISMATCH`` if they differ, or `data` is no manifest.
-    """
-    try:
-        stated = _stated(parse_json(data))
-        wrong = [key for key, value in stated.items() if getattr(package, key) != value]
-    except (ValueError, RecursionError, AttributeError, TypeError):
-        wrong = [MANIFEST_NAME]
-    if wrong:
-        raise PackageError(
-            "X07PKG_LOCK_MISMATCH",
-            f"lock and manifest of {package.name} {package.version} differ in {', '.join(wrong)}",
-            where=LOCK_NAME,
-            hint=f"restore the lock from version control, or run `x07 pkg lock --upgrade-package {package.name}`; "
-            "if it comes back, tell who runs the index",
-        )
-
-
-def _stated(manifest: Any) -> dict[str, Any]:
-    """Return what the lock should say, in its form."""
-    meta = manifest.get("meta", {})
-    needs = (text.partition("@") for text in set(meta.get("requires_packages", [])))
-    return {
-        "name": manifest.get("name"),
-        "version": manifest.get("version"),
-        "requires": tuple(sorted(f"{name}@{wanted.strip()}" for name, _, wanted in needs)),
-        "requires_dists": tuple(sorted(set(meta.get("requires_dists", [])))),
-        "x07py_compat": meta["x07py_compat"].strip() if meta.get("x07py_compat") is not None else None,
-        "worlds": tuple(sorted(set(meta.get("worlds_allowed", [])))),
-        "module_root": manifest.get("module_root"),
-        "modules": tuple(sorted(set(manifest.get("modules", [])))),
-    }
-
-
-def _incompatible(package: LockedPackage) -> PackageError:
-    return PackageError(
-        "X07PKG_LOCK_MISMATCH",
-        f"{package.name} {package.version} works with x07py {package.x07py_compat}, this is {__version__}",
-        where=LOCK_NAME,
-        hint="install that x07py, or let `x07 pkg lock` choose another version",
+def sorted_by_world(packages: Lock, world: str) -> ProjectPackages:
+    """Return the packages of a lock as `world` takes them."""
+    rows = tuple(packages.values())
+    return ProjectPackages(
+        world, tuple(row for row in rows if world in row.worlds), tuple(row for row in rows if world not in row.worlds)
     )
 
 
-def _drop_compiled(folder: Path) -> None:
-    """Remove compiled files: Python would run them without comparing their content with the source."""
-    for place in [path for path in folder.rglob(_COMPILED) if path.is_dir() and not path.is_symlink()]:
-        shutil.rmtree(place, ignore_errors=True)
+def verified_packages(root: Path) -> Lock:
+    """Compare the project's packages with what is installed and return the lock, empty if nothing is declared.
 
-
-def hash_files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file below `folder` by its path; links and devices get an empty one."""
-    found: dict[str, str] = {}
-    for path in folder.rglob("*"):
-        key = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            found[key] = ""
-        elif path.is_file():
-            with path.open("rb") as file:
-                found[key] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def check_dists(packages: tuple[LockedPackage, ...]) -> None:
-    """Check that the Python distributions which `packages` need are installed in this environment.
+    Every file of a package's modules is hashed: time is linear in their bytes.
 
     Raises:
-        PackageError: ``X07PKG_DIST_MISSING``, with the command that installs them all.
+        PackageError: ``X07PKG_LOCK_MISSING``, ``X07PKG_LOCK_PARSE``, ``X07PKG_LOCK_MISMATCH`` if the manifest asks for
+            something else, ``X07PKG_NOT_SYNCED`` if a package is not installed, ``X07PKG_DIST_MISSING`` if a client
+            below it is not, ``X07PKG_SOURCE_CHANGED`` if one has another version or says other things of itself,
+            ``X07PKG_TAMPERED`` if a file or the registration of a driver is not the one that was locked, or a compiled
+            file not the one that was installed.
+        FileError: ``X07IO_READ``.
     """
-    wanted = {text: package.name for package in packages for text in package.requires_dists}
-    if not wanted:
-        return
-    missing = [text for text in sorted(wanted) if not _is_installed(text)]
-    if missing:
-        needed_by = ", ".join(sorted({wanted[text] for text in missing}))
+    lock = read_lock(root)
+    asked = _asked(root)
+    if lock is None:
+        if asked:
+            raise PackageError(
+                "X07PKG_LOCK_MISSING",
+                f"the project has dependencies and no {LOCK_NAME}",
+                where=str(root),
+                hint="x07 pkg sync",
+            )
+        return {}
+    _compare_with_manifest(lock, asked, root)
+    if lock:
+        from x07py.contracts.bytecode import UnlockedFiles
+        from x07py.contracts.installed import installed_here
+
+        here = installed_here()
+        compiled = UnlockedFiles(root)
+        for package in lock.values():
+            verify_package(package, here, compiled)
+        compiled.keep()
+    return lock
+
+
+def _asked(root: Path) -> dict[str, str]:
+    manifest = find_manifest(root)
+    if manifest is None or manifest not in {root.resolve() / STANDALONE, root.resolve() / PYPROJECT}:
+        return {}
+    return {row.name: row.requirement for row in read_project(manifest).dependencies}
+
+
+def _compare_with_manifest(lock: Lock, asked: dict[str, str], root: Path) -> None:
+    locked = {name: package.requirement for name, package in lock.items() if package.direct}
+    if asked != locked:
+        names = sorted(name for name in {*asked, *locked} if asked.get(name) != locked.get(name))
         raise PackageError(
-            "X07PKG_DIST_MISSING",
-            f"this Python lacks {', '.join(missing)}",
-            where=f"needed by {needed_by}",
-            hint="python -m pip install " + shlex.join(missing),
+            "X07PKG_LOCK_MISMATCH",
+            f"manifest and lock differ in {', '.join(names[:5])}",
+            where=str(root / LOCK_NAME),
+            hint="x07 pkg sync",
         )
 
 
-def _is_installed(text: str) -> bool:
-    from importlib import metadata
+def verify_package(locked: LockedPackage, here: dict[str, InstalledPackage], compiled: UnlockedFiles) -> None:
+    """Compare one package with what is installed, and its compiled files with their sources and the installer's record.
 
-    from packaging.requirements import InvalidRequirement, Requirement
+    Raises:
+        PackageError: as `verified_packages`.
+    """
+    title = f"{locked.name} {locked.version}"
+    found = here.get(locked.name)
+    if found is None:
+        raise PackageError(
+            "X07PKG_NOT_SYNCED",
+            f"{title} is locked and not installed",
+            where=f"distribution {locked.distribution} {locked.distribution_version}",
+            hint="x07 pkg sync",
+        )
+    now = lock_entry(found, locked.requirement)
+    for name in ("drivers", "files"):
+        was, is_now = getattr(locked, name), getattr(now, name)
+        if changed := sorted(key for key in {*was, *is_now} if was.get(key) != is_now.get(key)):
+            if name == "files" and locked.editable != now.editable:
+                break
+            raise PackageError(
+                "X07PKG_TAMPERED",
+                f"{title} is not what was locked: {', '.join(changed[:5])}",
+                where=str(found.place),
+                hint=_CHANGED,
+            )
+    plain = [name for name in LockedPackage._fields if name not in {"files", "drivers"}]
+    changed = [name for name in plain if getattr(locked, name) != getattr(now, name)]
+    if changed:
+        told = "; ".join(f"{name} was {_shown(locked, name)}, is {_shown(now, name)}" for name in changed)
+        raise PackageError("X07PKG_SOURCE_CHANGED", f"{title}: {told}", where=str(found.file), hint=_CHANGED)
+    if foreign := compiled.foreign(found):
+        raise PackageError(
+            "X07PKG_TAMPERED",
+            f"{title} has compiled files that are not those of its source or its wheel: {', '.join(foreign[:5])}",
+            where=str(found.place),
+            hint="remove bytecode (__pycache__), and install the distribution again",
+        )
 
-    try:
-        wanted = Requirement(text)
-        if wanted.marker is not None and not wanted.marker.evaluate():
-            return True
-        return wanted.specifier.contains(metadata.version(wanted.name), prereleases=True)
-    except (InvalidRequirement, metadata.PackageNotFoundError):
-        return False
+
+def _shown(package: LockedPackage, name: str) -> str:
+    value = getattr(package, name)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {text}" for key, text in value.items()) or "none"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def lock_entry(found: InstalledPackage, requirement: str) -> LockedPackage:
+    """Return what a lock says of an installed package.
+
+    Raises:
+        PackageError: ``X07PKG_DIST_MISSING`` if a client below it is not installed.
+    """
+    from x07py.contracts.distributions import installed_version
+
+    document, clients = found.document, {}
+    for client in document.clients:
+        version = installed_version(client)
+        if version is None:
+            raise PackageError(
+                "X07PKG_DIST_MISSING",
+                f"{document.name} {document.version} needs the distribution {client}, which is not installed",
+                where="this Python environment",
+                hint="x07 pkg sync",
+            )
+        clients[client] = version
+    editable = bool(found.source)
+    return LockedPackage(
+        name=document.name,
+        version=document.version,
+        requirement=requirement,
+        distribution=found.distribution_name,
+        distribution_version=found.distribution.version,
+        extra=document.extra,
+        editable=editable,
+        worlds=document.worlds,
+        modules=document.modules,
+        capabilities=document.capabilities,
+        requires=tuple(sorted(f"{need.name}@{need.requirement}" for need in document.requires)),
+        drivers=found.drivers,
+        clients=clients,
+        files={} if editable else found.hashes(),
+    )
+
+
+def project_packages(root: Path, world: str) -> ProjectPackages:
+    """Return the project's packages as `world` takes them, compared with the lock; raises as `verified_packages`."""
+    return sorted_by_world(verified_packages(root), world)
+
+
+def check_kind(root: Path, kind: str) -> None:
+    """Refuse a driver that the project has not declared; a project without a lock has declared nothing yet.
+
+    Raises:
+        PackageError: ``X07PKG_KIND_UNDECLARED``, ``X07PKG_LOCK_PARSE``.
+        FileError: ``X07IO_READ``.
+    """
+    lock = read_settled_lock(root)
+    if lock is not None and not any(kind in package.drivers for package in lock.values()):
+        raise PackageError(
+            "X07PKG_KIND_UNDECLARED",
+            f"no package of the project provides the driver {kind!r}",
+            where=str(root / LOCK_NAME),
+            hint=f"x07 pkg provides {kind} says which does; add it with x07 pkg add NAME --sync",
+        )

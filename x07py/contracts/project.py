@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from x07py.contracts.journal import settle
-from x07py.errors import FileError, PackageError
+from x07py.contracts.requirement import NAME, specifiers
+from x07py.errors import PackageError
+from x07py.files import MANIFEST_BYTES, cannot_read, parse_toml, read_file
 
 STANDALONE = "x07.toml"
 PYPROJECT = "pyproject.toml"
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")
-"""What a package name looks like, whole string."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """One entry of ``dependencies`` or ``patch``: a name with a requirement on its version, a folder, or both."""
+class Dependency(NamedTuple):
+    """One entry of ``dependencies``: a package and a requirement on its version."""
 
     name: str
     requirement: str
-    path: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """A project as its manifest states it.
 
     Args:
@@ -35,9 +29,6 @@ class Project:
         file: the manifest.
         settings: the whole x07 table, for the parts that other readers know.
         dependencies: what the user asked for, in the order of the file.
-        patch: overrides that hold for the whole graph.
-        index_url: where packages come from, or None for what ships with x07py alone.
-        index_keys: ed25519 public keys by id, base64; not empty means that every index entry must be signed.
         world: the project's world, if it names one.
     """
 
@@ -45,9 +36,6 @@ class Project:
     file: Path
     settings: dict[str, Any]
     dependencies: tuple[Dependency, ...]
-    patch: tuple[Dependency, ...]
-    index_url: str | None
-    index_keys: dict[str, str]
     world: str | None
 
 
@@ -85,11 +73,9 @@ def read_project(start: Path | None = None) -> Project:
         _refuse(file, f"a manifest is called {PYPROJECT} or {STANDALONE}")
     settle(file.parent)
     try:
-        data = file.read_bytes()
+        data = read_file(file, limit=MANIFEST_BYTES)
     except OSError as error:
-        raise FileError(
-            "X07IO_READ", f"cannot read: {error.strerror}", where=str(file), hint="check the file"
-        ) from None
+        raise cannot_read(file, error) from None
     return parse_project(file, data)
 
 
@@ -100,23 +86,20 @@ def parse_project(file: Path, data: bytes) -> Project:
         PackageError: ``X07PKG_PROJECT_PARSE``.
     """
     try:
-        document = tomllib.loads(data.decode("utf-8").replace("\r\n", "\n"))
+        document = parse_toml(data.decode("utf-8").replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
         _refuse(file, f"not valid TOML: {error}")
     settings = _table(file, _table(file, document, "tool"), "x07") if file.name == PYPROJECT else document
-    index = _table(file, settings, "index")
-    keys = _table(file, index, "keys")
-    for name, value in (("index.url", index.get("url", "")), ("world", settings.get("world", "")), *keys.items()):
-        if not isinstance(value, str):
-            _refuse(file, f"{name} is not a string")
+    if not isinstance(settings.get("world", ""), str):
+        _refuse(file, "world is not a string")
+    for gone in ("patch", "index"):
+        if gone in settings:
+            _refuse(file, f"{gone} has no effect: the manager of the project chooses versions and indexes")
     return Project(
         root=file.parent,
         file=file,
         settings=settings,
-        dependencies=_entries(file, settings, "dependencies"),
-        patch=_entries(file, settings, "patch"),
-        index_url=index.get("url") or None,
-        index_keys=keys,
+        dependencies=_entries(file, settings),
         world=settings.get("world") or None,
     )
 
@@ -134,16 +117,11 @@ def _table(file: Path, parent: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _entries(file: Path, settings: dict[str, Any], key: str) -> tuple[Dependency, ...]:
-    return tuple(_entry(file, key, name, value) for name, value in _table(file, settings, key).items())
-
-
-def _entry(file: Path, table: str, name: str, value: Any) -> Dependency:
-    if not NAME.fullmatch(name):
-        _refuse(file, f"{table}: {name!r} is not a package name")
-    fields = {"version": value} if isinstance(value, str) else value
-    if not isinstance(fields, dict) or not fields or not fields.keys() <= {"version", "path"}:
-        _refuse(file, f"{table}.{name} is neither a version nor a table of version and path")
-    if not all(isinstance(text, str) and text.strip() for text in fields.values()):
-        _refuse(file, f"{table}.{name}: version and path are strings that are not empty")
-    return Dependency(name, fields.get("version", "*"), fields.get("path"))
+def _entries(file: Path, settings: dict[str, Any]) -> tuple[Dependency, ...]:
+    table = _table(file, settings, "dependencies")
+    for name, value in table.items():
+        if not NAME.fullmatch(name):
+            _refuse(file, f"dependencies: {name!r} is not a package name")
+        if not isinstance(value, str) or (not specifiers(value) and value != "*"):
+            _refuse(file, f"dependencies.{name} is neither a version nor a range")
+    return tuple(Dependency(name, value) for name, value in table.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from x07py.contracts.loader import JsonObject, find_by_id, ids_of, read_object, resolve_inside
+from x07py.contracts.defaults import POLICY_ID, policy_document, policy_index, sanitizer_document
+from x07py.contracts.loader import JsonObject, find_by_id, ids_of, read_contract, resolve_inside
 from x07py.errors import ContractError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ RR_INDEX = "arch/rr/index.x07rr.json"
 MODES = ("off", "record_v1", "replay_v1", "record_missing_v1", "rewrite_v1")
 MATCH_MODES = ("lookup_v1", "transcript_v1")
 LIMITS = ("max_cassette_bytes", "max_entries", "max_req_bytes", "max_resp_bytes", "max_key_bytes")
+_SANITIZER_LISTS = ("redact_headers", "redact_fields", "keep")
 _HINT = "x07 arch check shows every fault of the contracts"
 
 
@@ -24,15 +26,20 @@ class Sanitizer:
 
     Args:
         id: name of the sanitizer.
-        redact_headers: header names, compared without regard to case.
+        redact_headers: names of headers, properties, fields, arguments and settings beside the usual ones; compared
+            without regard to case.
         redact_token: text that replaces the value.
         salt: if set, the replacement also carries a keyed digest, so that equal values stay equal.
+        redact_fields: values of JSON in messages, as JSONPath.
+        keep: names that are usual for secrets and are written as they are.
     """
 
     id: str
     redact_headers: frozenset[str]
     redact_token: str
     salt: str | None = None
+    redact_fields: tuple[str, ...] = ()
+    keep: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +67,14 @@ class RRPolicy:
 
 
 def read_rr_policy(root: Path, policy_id: str) -> RRPolicy:
-    """Return the policy `policy_id` of the project at `root`.
+    """Return the policy `policy_id` of the project at `root`; without an index of policies there is the built-in one.
 
     Raises:
         ContractError: ``X07RR_INDEX``, ``X07RR_POLICY_NOT_FOUND``, ``X07RR_POLICY`` or ``X07RR_SANITIZER`` for the
             file at fault; ``X07_CONTRACT_PATH`` for a path that leaves the project.
     """
     index_path = root / RR_INDEX
-    index = read_object(index_path, code="X07RR_INDEX", hint=f"recording needs {RR_INDEX}")
+    index = _read_index(root)
     entry = find_by_id(index, "policies", policy_id)
     if entry is None:
         known = ids_of(index, "policies")
@@ -77,8 +84,10 @@ def read_rr_policy(root: Path, policy_id: str) -> RRPolicy:
             where=str(index_path),
             hint=f"there are: {', '.join(known)}" if known else "the index lists no policy",
         )
-    path = resolve_inside(root, str(entry.get("policy_path", "")))
-    policy = read_object(path, code="X07RR_POLICY", hint=f"{RR_INDEX} names this file")
+    path, policy = index_path, policy_document(policy_id)
+    if "policy_path" in entry:
+        path = resolve_inside(root, str(entry["policy_path"]))
+        policy = read_contract(path, code="X07RR_POLICY", hint=f"{RR_INDEX} names this file")
     if policy.get("id") != policy_id:
         raise _fault(path, f"the file's id is {policy.get('id')!r}, the index says {policy_id!r}")
     defaults = index.get("defaults")
@@ -98,15 +107,21 @@ def read_rr_policy(root: Path, policy_id: str) -> RRPolicy:
     )
 
 
+def _read_index(root: Path) -> JsonObject:
+    if not (root / RR_INDEX).exists():
+        return policy_index(POLICY_ID)
+    return read_contract(root / RR_INDEX, code="X07RR_INDEX", hint=f"recording needs {RR_INDEX}")
+
+
 def only_policy_id(root: Path) -> str:
-    """Return the id of the project's policy where there is exactly one.
+    """Return the id of the project's policy where there is exactly one, the built-in one's where there is no index.
 
     Raises:
         ContractError: ``X07RR_INDEX`` if the index cannot be read, ``X07RR_POLICY_NOT_FOUND`` if it lists none or
             several.
     """
     path = root / RR_INDEX
-    known = ids_of(read_object(path, code="X07RR_INDEX", hint=f"recording needs {RR_INDEX}"), "policies")
+    known = ids_of(_read_index(root), "policies")
     if len(known) != 1:
         raise ContractError(
             "X07RR_POLICY_NOT_FOUND",
@@ -118,20 +133,32 @@ def only_policy_id(root: Path) -> str:
 
 
 def _read_sanitizer(root: Path, entry: JsonObject) -> Sanitizer:
-    path = resolve_inside(root, str(entry.get("sanitize_path", "")))
-    document = read_object(path, code="X07RR_SANITIZER", hint=f"{RR_INDEX} names this file")
+    path, document = root / RR_INDEX, sanitizer_document(str(entry.get("sanitize_id")))
+    if "sanitize_path" in entry:
+        path = resolve_inside(root, str(entry["sanitize_path"]))
+        document = read_contract(path, code="X07RR_SANITIZER", hint=f"{RR_INDEX} names this file")
     salt = document.get("stable_pseudonym_salt")
     token = document.get("redact_token", "<redacted>")
     if not isinstance(token, str) or (salt is not None and not isinstance(salt, str)):
         raise ContractError("X07RR_SANITIZER", "redact_token and salt must be strings", where=str(path), hint=_HINT)
-    names = document.get("redact_headers")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ContractError("X07RR_SANITIZER", "redact_headers must be a list of strings", where=str(path), hint=_HINT)
+    lists: dict[str, list[str]] = {}
+    for name in _SANITIZER_LISTS:
+        given = document.get(name, None if name == "redact_headers" else [])
+        if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+            raise ContractError("X07RR_SANITIZER", f"{name} must be a list of strings", where=str(path), hint=_HINT)
+        lists[name] = given
     wanted = entry.get("sanitize_id")
     if document.get("id") != wanted:
         message = f"the file's id is {document.get('id')!r}, the index says {wanted!r}"
         raise ContractError("X07RR_SANITIZER", message, where=str(path), hint=_HINT)
-    return Sanitizer(str(wanted), frozenset(name.lower() for name in names), token, salt or None)
+    return Sanitizer(
+        str(wanted),
+        frozenset(name.lower() for name in lists["redact_headers"]),
+        token,
+        salt or None,
+        tuple(lists["redact_fields"]),
+        frozenset(name.lower() for name in lists["keep"]),
+    )
 
 
 def _budgets(path: Path, policy: JsonObject) -> dict[str, int]:

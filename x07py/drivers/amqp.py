@@ -10,102 +10,36 @@ import asyncio
 import json
 import logging
 import time
-from collections import OrderedDict, deque
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from aiormq import exceptions as amqp
 
+from x07py.drivers.amqp_intake import Intake
 from x07py.drivers.amqp_link import LOST, RIDE_OUT_S, Link, pause_s, reason_of, telling_loss
-from x07py.drivers.amqp_native import from_amqp, to_amqp
+from x07py.drivers.amqp_native import from_amqp, is_delayed, to_amqp
+from x07py.drivers.amqp_requests import Requests
 from x07py.drivers.amqp_topology import apply_topology, plan_topology
 from x07py.drivers.base import AMQP, Ack, Delivery
-from x07py.errors import AmqpError, DriverError
+from x07py.drivers.requests import REQUEST, is_direct_reply, packed, unpacked
+from x07py.errors import ConsumerEndedError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from aiormq.abc import DeliveredMessage
     from aiormq.channel import Channel
 
-    from x07py.contracts.messaging import AmqpProfile
+    from x07py.drivers.amqp_contract import AmqpProfile
+    from x07py.drivers.amqp_topology import Plan
     from x07py.drivers.base import Json, Subscription
     from x07py.msg import Envelope
 
-log = logging.getLogger("x07py.drivers.amqp")
+log: logging.Logger = logging.getLogger("x07py.drivers.amqp")
 
 CONFIRM_S = 30.0
 """How long a publish waits for its confirmation, reconnects included."""
 _MOST_IN_FLIGHT = 1000
-
-
-class _Intake:
-    """One consumer's channel: what has arrived and was not handed over, and which tags are not settled.
-
-    Grows with the prefetch count of the profile.
-    """
-
-    def __init__(self, number: int, channel: Channel) -> None:
-        self.number = number
-        self.channel = channel
-        self.arrived: deque[tuple[str, DeliveredMessage]] = deque()
-        self.unsettled: OrderedDict[int, None] = OrderedDict()
-        self.cancelled = ""
-        self.left = False
-        self.signal = asyncio.Event()
-        self._tags: dict[str, str] = {}
-
-    async def start(self, queues: Sequence[str], prefetch: int) -> None:
-        """Ask for the messages of the queues."""
-
-        def cancelled(frame: Any) -> None:
-            self.cancelled = self._tags.get(frame.consumer_tag, "")
-            self.signal.set()
-
-        self.channel.on_consumer_cancel_callbacks.add(cancelled)
-        self.channel.closing.add_done_callback(lambda _: self.signal.set())
-        await self.channel.basic_qos(prefetch_count=prefetch)
-        for queue in queues:
-
-            async def arrive(message: DeliveredMessage, queue: str = queue) -> None:
-                self.arrived.append((queue, message))
-                self.signal.set()
-
-            answer = await self.channel.basic_consume(queue, arrive)
-            self._tags[str(answer.consumer_tag)] = queue
-
-    async def leave(self) -> None:
-        """Take no more messages and give back those that were not handed over; the channel stays for acks to come."""
-        self.left = True
-        for tag in self._tags:
-            await self.channel.basic_cancel(tag)
-        for _, message in self.arrived:
-            await self.channel.basic_nack(message.delivery_tag or 0, requeue=True, wait=False)
-        self.arrived.clear()
-        await self.close_if_done()
-
-    async def close_if_done(self) -> None:
-        """Close the channel if the consumer was left and nothing is open any more."""
-        if self.left and not self.unsettled:
-            await self.channel.close()
-
-    async def settle(self, first: int, last: int, *, ack: bool, requeue: bool = False) -> None:
-        """Ack or nack the tags that are still open, as one frame if nothing before them is, and return when it is sent.
-
-        A tag that is settled already is left alone: the broker would close the channel, and with it lose all others.
-        """
-        tags = [tag for tag in range(first, last + 1) if tag in self.unsettled]
-        if not tags:
-            return
-        multiple = next(iter(self.unsettled)) == tags[0]
-        for tag in tags[-1:] if multiple else tags:
-            if ack:
-                await self.channel.basic_ack(tag, multiple=multiple, wait=tag == tags[-1])
-            else:
-                await self.channel.basic_nack(tag, multiple=multiple, requeue=requeue, wait=tag == tags[-1])
-        for tag in tags:
-            self.unsettled.pop(tag, None)
 
 
 class AmqpBackend:
@@ -118,14 +52,18 @@ class AmqpBackend:
     dialect = AMQP
 
     def __init__(self, profile: AmqpProfile) -> None:
-        self.profile = profile.id
+        self.profile: str = profile.id
         self._settings = profile
+        self._held_s = profile.consumer_timeout_ms / 2000
+        """How long a message is held: half as long as RabbitMQ waits for its acknowledgement, counted from when it was
+        sent, before it closes the channel."""
         self._link = Link(profile)
         self._outward = Link(profile)
         """Publishing has a connection of its own: a broker that is full stops reading from those that publish, and acks
         would wait with them."""
         self._publishing: Channel | None = None
-        self._intakes: dict[int, _Intake] = {}
+        self._requests = Requests(self._outward)
+        self._intakes: dict[int, Intake] = {}
         self._numbers = count(1)
         self._closing = False
         self._leaving: set[asyncio.Task[None]] = set()
@@ -133,8 +71,11 @@ class AmqpBackend:
     async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
         """Publish in order, mandatory, with confirms; what a lost connection left unconfirmed is published again.
 
+        An answer to a direct request goes to no queue, so it is not mandatory: who has asked may be gone. Nor is what
+        an exchange delays, for it is routed when it is due.
+
         Raises:
-            AmqpError: 9851 to 9856, 9859 and 9860.
+            DriverError: 9851 to 9856, 9859 and 9860.
         """
         messages = [(envelope, *to_amqp(envelope)) for envelope in envelopes]
         acks: list[Ack] = []
@@ -151,7 +92,7 @@ class AmqpBackend:
                                 exchange=exchange,
                                 routing_key=envelope.topic,
                                 properties=properties,
-                                mandatory=True,
+                                mandatory=_is_mandatory(exchange, envelope),
                                 wait=number == len(chunk) - 1,
                             )
                             for number, (envelope, exchange, properties) in enumerate(chunk)
@@ -172,26 +113,15 @@ class AmqpBackend:
         """Return the confirmations up to the first message that a lost connection left without one."""
         acks: list[Ack] = []
         for (envelope, exchange, _), result in zip(chunk, results, strict=True):
-            if isinstance(result, amqp.PublishError):
-                raise self._refused(9855, "no queue takes the message", envelope, exchange)
-            if isinstance(result, amqp.DeliveryError):
-                raise self._refused(9856, "the broker did not take the message", envelope, exchange)
-            if isinstance(result, amqp.AMQPChannelError):
-                raise self._outward.channel_error(result, f"exchange {exchange!r}")
+            refusal = self._outward.refusal(result, envelope, exchange)
+            if refusal is not None:
+                raise refusal
             if isinstance(result, (*LOST, asyncio.CancelledError)):
                 return acks
             if isinstance(result, BaseException):
                 raise result
             acks.append(Ack(b"OK", b'{"exchange":%b,"routing_key":%b}' % (_json(exchange), _json(envelope.topic))))
         return acks
-
-    def _refused(self, code: int, message: str, envelope: Envelope, exchange: str) -> AmqpError:
-        return AmqpError(
-            code,
-            message,
-            where=f"{self._link.where}, exchange {exchange!r}, routing key {envelope.topic!r}, key {envelope.key!r}",
-            hint=f"x07 explain {code}; nothing behind this message is known to be stored",
-        )
 
     async def _publisher(self) -> Channel:
         if self._publishing is None or self._publishing.is_closed:
@@ -202,8 +132,11 @@ class AmqpBackend:
         """Yield batches of what the queues hold; after a lost connection go on with what was not acknowledged.
 
         Raises:
-            AmqpError: 9851, 9853, 9854, 9857, 9860.
+            DriverError: 9622, 9851, 9853, 9854, 9857, 9860.
         """
+        if subscription.start is not None and len(subscription.sources) > 1:
+            hint = "consume each stream by itself"
+            raise UnsupportedError(9622, "one consumer starts in one stream", where=self._link.where, hint=hint)
         while not self._closing:
             intake = await self._open(subscription)
             try:
@@ -211,6 +144,7 @@ class AmqpBackend:
                     intake.signal.clear()
                     if not intake.arrived:
                         await intake.signal.wait()
+                    await self._refresh(intake)
                     batch = self._take(intake, subscription.max_items)
                     if batch:
                         yield batch
@@ -219,8 +153,10 @@ class AmqpBackend:
                 self._refuse_closed_for_cause(intake, subscription)
             finally:
                 await self._left(intake)
+            if intake.stream and intake.resume_at() is not None:
+                subscription = subscription._replace(start=intake.resume_at())
 
-    async def _left(self, intake: _Intake) -> None:
+    async def _left(self, intake: Intake) -> None:
         """Leave a consumer, also when the task that consumed is being cancelled."""
         if not self._closing:
             leaving = asyncio.create_task(self._leave(intake))
@@ -228,7 +164,7 @@ class AmqpBackend:
             leaving.add_done_callback(self._leaving.discard)
             await asyncio.shield(leaving)
 
-    async def _leave(self, intake: _Intake) -> None:
+    async def _leave(self, intake: Intake) -> None:
         with suppress(*LOST, amqp.AMQPError, TimeoutError):
             async with asyncio.timeout(CONFIRM_S):
                 with telling_loss():
@@ -236,11 +172,51 @@ class AmqpBackend:
         if intake.channel.is_closed:
             self._intakes.pop(intake.number, None)
 
-    def _refuse_closed_for_cause(self, intake: _Intake, subscription: Subscription) -> None:
+    async def _refresh(self, intake: Intake) -> None:
+        """Have messages delivered again that wait here for so long that handling them could take too long."""
+        with suppress(*LOST), telling_loss():
+            await intake.give_back(time.monotonic() - self._held_s)
+
+    def consuming(self) -> bool:
+        """Tell whether a consumer is at its queues."""
+        return any(not (one.left or one.cancelled or one.channel.is_closed) for one in self._intakes.values())
+
+    async def keep_alive(self) -> bool:
+        """Warn when messages are held for half the time that the broker waits for their acknowledgements."""
+        in_time = True
+        for intake in list(self._intakes.values()):
+            await self._refresh(intake)
+            held_s = time.monotonic() - next(iter(intake.unsettled.values()), time.monotonic())
+            if held_s > self._held_s:
+                in_time = False
+                if not intake.warned:
+                    log.warning(
+                        "%s: a message is held for %.0f s; the broker closes the channel after %.0f s",
+                        self._link.where,
+                        held_s,
+                        self._held_s * 2,
+                    )
+                intake.warned = True
+            else:
+                intake.warned = False
+        return in_time
+
+    def _refuse_timed_out(self, intake: Intake) -> None:
+        reason = intake.timed_out()
+        if reason:
+            raise ConsumerEndedError(
+                9864,
+                f"the broker has closed the channel, for an acknowledgement did not come in time: {reason}",
+                where=self._link.where,
+                hint="its messages come again; handle one faster, or raise consumer_timeout of the broker or the queue",
+            )
+
+    def _refuse_closed_for_cause(self, intake: Intake, subscription: Subscription) -> None:
+        self._refuse_timed_out(intake)
         closing = intake.channel.closing
         cause = closing.exception() if closing.done() and not closing.cancelled() else None
         if isinstance(cause, amqp.InvalidFrameError | ValueError):
-            raise AmqpError(
+            raise ConsumerEndedError(
                 9863,
                 f"a message cannot be read: {cause}",
                 where=f"{self._link.where}, queue {', '.join(subscription.sources)}",
@@ -249,15 +225,15 @@ class AmqpBackend:
         if isinstance(cause, amqp.ChannelClosed):
             raise self._link.channel_error(cause, f"queue {', '.join(subscription.sources)}")
 
-    async def _open(self, subscription: Subscription) -> _Intake:
+    async def _open(self, subscription: Subscription) -> Intake:
         """Start a consumer, for as long as the broker may be away."""
         queues = f"queue {', '.join(subscription.sources)}"
         deadline = time.monotonic() + RIDE_OUT_S
         for attempt in count(1):
-            intake = _Intake(next(self._numbers), await self._link.channel())
+            intake = Intake(next(self._numbers), await self._link.channel())
             try:
                 with telling_loss():
-                    await intake.start(subscription.sources, self._settings.prefetch_count)
+                    await intake.start(subscription.sources, self._settings.prefetch_count, subscription.start)
             except amqp.AMQPChannelError as error:
                 raise self._link.channel_error(error, queues) from None
             except LOST:
@@ -272,40 +248,41 @@ class AmqpBackend:
             return intake
         raise AssertionError
 
-    def _take(self, intake: _Intake, most: int) -> list[Delivery]:
+    def _take(self, intake: Intake, most: int) -> list[Delivery]:
         batch: list[Delivery] = []
         while intake.arrived and len(batch) < most:
-            queue, message = intake.arrived.popleft()
+            queue, message, arrived = intake.arrived.popleft()
             tag, exchange, key = message.delivery_tag or 0, message.exchange or "", message.routing_key or ""
-            intake.unsettled[tag] = None
-            meta = b'{"channel":%d,"delivery_tag":%d,"exchange":%b,"queue":%b,"redelivered":%b,"routing_key":%b}' % (
+            intake.unsettled[tag] = arrived
+            offset = intake.note_offset(message)
+            meta = b'{"channel":%d,"delivery_tag":%d,"exchange":%b,"queue":%b,"redelivered":%b,"routing_key":%b%b}' % (
                 intake.number,
                 tag,
                 _json(exchange),
                 _json(queue),
                 b"true" if message.redelivered else b"false",
                 _json(key),
+                b"" if offset is None else b',"stream_offset":%d' % offset,
             )
             envelope = from_amqp(key, message.body, message.header.properties)
             batch.append(Delivery.from_broker(envelope, meta, (queue, intake.number, tag)))
         return batch
 
     async def control(self, op: str, request: Json) -> Json:
-        """Carry out ``ack``, ``nack``, ``commit`` (nothing to do), ``plan_topology`` or ``apply_topology``."""
+        """Carry out one of `Dialect.operations`; ``commit`` has nothing to do."""
+        self.dialect.refuse_unknown(op)
+        if op == REQUEST:
+            answer = await self._requests.ask(unpacked(request["envelope"]), request["timeout_ms"] / 1000)
+            return {"answer": packed(answer)}
         if op in {"ack", "nack"}:
             await self._settle(request["ranges"], ack=op == "ack", requeue=bool(request.get("requeue")))
             return {}
         if op == "commit":
             return {}
-        if op in {"plan_topology", "apply_topology"}:
-            return {"plan": await self._topology(plan_topology if op == "plan_topology" else apply_topology, request)}
-        raise DriverError(
-            9622,
-            f"AMQP has no operation {op!r}",
-            hint="operations: ack, nack, commit, plan_topology, apply_topology",
-        )
+        plan = await self._topology(plan_topology if op == "plan_topology" else apply_topology, request)
+        return plan.answer()
 
-    async def _topology(self, carry_out: Callable[[Link, Json], Awaitable[Json]], request: Json) -> Json:
+    async def _topology(self, carry_out: Callable[[Link, Json], Awaitable[Plan]], request: Json) -> Plan:
         try:
             async with asyncio.timeout(CONFIRM_S):
                 with telling_loss():
@@ -316,12 +293,16 @@ class AmqpBackend:
 
     async def _settle(self, ranges: dict[str, dict[str, list[list[int]]]], *, ack: bool, requeue: bool) -> None:
         """Settle tags; those of a channel that is gone cannot be, and the broker delivers their messages again."""
-        for lanes in ranges.values():
-            for number, spans in lanes.items():
+        for channels in ranges.values():
+            for number, spans in channels.items():
                 intake = self._intakes.get(int(number))
                 if intake is None:
-                    log.info("channel %s is gone: its messages will be delivered again", number)
+                    log.warning("channel %s is gone: its messages will be delivered again", number)
                     continue
+                self._refuse_timed_out(intake)
+                if intake.stream and not ack:
+                    hint = "consume it again with start= and the offset in meta['stream_offset']"
+                    raise UnsupportedError(9622, "a stream takes nothing back", where=self._link.where, hint=hint)
                 with suppress(*LOST), telling_loss():
                     for first, last in spans:
                         await intake.settle(first, last, ack=ack, requeue=requeue)
@@ -334,6 +315,13 @@ class AmqpBackend:
         self._closing = True
         await asyncio.gather(*self._leaving)
         await asyncio.gather(self._link.close(), self._outward.close())
+
+
+def _is_mandatory(exchange: str, envelope: Envelope) -> bool:
+    """Tell whether a message has to be in a queue when the broker confirms it."""
+    if exchange:
+        return not is_delayed(envelope)
+    return not is_direct_reply(exchange, envelope.topic)
 
 
 def _json(text: str) -> bytes:

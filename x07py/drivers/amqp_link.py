@@ -20,9 +20,19 @@ from aiormq import exceptions as amqp
 from yarl import URL
 
 from x07py.drivers.client_log import client_log
-from x07py.drivers.secrets import resolve_secret
-from x07py.drivers.trust import trust
-from x07py.errors import AmqpError, DriverError
+from x07py.drivers.secrets import resolve_secret, warn_of_cleartext
+from x07py.drivers.trust import load_certificate, trust
+from x07py.errors import (
+    ChannelClosedError,
+    ContractError,
+    DriverClosedError,
+    LoginRefusedError,
+    TlsError,
+    UnreachableError,
+    X07Error,
+    error_of,
+)
+from x07py.rr.above import recorded_above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +40,10 @@ if TYPE_CHECKING:
     from aiormq.abc import AbstractConnection
     from aiormq.channel import Channel
 
-    from x07py.contracts.messaging import AmqpProfile
+    from x07py.drivers.amqp_contract import AmqpProfile
+    from x07py.msg import Envelope
 
-log = logging.getLogger("x07py.drivers.amqp")
+log: logging.Logger = logging.getLogger("x07py.drivers.amqp")
 client_log("aiormq.connection")
 
 START_S = 5.0
@@ -50,6 +61,11 @@ _GREETING, _ALERT = b"AMQP\0\0\x09\x01", b"\x15\x03"
 LOST = (amqp.AMQPConnectionError, amqp.ChannelInvalidStateError, ConnectionError, RuntimeError)
 """What the client library raises when the connection, or a channel along with it, is gone."""
 
+_REFUSALS = (
+    (amqp.PublishError, 9855, "no queue takes the message"),
+    (amqp.DeliveryError, 9856, "the broker did not take the message"),
+)
+
 
 class Link:
     """The connection of one profile.
@@ -59,18 +75,29 @@ class Link:
     """
 
     def __init__(self, profile: AmqpProfile) -> None:
-        self._profile = profile
+        self.profile = self._profile = profile
         self._connection: AbstractConnection | None = None
         self._making = asyncio.Lock()
         self._answered = False
         self._closed = False
-        self.where = f"profile {profile.id!r}, {profile.host}:{profile.port}, virtual host {profile.vhost!r}"
+        self._hosts = ((profile.host, profile.port), *map(_address, profile.failover))
+        self._turn = 0
+
+    @property
+    def where(self) -> str:
+        """The profile, the address that is tried or used, and the virtual host."""
+        host, port = self._hosts[self._turn]
+        return f"profile {self._profile.id!r}, {host}:{port}, virtual host {self._profile.vhost!r}"
+
+    def another(self) -> Link:
+        """Return a connection of its own to the same broker."""
+        return Link(self._profile)
 
     async def channel(self, *, confirms: bool = False) -> Channel:
         """Return a new channel, on a new connection if the last one is gone.
 
         Raises:
-            AmqpError: 9851 if the broker does not answer in time, 9853 if it refuses the user or the virtual host,
+            DriverError: 9851 if the broker does not answer in time, 9853 if it refuses the user or the virtual host,
                 9862 if TLS does not come about.
             ContractError: 9850 if the file of certificate authorities cannot be used.
             DriverError: 9631 for a secret that is not there.
@@ -86,21 +113,23 @@ class Link:
             except (*LOST, amqp.InvalidFrameError, OSError, TimeoutError) as error:
                 self._refuse_for_good(error)
                 attempt += 1
-                if attempt == 1 and isinstance(error, LOST):
+                if attempt <= len(self._hosts) and isinstance(error, LOST):
                     await self._refuse_a_port_for_tls()
                 waited = time.monotonic() - began
                 if waited >= patience:
                     message = f"the broker does not answer within {max(waited, patience):.0f} s: {reason_of(error)}"
                     hint = "is it up, and are host, port and tls of the profile right? x07 doctor tells which answer"
-                    raise AmqpError(9851, message, where=self.where, hint=hint) from None
+                    raise UnreachableError(9851, message, where=self.where, hint=hint) from None
                 log.info("%s does not answer, trying again", self.where)
-                await asyncio.sleep(min(pause_s(attempt), patience - waited))
+                self._turn = (self._turn + 1) % len(self._hosts)
+                if self._turn == 0:
+                    await asyncio.sleep(min(pause_s(attempt // len(self._hosts)), patience - waited))
 
     def _refuse_for_good(self, error: BaseException) -> None:
         """Raise what trying again would not change."""
         profile = self._profile
         if isinstance(error, amqp.InvalidFrameError) and _OPENED in str(error):
-            raise AmqpError(
+            raise LoginRefusedError(
                 9853,
                 f"there is no virtual host {profile.vhost!r}, or this user may not use it",
                 where=self.where,
@@ -109,9 +138,13 @@ class Link:
         if isinstance(error, amqp.AuthenticationError | amqp.ProbableAuthenticationError):
             names = [name for name in (profile.username_secret_id, profile.password_secret_id) if name]
             hint = f"check the secrets {' and '.join(map(repr, names))}"
-            if not names:
+            if profile.mechanism == "external_v1":
+                hint = "has the broker the mechanism EXTERNAL, and a user of the certificate's name?"
+            elif not names:
                 hint = "the profile names no secrets, so this was guest: give username_secret_id and password_secret_id"
-            raise AmqpError(9853, "the broker refuses the user or the password", where=self.where, hint=hint) from None
+            raise LoginRefusedError(
+                9853, "the broker refuses the user or the password", where=self.where, hint=hint
+            ) from None
         cause = error.__cause__
         if isinstance(cause, ssl.SSLError) and not self._answered:
             reason, hint = cause.reason, "is this the broker's port for TLS?"
@@ -119,7 +152,7 @@ class Link:
                 reason = cause.verify_message
                 hint = "is ca_path the authority of the broker's certificate, and its host name the profile's?"
             message = f"TLS with the broker does not come about: {reason}"
-            raise AmqpError(9862, message, where=self.where, hint=hint) from None
+            raise TlsError(9862, message, where=self.where, hint=hint) from None
 
     async def _refuse_a_port_for_tls(self) -> None:
         """Raise if the profile has no TLS and what listens there answers as TLS does; the client library hears no more
@@ -127,9 +160,9 @@ class Link:
         if self._profile.tls or self._answered:
             return
         answer = b""
-        with suppress(OSError, TimeoutError):
+        with suppress(OSError, TimeoutError), recorded_above():
             async with asyncio.timeout(_ASK_S):
-                reader, writer = await asyncio.open_connection(self._profile.host, self._profile.port)
+                reader, writer = await asyncio.open_connection(*self._hosts[self._turn])
                 try:
                     writer.write(_GREETING)
                     answer = await reader.read(len(_ALERT))
@@ -139,35 +172,54 @@ class Link:
         if answer == _ALERT:
             message = "TLS with the broker does not come about: this port is for TLS, and the profile has none"
             hint = "set tls of the profile's auth, or give the port without TLS"
-            raise AmqpError(9862, message, where=self.where, hint=hint) from None
+            raise TlsError(9862, message, where=self.where, hint=hint) from None
 
     async def _connected(self) -> AbstractConnection:
         async with self._making:
             if self._closed:
-                raise DriverError(9621, "the driver is closed", hint="open another one with open_driver")
+                raise DriverClosedError(9621, "the driver is closed", hint="open another one with open_driver")
             if self._connection is None or self._connection.is_closed:
-                context = trust(self._profile.ca_path, 9850) if self._profile.tls else None
-                self._connection = await aiormq.connect(self._url(), context=context)
+                with recorded_above():
+                    self._connection = await aiormq.connect(self._url(), context=self._context())
                 self._answered = True
             return self._connection
 
+    def _context(self) -> ssl.SSLContext | None:
+        profile = self._profile
+        if not profile.tls:
+            if profile.certificate is not None:
+                raise ContractError(
+                    9850, "a client's certificate without tls", where=self.where, hint="set tls of auth"
+                )
+            return None
+        context = trust(profile.ca_path, 9850)
+        if profile.certificate is not None:
+            load_certificate(profile.certificate, 9850, context)
+        return context
+
     def _url(self) -> URL:
         profile = self._profile
+        host, port = self._hosts[self._turn]
+        if profile.username_secret_id and not profile.tls:
+            warn_of_cleartext(profile.id, [host])
+        query = {"heartbeat": str(_HEARTBEAT_S), "name": "x07py"}
+        if profile.mechanism == "external_v1":
+            query["auth"] = "external"
         return URL.build(
             scheme="amqps" if profile.tls else "amqp",
             user=resolve_secret(profile.username_secret_id) if profile.username_secret_id else "guest",
             password=resolve_secret(profile.password_secret_id) if profile.password_secret_id else "guest",
-            host=profile.host,
-            port=profile.port,
+            host=host,
+            port=port,
             path="/" + profile.vhost,
-            query={"heartbeat": str(_HEARTBEAT_S), "name": "x07py"},
+            query=query,
         )
 
-    def error(self, code: int, message: str) -> AmqpError:
+    def error(self, code: int, message: str) -> X07Error:
         """Return an error of this link."""
-        return AmqpError(code, message, where=self.where, hint=f"x07 explain {code}")
+        return error_of(code, message, where=self.where, hint=f"x07 explain {code}")
 
-    def channel_error(self, error: BaseException, what: str) -> AmqpError:
+    def channel_error(self, error: BaseException, what: str) -> X07Error:
         """Return what a closed channel means."""
         codes = (
             (amqp.ChannelNotFoundEntity, 9854, "does not exist"),
@@ -177,10 +229,19 @@ class Link:
         )
         for kind, code, text in codes:
             if isinstance(error, kind):
-                return AmqpError(
-                    code, f"{what} {text}: {reason_of(error)}", where=self.where, hint=f"x07 explain {code}"
-                )
-        return AmqpError(9860, f"{what}: {reason_of(error)}", where=self.where, hint="x07 explain 9860")
+                return self.error(code, f"{what} {text}: {reason_of(error)}")
+        return ChannelClosedError(9860, f"{what}: {reason_of(error)}", where=self.where, hint="x07 explain 9860")
+
+    def refusal(self, result: object, envelope: Envelope, exchange: str) -> X07Error | None:
+        """Return what an answer to a publish means if the broker has refused the message, else None."""
+        if isinstance(result, amqp.AMQPChannelError):
+            return self.channel_error(result, f"exchange {exchange!r}")
+        for kind, code, message in _REFUSALS:
+            if isinstance(result, kind):
+                where = f"{self.where}, exchange {exchange!r}, routing key {envelope.topic!r}, key {envelope.key!r}"
+                hint = f"x07 explain {code}; nothing behind this message is known to be stored"
+                return error_of(code, message, where=where, hint=hint)
+        return None
 
     async def close(self) -> None:
         """Close the connection, within five seconds, for good."""
@@ -203,6 +264,11 @@ def telling_loss() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise ConnectionError("nothing came over the connection any more") from None
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def pause_s(attempt: int) -> float:

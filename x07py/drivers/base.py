@@ -10,9 +10,9 @@ also future ones, alike.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
-from x07py.errors import DriverError
+from x07py.errors import DriverError, UnsupportedError
 from x07py.msg import Envelope
 
 if TYPE_CHECKING:
@@ -33,6 +33,47 @@ class Dialect(NamedTuple):
     op_prefix: str
     coordinates: tuple[str, str, str]
     too_large: int
+    operations: tuple[str, ...]
+    """Short names of what `Backend.control` carries out."""
+    start: str | None = "earliest"
+    """Where consumers begin that do not say it; None if only the broker knows."""
+
+    @classmethod
+    def of(
+        cls, kind: str, number: int, coordinates: tuple[str, str, str], operations: tuple[str, ...], too_large: int
+    ) -> Self:
+        """Return the dialect of a driver that is not x07py's: its operations are recorded as ``KIND.NAME_v1``.
+
+        Args:
+            kind: what programs say to `open_driver`.
+            number: of the driver in message records, 128 or more.
+            coordinates: names, in the metadata of a delivery, of what `Delivery.coordinates` returns.
+            operations: short names of what `Backend.control` carries out.
+            too_large: code of the error for a message that is larger than the profile allows.
+        """
+        publish, consume = f"{kind}.publish_env_v1", f"{kind}.consume_env_v1"
+        return cls(kind, number, publish, consume, f"{kind}.", coordinates, too_large, operations)
+
+    def recorded(self) -> list[str]:
+        """Return the name of every operation that a recording may hold, as policies have to allow them, sorted."""
+        return sorted([self.publish_op, self.poll_op, *(f"{self.op_prefix}{op}_v1" for op in self.operations)])
+
+    def operation(self, method: str) -> str:
+        """Return the name under which a method of `Driver`, or an operation of `control`, is recorded."""
+        if method == "consume":
+            return self.poll_op
+        return self.publish_op if method in {"publish", "publish_many"} else f"{self.op_prefix}{method}_v1"
+
+    def refuse_unknown(self, op: str) -> None:
+        """Refuse an operation that this broker does not have.
+
+        Raises:
+            DriverError: 9622.
+        """
+        if op not in self.operations:
+            raise UnsupportedError(
+                9622, f"{self.name} has no operation {op!r}", hint=f"it has {', '.join(self.operations)}"
+            )
 
 
 KAFKA = Dialect(
@@ -43,6 +84,19 @@ KAFKA = Dialect(
     "std.msg.kafka.",
     ("topic", "partition", "offset"),
     9711,
+    (
+        "ack",
+        "nack",
+        "commit",
+        "lag",
+        "seek",
+        "pause",
+        "resume",
+        "init_transactions",
+        "begin_transaction",
+        "commit_transaction",
+        "abort_transaction",
+    ),
 )
 AMQP = Dialect(
     "amqp",
@@ -52,8 +106,11 @@ AMQP = Dialect(
     "std.msg.amqp.",
     ("queue", "channel", "delivery_tag"),
     9811,
+    ("ack", "nack", "commit", "request", "plan_topology", "apply_topology"),
+    None,
 )
-DIALECTS = {dialect.name: dialect for dialect in (KAFKA, AMQP)}
+COMMIT_INTERVAL_MS = 1000
+"""How long a commit that is not waited for comes after the one before it, unless the program says otherwise."""
 _decode = Envelope.decode  # taken here, so that what a driver decodes is not counted as the program's own
 
 
@@ -140,14 +197,14 @@ class Delivery:
         """
         if self._coordinates is None:
             try:
-                place, lane, position = (self.meta[name] for name in dialect.coordinates)
+                source, partition, position = (self.meta[name] for name in dialect.coordinates)
             except KeyError as error:
                 raise DriverError(
                     9620,
                     f"the delivery has no {error.args[0]} in its metadata, so it cannot be acknowledged",
                     hint="record the cassette with x07py",
                 ) from None
-            self._coordinates = (place, lane, position)
+            self._coordinates = (source, partition, position)
         return self._coordinates
 
     def __eq__(self, other: object) -> bool:
@@ -155,7 +212,7 @@ class Delivery:
             return NotImplemented
         return self.envelope_bytes == other.envelope_bytes and self.meta == other.meta
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"Delivery({self.envelope!r}, meta={dict(self.meta)!r})"
@@ -222,12 +279,12 @@ class Subscription(NamedTuple):
     sources: tuple[str, ...]
     group: str
     max_items: int
-    start: str = "earliest"
+    start: str | int | None = "earliest"
 
     def request(self) -> bytes:
         """Return the canonical JSON that stands as request in every recorded delivery."""
         asked: dict[str, Json] = {"group": self.group, "max_items": self.max_items, "sources": list(self.sources)}
-        if self.start != "earliest":
+        if self.start not in (None, "earliest"):
             asked["start"] = self.start
         return canonical_json(asked)
 
@@ -254,6 +311,16 @@ class Backend(Protocol):
         """Carry out any other operation, by its short name (``ack``, ``commit``, ``seek``)."""
         ...
 
+    async def keep_alive(self) -> bool:
+        """Do what is due while the program works on what it was given; False if it should give back what it can."""
+        ...
+
     async def close(self) -> None:
         """Release everything; unacknowledged messages go back to the broker."""
         ...
+
+
+def is_consuming(backend: Backend) -> bool:
+    """Tell whether the broker lets a connection consume; a backend that has no method ``consuming`` is taken to."""
+    tell = getattr(backend, "consuming", None)
+    return tell is None or bool(tell())

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from x07py import metrics
 from x07py.counting import Scope
-from x07py.drivers.base import Ack, Backend, Delivery, Json, Subscription
-from x07py.errors import DriverError
+from x07py.drivers.base import COMMIT_INTERVAL_MS, Ack, Backend, Delivery, Json, Subscription, is_consuming
+from x07py.drivers.requests import CORRELATION_ID, REPLY_TO, REQUEST, packed, unpacked
+from x07py.errors import DriverClosedError, DriverError, MessageRejectedError
 from x07py.msg import check_topic
 from x07py.msg.native import check_reserved
 from x07py.rr import current_session
@@ -53,7 +54,7 @@ def _check_name(topic: str) -> None:
         topic.encode()
     except UnicodeEncodeError:
         hint = "brokers name topics in UTF-8; only an envelope may hold other bytes"
-        raise DriverError(9632, f"the topic {topic!r} is not UTF-8", hint=hint) from None
+        raise MessageRejectedError(9632, f"the topic {topic!r} is not UTF-8", hint=hint) from None
 
 
 class Driver:
@@ -111,7 +112,7 @@ class Driver:
         if self._listed is not None:
             check_topic(envelope, self._listed)
         if envelope.size > self.max_message_bytes:
-            raise DriverError(
+            raise MessageRejectedError(
                 self._backend.dialect.too_large,
                 f"the message has {envelope.size} bytes, the profile allows {self.max_message_bytes}",
                 where=f"topic {envelope.topic!r}, key {envelope.key!r}",
@@ -121,6 +122,14 @@ class Driver:
             check_reserved(envelope)
         if not envelope.topic.isprintable():
             _check_name(envelope.topic)
+
+    def _is_plain(self, batch: list[Envelope], sizes: list[int]) -> bool:
+        """Tell whether `check` has nothing to look at in any message: a batch at once, for that is most of its cost."""
+        if self._listed is not None or max(sizes, default=0) > self.max_message_bytes:
+            return False
+        return not any(envelope.headers for envelope in batch) and all(
+            topic.isprintable() for topic in {envelope.topic for envelope in batch}
+        )
 
     async def publish(self, envelope: Envelope) -> Ack:
         """Publish one message and return when the broker has confirmed it.
@@ -142,17 +151,48 @@ class Driver:
             BudgetError: the profile's budget, or one that the call stands in, is exceeded.
         """
         batch = list(envelopes)
-        for envelope in batch:
-            self.check(envelope)
+        sizes = [envelope.size for envelope in batch]
+        if not self._is_plain(batch, sizes):
+            for envelope in batch:
+                self.check(envelope)
         self._refuse_closed()
         if not batch:
             return []
         with _Call(self._budget) as call:
-            call.add(buffers=len(batch), size=sum([e.size for e in batch]), messages=len(batch), calls=1)
+            call.add(buffers=len(batch), size=sum(sizes), messages=len(batch), calls=1)
             acks = await self._backend.publish_many(batch)
             await call.let_others_run()
         metrics.count(self.kind, self.profile, produced=len(acks))
         return acks
+
+    async def request(self, envelope: Envelope, *, timeout_s: float = 30.0) -> Envelope:
+        """Publish a request and return its answer, over RabbitMQ's direct reply-to: no queue is made for answers.
+
+        Who answers publishes to the request's header ``reply-to``, with its ``correlation-id``, as `answer_to` does.
+
+        Args:
+            envelope: the request, without these two headers.
+            timeout_s: seconds until the answer has to be there.
+
+        Raises:
+            NoAnswerError: 9865; the request may have been handled all the same.
+            DriverError: as `publish`; 9622 on brokers that have no requests; 9859 if the request has such a header.
+            ReplayMismatchError: in replay, if this is not what was recorded.
+        """
+        self.check(envelope)
+        self._refuse_closed()
+        self._backend.dialect.refuse_unknown(REQUEST)
+        if REPLY_TO in envelope.headers or CORRELATION_ID in envelope.headers:
+            hint = f"leave {REPLY_TO} and {CORRELATION_ID} away, or publish and consume yourself"
+            raise MessageRejectedError(9859, "a request has headers that the driver sets", hint=hint)
+        with _Call(self._budget) as call:
+            call.add(buffers=1, size=envelope.size, messages=1, calls=1)
+            asked = {"envelope": packed(envelope), "timeout_ms": round(timeout_s * 1000)}
+            answer = unpacked((await self._backend.control(REQUEST, asked)).get("answer"))
+            call.add(buffers=1, size=answer.size, messages=1)
+            await call.let_others_run()
+        metrics.count(self.kind, self.profile, produced=1)
+        return answer
 
     def consume(
         self,
@@ -160,7 +200,7 @@ class Driver:
         *,
         group: str = "",
         max_items: int | None = None,
-        start: Literal["earliest", "latest"] = "earliest",
+        start: Literal["earliest", "latest"] | int | None = None,
     ) -> AsyncIterator[list[Delivery]]:
         """Yield batches of messages from topics (Kafka) or queues (AMQP), each of at least one.
 
@@ -170,7 +210,9 @@ class Driver:
             sources: names of topics or queues.
             group: consumer group; required on Kafka, meaningless on AMQP.
             max_items: most messages in one batch; the profile's limit if that is less or this is not given.
-            start: where a Kafka group begins that has committed nothing yet.
+            start: where a Kafka group begins that has committed nothing yet, ``earliest`` if it is not given. On
+                RabbitMQ where a stream is read from, also as an offset; without it a stream is read from what comes
+                next, and other queues have no such place.
 
         Raises:
             DriverError: 97xx and 98xx codes as the broker refuses; 9621 after `close`; 9633 if `max_items` is less
@@ -181,7 +223,8 @@ class Driver:
         if max_items is not None and max_items < 1:
             raise DriverError(9633, f"a batch cannot have {max_items} messages", hint="give max_items of 1 or more")
         most = min(max_items or self._max_items, self._max_items)
-        return self._batches(self._backend.consume(Subscription(tuple(sources), group, most, start)))
+        begin = self._backend.dialect.start if start is None else start
+        return self._batches(self._backend.consume(Subscription(tuple(sources), group, most, begin)))
 
     async def _batches(self, batches: AsyncIterator[list[Delivery]]) -> AsyncIterator[list[Delivery]]:
         """Yield batches, each counted as one call."""
@@ -215,17 +258,40 @@ class Driver:
         """
         await self.control("nack", {"requeue": requeue, **self._ranges(deliveries)})
 
-    async def commit(self, *, wait: bool = True) -> None:
+    async def commit(self, *, wait: bool = True, interval_s: float = COMMIT_INTERVAL_MS / 1000) -> None:
         """Commit what was acknowledged: on Kafka the offsets up to the first message that was not.
 
         Args:
-            wait: return when the broker has stored it. Else Kafka is told when the next batch is asked for; what it
-                refuses is logged, and the next commit covers it.
+            wait: return when the broker has stored it. Else Kafka is told by time: while a batch is asked for or
+                `keep_alive` is called, once `interval_s` is over; at once when partitions are taken away and when the
+                consumer leaves. What it refuses is logged, and the next commit covers it.
+            interval_s: the least seconds between two commits that are not waited for.
 
         Raises:
-            DriverError: 9756 if Kafka refuses, as after a rebalance.
+            GroupLostError: 9765 after a rebalance of Kafka's group.
+            CommitFailedError: 9756 if Kafka refuses.
         """
-        await self.control("commit", {} if wait else {"wait": False})
+        request: dict[str, Json] = {} if wait else {"wait": False}
+        if not wait and interval_s * 1000 != COMMIT_INTERVAL_MS:
+            request["interval_ms"] = int(interval_s * 1000)
+        await self.control("commit", request)
+
+    async def keep_alive(self) -> bool:
+        """Do what is due while the program is at work on a batch for long; call it every second or so.
+
+        On Kafka, commits that are due go out, and the group keeps the consumer although it asks for no messages. A
+        recording does not know of it.
+
+        Returns:
+            False if the broker will not wait much longer: what the program has not begun with, it should `nack`.
+        """
+        self._refuse_closed()
+        return await self._backend.keep_alive()
+
+    def consuming(self) -> bool:
+        """Tell whether the broker lets a consumer of this driver take messages: on Kafka, its group has it; on
+        RabbitMQ, its queue has it."""
+        return not self._closed and is_consuming(self._backend)
 
     async def seek(self, topic: str, partition: int, offset: int | Literal["earliest", "latest"]) -> None:
         """Go on consuming a partition from another place.
@@ -279,19 +345,19 @@ class Driver:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise DriverError(9621, "the driver is closed", hint="open another one with open_driver")
+            raise DriverClosedError(9621, "the driver is closed", hint="open another one with open_driver")
 
     def _ranges(self, deliveries: Iterable[Delivery]) -> dict[str, Json]:
         """Return coordinates as ranges, so that a request does not grow with the batch."""
-        lanes: dict[str, dict[str, list[list[int]]]] = {}
+        ranges: dict[str, dict[str, list[list[int]]]] = {}
         dialect = self._backend.dialect
         last: tuple[str, int] | None = None
         span = [0, 0]
         for delivery in deliveries:
-            place, lane, position = delivery.coordinates(dialect)
-            if (place, lane) == last and position == span[1] + 1:
+            source, partition, position = delivery.coordinates(dialect)
+            if (source, partition) == last and position == span[1] + 1:
                 span[1] = position
                 continue
-            last, span = (place, lane), [position, position]
-            lanes.setdefault(place, {}).setdefault(str(lane), []).append(span)
-        return {"ranges": lanes}
+            last, span = (source, partition), [position, position]
+            ranges.setdefault(source, {}).setdefault(str(partition), []).append(span)
+        return {"ranges": ranges}

@@ -6,17 +6,20 @@ import logging
 import re
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from x07py.drivers.client_log import client_log
-from x07py.drivers.secrets import resolve_secret
-from x07py.drivers.trust import trust
-from x07py.errors import KafkaError
+from x07py.drivers.secrets import resolve_secret, warn_of_cleartext
+from x07py.drivers.trust import load_certificate, trust
+from x07py.errors import ContractError, DriverError, LoginRefusedError, UnreachableError
 
 if TYPE_CHECKING:
-    from x07py.contracts.messaging import KafkaProfile
+    from x07py.drivers.kafka_contract import KafkaProfile
 
-log = logging.getLogger("x07py.drivers.kafka")
+_Client = TypeVar("_Client")
+
+log: logging.Logger = logging.getLogger("x07py.drivers.kafka")
 
 START_S = 5.0
 """How long a broker that has never answered is waited for, where connections are refused."""
@@ -32,9 +35,16 @@ _REQUEST_MS = 30_000
 the end of a program, from giving up a broker that hangs."""
 _SILENCE = "nothing comes back"
 _LOG = "x07py.drivers.kafka.client"
-_MECHANISMS = {"plain_v1": "PLAIN", "scram_v1": "SCRAM-SHA-512", "scram_sha256_v1": "SCRAM-SHA-256"}
-_ADDRESS = re.compile(r"^\S*://\S*: |^\S+:\d+/\S+: ")
-_AFTER = re.compile(r" \(after \d+ms in state .*\)$")
+_MECHANISMS = {
+    "plain_v1": "PLAIN",
+    "scram_v1": "SCRAM-SHA-512",
+    "scram_sha256_v1": "SCRAM-SHA-256",
+    "oauthbearer_v1": "OAUTHBEARER",
+}
+Token = Callable[[], tuple[str, float]]
+"""Returns a token and when it ends, in seconds since 1970; called in a thread of the client, again before that time."""
+_ADDRESS = re.compile(r"^(?=\S*?(?:://|:\d+/))\S+(?<=:) ")
+_AFTER = re.compile(r" \(after \d+ms in state [^(]*\)$")
 _CERTIFICATE = "is ca_path the authority of the broker's certificate, and its host name the one in bootstrap?"
 _OTHER_LISTENER = "do tls and sasl_mode of the profile fit the broker's listener at this port?"
 
@@ -46,8 +56,12 @@ class Settings(dict[str, Any]):
         return f"Settings({', '.join(sorted(self))})"
 
 
-def settings_of(profile: KafkaProfile) -> Settings:
+def settings_of(profile: KafkaProfile, token: Token | None = None) -> Settings:
     """Return the settings that producers and consumers of a profile share.
+
+    Args:
+        profile: the broker profile.
+        token: gives the tokens for ``oauthbearer_v1``, where the profile names no server for them.
 
     Raises:
         ContractError: 9750 if the file of certificate authorities cannot be used.
@@ -60,11 +74,65 @@ def settings_of(profile: KafkaProfile) -> Settings:
     if profile.tls and profile.ca_path:
         trust(profile.ca_path, 9750)
         settings["ssl.ca.location"] = profile.ca_path
+    if profile.certificate is not None:
+        if not profile.tls:
+            raise ContractError(9750, "a client's certificate without tls", hint="set tls of the profile's security")
+        load_certificate(profile.certificate, 9750)
+        settings["ssl.certificate.location"] = profile.certificate.certificate_path
+        settings["ssl.key.location"] = profile.certificate.key_path
+        if profile.certificate.key_password_secret_id:
+            settings["ssl.key.password"] = resolve_secret(profile.certificate.key_password_secret_id)
     if sasl:
+        if not profile.tls:
+            warn_of_cleartext(profile.id, profile.bootstrap)
         settings["sasl.mechanism"] = _MECHANISMS[profile.sasl_mode]
-        settings["sasl.username"] = resolve_secret(profile.username_secret_id)
-        settings["sasl.password"] = resolve_secret(profile.password_secret_id)
-    return settings
+        settings |= _tokens(profile, token) if profile.sasl_mode == "oauthbearer_v1" else _user(profile)
+    return Settings(settings | profile.client_settings)
+
+
+def _user(profile: KafkaProfile) -> dict[str, Any]:
+    return {
+        "sasl.username": resolve_secret(profile.username_secret_id),
+        "sasl.password": resolve_secret(profile.password_secret_id),
+    }
+
+
+def _tokens(profile: KafkaProfile, token: Token | None) -> dict[str, Any]:
+    if token is not None:
+        return {"oauth_cb": lambda _: token()}
+    if not profile.token_url:
+        raise ContractError(
+            9750,
+            "sasl_mode oauthbearer_v1 needs a source of tokens",
+            where=f"profile {profile.id!r}",
+            hint="give token_url and two secrets in the profile's security, or open_driver(token=...)",
+        )
+    settings = {
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.token.endpoint.url": profile.token_url,
+        "sasl.oauthbearer.client.id": resolve_secret(profile.username_secret_id),
+        "sasl.oauthbearer.client.secret": resolve_secret(profile.password_secret_id),
+    }
+    if profile.ca_path and profile.token_url.startswith("https:"):
+        settings["https.ca.location"] = profile.ca_path
+    return settings | ({"sasl.oauthbearer.scope": profile.token_scope} if profile.token_scope else {})
+
+
+def client(make: Callable[[dict[str, Any]], _Client], settings: dict[str, Any], where: str) -> _Client:
+    """Return a client of librdkafka with these settings.
+
+    Raises:
+        ContractError: 9750 if it does not know a setting, or its value.
+    """
+    from confluent_kafka import KafkaException
+
+    try:
+        return make(settings)
+    except (KafkaException, TypeError, ValueError) as error:
+        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        raise ContractError(
+            9750, f"the client does not take its settings: {reason}", where=where, hint="correct client_settings"
+        ) from None
 
 
 class Health:
@@ -74,7 +142,7 @@ class Health:
     """
 
     def __init__(self, profile: KafkaProfile) -> None:
-        self.where = f"profile {profile.id!r}, {','.join(profile.bootstrap)}"
+        self.where: str = f"profile {profile.id!r}, {','.join(profile.bootstrap)}"
         self._profile = profile
         self._answered = False
         self._down_since = self._asked_since = self._heard = 0.0
@@ -101,10 +169,11 @@ class Health:
 
     def _secrets(self) -> str:
         profile = self._profile
-        return (
-            f"check the secrets {profile.username_secret_id!r} and {profile.password_secret_id!r}, and that the broker "
-            f"has sasl_mode {profile.sasl_mode} at this port"
-        )
+        names = [name for name in (profile.username_secret_id, profile.password_secret_id) if name]
+        what = f"the secrets {' and '.join(map(repr, names))}" if names else "the token"
+        if profile.token_url:
+            what += f", token_url {profile.token_url}"
+        return f"check {what}, and that the broker has sasl_mode {profile.sasl_mode} at this port"
 
     def answered(self) -> None:
         """Note that a broker has done something for us."""
@@ -119,7 +188,7 @@ class Health:
             topic: what to ask for where that is often, instead of everything.
 
         Raises:
-            KafkaError: 9758 if they refuse the user or the certificate, 9760 if they do not answer.
+            DriverError: 9758 if they refuse the user or the certificate, 9760 if they do not answer.
         """
         if self._refused and not self._answered:
             raise self._refusal(self._reason, self._hint)
@@ -136,7 +205,7 @@ class Health:
             return
         if not (self._answered or self._reason or silent) and self._someone_listens():
             raise self._refusal("something listens there and ends the connection", _OTHER_LISTENER)
-        raise KafkaError(
+        raise UnreachableError(
             9760,
             f"no broker answers within {patience:.0f} s: {self._reason or (_SILENCE if silent else told)}",
             where=self.where,
@@ -166,8 +235,8 @@ class Health:
         at_last = self._down_since + START_S >= self._asked_since + SILENT_S
         return not self._answered and (not self._down_since or at_last)
 
-    def _refusal(self, reason: str, hint: str) -> KafkaError:
-        return KafkaError(9758, f"the broker refuses the connection: {reason}", where=self.where, hint=hint)
+    def _refusal(self, reason: str, hint: str) -> DriverError:
+        return LoginRefusedError(9758, f"the broker refuses the connection: {reason}", where=self.where, hint=hint)
 
     def _someone_listens(self) -> bool:
         """Tell whether a connection to the first address comes about; librdkafka says nothing about those it loses."""

@@ -14,27 +14,31 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.base import Delivery
-from x07py.drivers.offsets import OffsetLedger
-from x07py.errors import KafkaError
-from x07py.msg import Envelope, from_kafka
+from x07py.drivers.kafka_commits import Commits
+from x07py.drivers.kafka_config import client
+from x07py.drivers.kafka_settings import for_consumers
+from x07py.errors import ConsumerEndedError, DriverError, NotFoundError
+from x07py.msg import Envelope, from_native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from confluent_kafka import Consumer
 
-    from x07py.contracts.messaging import KafkaProfile
     from x07py.drivers.base import Subscription
     from x07py.drivers.kafka_config import Health
+    from x07py.drivers.kafka_contract import KafkaProfile
     from x07py.drivers.offsets import Partition
 
-log = logging.getLogger("x07py.drivers.kafka")
+log: logging.Logger = logging.getLogger("x07py.drivers.kafka")
 
-Ranges = dict[str, dict[str, list[list[int]]]]
 _SESSION_TIMEOUT_MS = 10_000
+_MAX_POLL_INTERVAL_MS = 300_000
+"""librdkafka's own limit between two requests for messages; a third of it passes before `Member.keep` asks for some."""
 _SLICE_S = 0.2
 _LAST_S = 5.0
 """How long a broker may take to answer before the last commit, which would wait for it much longer."""
+_SEEK_S = 10.0
 _LEAVE_S = 15.0
 """How long leaving a group may take, that commit included."""
 
@@ -69,7 +73,7 @@ class _KafkaDelivery(Delivery):
 
 
 class Member:
-    """A consumer of its own; its methods wait, except `done`, and belong into a thread.
+    """A consumer of its own, with the offsets that it commits; its methods wait, and belong into a thread.
 
     Args:
         config: librdkafka settings of the profile.
@@ -84,39 +88,49 @@ class Member:
         from confluent_kafka import Consumer
 
         self.subscription = subscription
-        self.left = False
+        self.left: bool = False
+        self.assigned: bool = False
+        """Whether the group has told what it is to consume, which may be nothing."""
         self._wait_s = profile.max_poll_wait_ms / 1000
         self._profile, self._health = profile, health
-        self._ledger = OffsetLedger()
-        self._lock = threading.Lock()
-        self._fetching, self._committing = threading.Lock(), threading.Lock()
+        self._fetching = threading.Lock()
         self._gone: set[Partition] = set()
-        self._commit_asked = False
-        self.consumer = Consumer(
+        self._held: set[Partition] = set()
+        self._aside: set[Partition] = set()
+        self._ahead: list[Any] = []
+        self._handed_at = 0.0
+        self._patience_s = int(config.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 3000
+        self.commits: Commits = Commits(f"profile {profile.id!r}, group {subscription.group!r}")
+        settings = {"session.timeout.ms": _SESSION_TIMEOUT_MS, **for_consumers(config)}
+        if settings.get("group.protocol") == "consumer":
+            del settings["session.timeout.ms"]  # which the broker decides there
+        self.consumer: Consumer = client(
+            Consumer,
             {
-                **config,
+                **settings,
                 "error_cb": health.note,
-                "on_commit": self._answered,
+                "on_commit": self.commits.answered,
                 "group.id": subscription.group,
                 "enable.auto.commit": False,
-                "session.timeout.ms": _SESSION_TIMEOUT_MS,
-                "auto.offset.reset": subscription.start,
+                "auto.offset.reset": str(subscription.start),
                 "isolation.level": "read_committed",
                 "fetch.message.max.bytes": max(profile.max_message_bytes, 1000),
-            }
+            },
+            health.where,
         )
         self.consumer.subscribe(
             list(subscription.sources), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
+        self.commits.consumer = self.consumer
 
     def fetch(self) -> list[Delivery]:
         """Wait for one message and take what else is there; asked for many, librdkafka would wait for all of them.
 
         Raises:
-            KafkaError: 9753, 9755, 9758, 9760.
+            DriverError: 9753, 9755, 9758, 9760.
         """
         with self._fetching:
-            self._tell()
+            self._take_back()
             messages = self._first()
             if not messages:
                 return []
@@ -126,13 +140,16 @@ class Member:
                 messages = [one for one in messages if (one.topic(), one.partition()) not in self._gone]
             batch = self._deliveries(messages + more)
             self._health.answered()
+            self._handed_at = time.monotonic()
             return batch
 
     def _first(self) -> list[Any]:
         """Wait for one message, in slices, so that `leave` need not wait for long."""
         deadline = time.monotonic() + self._wait_s
         while not self.left:
-            messages: list[Any] = self.consumer.consume(1, min(self._wait_s, _SLICE_S))
+            self.commits.send()
+            messages: list[Any] = self._ahead or self.consumer.consume(1, min(self._wait_s, _SLICE_S))
+            self._ahead = []
             if messages:
                 return messages
             self._health.check(self.consumer, self.subscription.sources[0])
@@ -152,7 +169,7 @@ class Member:
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             key, value, headers = message.key(), message.value(), message.headers()
             plain = key is not None and value is not None and not headers
-            envelope = Envelope(topic, key, value) if plain else from_kafka(topic, key, value, headers)
+            envelope = Envelope(topic, key, value) if plain else from_native(topic, key, value, headers)
             batch.append(_KafkaDelivery(envelope, (topic, partition, offset), group, message.timestamp))
             place = (topic, partition)
             run = runs.get(place)
@@ -160,9 +177,7 @@ class Member:
                 runs[place] = [offset]
             else:
                 run.append(offset)
-        with self._lock:
-            for (topic, partition), offsets in runs.items():
-                self._ledger.delivered(topic, partition, offsets)
+        self.commits.delivered(runs)
         return batch
 
     def _note(self, error: Any, topic: str | None) -> None:
@@ -170,14 +185,14 @@ class Member:
         if error.name() == "_MAX_POLL_EXCEEDED":
             log.warning("%s; its messages come again", error.str())
             return
-        raise KafkaError(
-            9753 if error.name() in {"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC"} else 9755,
-            f"cannot consume: {error.str()}",
-            where=f"profile {self._profile.id!r}, topic {topic!r}",
-            hint="does the topic exist, and may this user read it?",
-        )
+        message, where = f"cannot consume: {error.str()}", f"profile {self._profile.id!r}, topic {topic!r}"
+        hint = "does the topic exist, and may this user read it?"
+        if error.name() in {"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC"}:
+            raise NotFoundError(9753, message, where=where, hint=hint)
+        raise ConsumerEndedError(9755, message, where=where, hint=hint)
 
     def _assigned(self, _: Consumer, parts: list[Any]) -> None:
+        self.assigned = True
         log.info("assigned: %s", ", ".join(f"{part.topic}/{part.partition}" for part in parts))
 
     def _revoked(self, consumer: Consumer, parts: list[Any]) -> None:
@@ -185,8 +200,7 @@ class Member:
         from confluent_kafka import KafkaException
 
         mine = {(part.topic, part.partition) for part in parts}
-        with self._lock:
-            offsets = self._offsets(mine)
+        offsets = self.commits.ready(mine)
         if offsets:
             try:
                 consumer.commit(offsets=offsets, asynchronous=False)
@@ -201,109 +215,72 @@ class Member:
 
     def _forget(self, places: set[Partition]) -> None:
         self._gone |= places
-        with self._lock:
-            for topic, number in places:
-                self._ledger.drop(topic, number)
+        self._ahead = [one for one in self._ahead if (one.topic(), one.partition()) not in places]
+        self.commits.forget(places)
 
-    def done(self, ranges: Ranges) -> None:
-        """Note that messages are done with, of those that this member delivered."""
-        with self._lock:
-            self._ledger.done(ranges)
+    def keep(self) -> None:
+        """Commit what is due and stay a member while the program is at work on what it was given; wait for no message.
 
-    def _offsets(self, mine: set[Partition]) -> list[Any]:
-        from confluent_kafka import TopicPartition
-
-        ready = self._ledger.committable()
-        return [TopicPartition(topic, part, offset) for (topic, part), offset in ready.items() if (topic, part) in mine]
-
-    def committable(self) -> list[Any]:
-        """Return what is done and not committed, as partitions with the offset of the next message to deliver."""
-        places = self.assigned()
-        with self._lock:
-            return self._offsets(places)
-
-    def committed(self, offsets: list[Any]) -> None:
-        """Note what the broker has stored."""
-        with self._lock:
-            self._ledger.committed({(part.topic, part.partition): part.offset for part in offsets})
-
-    def commit(self) -> dict[str, int]:
-        """Commit what is done and return the offsets by ``topic/partition``.
-
-        Raises:
-            KafkaError: 9756 if the broker refuses, as after a rebalance.
+        Whoever asks for no messages for long is taken out of the group. So they are asked for, with everything paused;
+        what comes nevertheless, of partitions that were just assigned, is kept for the next `fetch`.
         """
-        from confluent_kafka import KafkaException
+        if not self._fetching.acquire(blocking=False):
+            return  # it is asking for messages
+        try:
+            if self.left:
+                return
+            if self.commits.due():
+                self._commit_aside()
+            if time.monotonic() - self._handed_at > self._patience_s:
+                free = [part for part in self.consumer.assignment() if (part.topic, part.partition) not in self._held]
+                self.consumer.pause(free)
+                self._aside |= {(part.topic, part.partition) for part in free}
+                self._ahead += self.consumer.consume(1, 0)
+        finally:
+            self._fetching.release()
 
-        with self._committing:
-            offsets = [] if self.left else self.committable()
-            try:
-                if offsets:
-                    self.consumer.commit(offsets=offsets, asynchronous=False)
-            except KafkaException as error:
-                raise KafkaError(
-                    9756,
-                    f"cannot commit: {error.args[0].str()}",
-                    where=f"profile {self._profile.id!r}, group {self.subscription.group!r}",
-                    hint="the messages will be delivered again; handle them idempotently",
-                ) from None
-            self.committed(offsets)
-        return {f"{part.topic}/{part.partition}": part.offset for part in offsets}
+    def _commit_aside(self) -> None:
+        try:
+            self.commits.commit()
+        except DriverError as error:
+            log.warning("%s", error)
 
-    def commit_soon(self) -> None:
-        """Have the next `fetch` commit what is done then; the client lets nobody commit while it waits for messages."""
-        self._commit_asked = True
-
-    def _tell(self) -> None:
-        """Send the commit that was asked for, without waiting for the answer."""
-        from confluent_kafka import KafkaException
-
-        offsets = self.committable() if self._commit_asked else []
-        self._commit_asked = False
-        if offsets:
-            try:
-                self.consumer.commit(offsets=offsets, asynchronous=True)
-            except KafkaException as error:
-                self._answered(error.args[0], offsets)
-            else:
-                self.committed(offsets)
-
-    def _answered(self, error: Any, parts: list[Any]) -> None:
-        """Take the answer to a commit that was not waited for; what was refused is committed with the next one."""
-        refused = [part for part in parts if error or part.error]
-        if refused:
-            reason = error or refused[0].error
-            log.warning("cannot commit: %s; the next commit covers it", reason.str())
-            with self._lock:
-                self._ledger.committed({(part.topic, part.partition): -1 for part in refused})
+    def _take_back(self) -> None:
+        """Have messages of the partitions that `keep` has paused delivered again."""
+        if self._aside:
+            parts = [part for part in self.consumer.assignment() if (part.topic, part.partition) in self._aside]
+            self.consumer.resume([part for part in parts if (part.topic, part.partition) not in self._held])
+            self._aside.clear()
 
     def rewind(self, topic: str, partition: int, offset: int) -> None:
         """Deliver again from an offset, unless the partition was revoked meanwhile: then it is delivered anyhow."""
         from confluent_kafka import TopicPartition
 
-        if (topic, partition) not in self.assigned():
-            return
-        with self._lock:
-            if not self._ledger.rewind(topic, partition, offset):
-                return
-        self.consumer.seek(TopicPartition(topic, partition, offset))
+        with self._fetching:
+            if (topic, partition) in self.commits.assigned() and self.commits.rewind(topic, partition, offset):
+                self.consumer.seek(TopicPartition(topic, partition, offset))
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
-        """Go on delivering from an offset; raises what the client raises."""
-        from confluent_kafka import TopicPartition
+        """Go on delivering from an offset; raises what the client raises.
 
-        self.consumer.seek(TopicPartition(topic, partition, offset))
-        with self._lock:
-            self._ledger.drop(topic, partition)
+        The end is where it is now: librdkafka would ask for it later, and pass what is sent meanwhile.
+        """
+        from confluent_kafka import OFFSET_END, TopicPartition
 
-    def assigned(self) -> set[Partition]:
-        """Return the partitions that this member has now."""
-        return {(part.topic, part.partition) for part in self.consumer.assignment()}
+        if offset == OFFSET_END:
+            part = TopicPartition(topic, partition)
+            offset = self.consumer.get_watermark_offsets(part, timeout=_SEEK_S, cached=False)[1]
+        with self._fetching:
+            self.consumer.seek(TopicPartition(topic, partition, offset))
+            self._ahead = [one for one in self._ahead if (one.topic(), one.partition()) != (topic, partition)]
+            self.commits.forget({(topic, partition)})
 
     def hold(self, topics: list[str], *, hold: bool) -> list[str]:
         """Pause or resume what is assigned of some topics, and return it as ``topic/partition``."""
         parts = [part for part in self.consumer.assignment() if part.topic in topics]
         (self.consumer.pause if hold else self.consumer.resume)(parts)
+        places = {(part.topic, part.partition) for part in parts}
+        self._held = self._held | places if hold else self._held - places
         return [f"{part.topic}/{part.partition}" for part in parts]
 
     def leave(self) -> None:
@@ -319,13 +296,12 @@ class Member:
             log.warning("group %s is not left in time: no broker answers", self.subscription.group)
 
     def _close(self) -> None:
-        with self._fetching, self._committing:
-            reason = (
-                self._health.away(self.consumer, self.subscription.sources[0], _LAST_S) if self.committable() else ""
-            )
+        with self._fetching, self.commits.committing:
+            ready = self.commits.ready()
+            reason = self._health.away(self.consumer, self.subscription.sources[0], _LAST_S) if ready else ""
             if reason:
                 log.warning("cannot commit at the end: %s; messages come again", reason)
-                self._forget(self.assigned())
+                self._forget(self.commits.assigned())
             self.consumer.close()
 
 

@@ -7,16 +7,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.base import Ack
-from x07py.errors import KafkaError
-from x07py.msg import kafka_partition, to_kafka
+from x07py.drivers.kafka_config import client
+from x07py.drivers.kafka_settings import for_producers
+from x07py.errors import ConfirmTimeoutError, DriverError, X07Error, error_of
+from x07py.msg import native_partition, to_native
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from confluent_kafka import Producer
 
-    from x07py.contracts.messaging import KafkaProfile
     from x07py.drivers.kafka_config import Health
+    from x07py.drivers.kafka_contract import KafkaProfile
     from x07py.msg import Envelope
 
 _SLICE_S = 0.05
@@ -85,7 +87,7 @@ class Publisher:
             producer: the producer of a transaction that is open, to publish within it.
 
         Raises:
-            KafkaError: 9711, 9751 to 9753, 9763 with the coordinates of the first message that failed; 9758, 9760.
+            DriverError: 9711, 9751 to 9753, 9763 with the coordinates of the first message that failed; 9758, 9760.
         """
         producer = producer or self._ready()
         told = [_Confirmation() for _ in envelopes]
@@ -119,14 +121,14 @@ class Publisher:
     def _check(self, producer: Producer) -> None:
         try:
             self._health.check(producer)
-        except KafkaError:
+        except DriverError:
             producer.purge(in_flight=False)  # what is told as an error is not sent later on
             raise
 
-    def _error(self, envelopes: Sequence[Envelope], failures: list[tuple[int, Any]]) -> KafkaError:
+    def _error(self, envelopes: Sequence[Envelope], failures: list[tuple[int, Any]]) -> X07Error:
         refused = [failure for failure in failures if failure[1] is not _PENDING]
         if not refused:
-            return KafkaError(
+            return ConfirmTimeoutError(
                 9752,
                 f"{len(failures)} of {len(envelopes)} messages were not confirmed in time",
                 where=self._health.where,
@@ -136,7 +138,7 @@ class Publisher:
         code = _CODES.get(error.name(), 9751)
         if code == 9753 and not _LEGAL_TOPIC(envelopes[number].topic):
             code = 9763
-        return KafkaError(
+        return error_of(
             code,
             f"{len(refused)} of {len(envelopes)} messages were refused; the first: {error.str()}",
             where=f"profile {self._profile.id!r}, topic {envelopes[number].topic!r}, key {envelopes[number].key!r}",
@@ -147,16 +149,18 @@ class Publisher:
         if self._producer is None:
             from confluent_kafka import Producer
 
-            self._producer = Producer(
+            self._producer = client(
+                Producer,
                 {
                     "linger.ms": 5,
-                    **self._config,
+                    **for_producers(self._config),
                     "error_cb": self._health.note,
                     "enable.idempotence": True,
                     "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
                     "topic.metadata.propagation.max.ms": _NEW_TOPIC_MS,
                     "message.max.bytes": max(self._profile.max_message_bytes, 1000),
-                }
+                },
+                self._health.where,
             )
         return self._producer
 
@@ -170,8 +174,8 @@ def _give(producer: Producer, envelope: Envelope, report: _Confirmation) -> None
     if not envelope.headers:  # without that argument: even None takes the client another 0.4 microseconds
         producer.produce(envelope.topic, envelope.value, envelope.key, _ANY_PARTITION, report)
         return
-    key, value, headers = to_kafka(envelope)
-    partition = kafka_partition(envelope)
+    key, value, headers = to_native(envelope)
+    partition = native_partition(envelope)
     where = _ANY_PARTITION if partition is None else partition
     native: Any = headers  # confluent-kafka types headers as a list of text, and takes bytes
     producer.produce(envelope.topic, value, key, where, report, headers=native)

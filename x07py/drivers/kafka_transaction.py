@@ -16,8 +16,9 @@ import uuid
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from x07py.drivers.kafka_config import RIDE_OUT_S
-from x07py.errors import KafkaError
+from x07py.drivers.kafka_config import RIDE_OUT_S, client
+from x07py.drivers.kafka_settings import for_producers
+from x07py.errors import DriverError, FencedError, TransactionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class Transaction:
         self._config, self._health = config, health
         self._producer: Producer | None = None
         self._unique = f"x07-{os.getpid()}-{uuid.uuid4().hex}"
-        self.open = False
+        self.open: bool = False
 
     @property
     def producer(self) -> Producer:
@@ -61,20 +62,22 @@ class Transaction:
             name: the transactional id; empty for one that nobody else has.
 
         Raises:
-            KafkaError: 9758, 9759, 9760, 9762.
+            DriverError: 9758, 9759, 9760, 9762.
         """
         if self._producer is None:
             from confluent_kafka import Producer
 
-            producer = Producer(
+            producer = client(
+                Producer,
                 {
                     "metadata.recovery.strategy": "none",
-                    **self._config,
+                    **for_producers(self._config),
                     "error_cb": self._health.note,
                     "transactional.id": name or self._unique,
                     "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
                     "linger.ms": 5,
-                }
+                },
+                self._health.where,
             )
             self._call(producer.init_transactions, _SLICE_S, patience_s=_TIMEOUT_S)
             self._producer = producer
@@ -104,7 +107,7 @@ class Transaction:
             self._call(sent.result, _OFFSETS_TIMEOUT_S + _OFFSETS_MARGIN_S)
         except TimeoutError:
             self._producer, self.open = None, False
-            raise KafkaError(
+            raise TransactionError(
                 9762,
                 "the client does not come back from adding offsets to the transaction; another producer takes over",
                 where=self._health.where,
@@ -115,7 +118,7 @@ class Transaction:
         """Commit the transaction; while the brokers are away, ask again, for nobody knows whether it is committed.
 
         Raises:
-            KafkaError: 9759 if another instance of this name has taken over, 9762 if the transaction must be aborted.
+            DriverError: 9759 if another instance of this name has taken over, 9762 if the transaction must be aborted.
         """
         self._call(self.producer.commit_transaction, _TIMEOUT_S, patience_s=RIDE_OUT_S)
         self.open = False
@@ -131,7 +134,7 @@ class Transaction:
         """Give up what is open; the broker does so by itself when it cannot be asked."""
         try:
             self.abort()
-        except KafkaError:
+        except DriverError:
             self.open = False
         self._producer = None
 
@@ -151,14 +154,11 @@ class Transaction:
                         raise
         except KafkaException as failure:
             error = failure.args[0]
+            message = f"the transaction failed: {error.str()}"
             if error.fatal():
                 self._producer, self.open = None, False
-            raise KafkaError(
-                9759 if error.fatal() else 9762,
-                f"the transaction failed: {error.str()}",
-                where=self._health.where,
-                hint=f"x07 explain {9759 if error.fatal() else 9762}",
-            ) from None
+                raise FencedError(9759, message, where=self._health.where, hint="x07 explain 9759") from None
+            raise TransactionError(9762, message, where=self._health.where, hint="x07 explain 9762") from None
 
     def _look_after(self, call: Callable[..., Any]) -> None:
         """Raise what keeps a producer that has not begun from the brokers; `call` is one of its methods."""

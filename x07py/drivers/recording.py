@@ -11,21 +11,21 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from x07py.drivers.base import Delivery, canonical_json
+from x07py.drivers.base import Delivery, canonical_json, is_consuming
 from x07py.drivers.replay import ReplayBackend
-from x07py.errors import DriverError, ReplayMismatchError
+from x07py.errors import DiffersFromRecordingError, DriverError, NothingRecordedError
 from x07py.msg import MessageRecord
 from x07py.rr import EntryTemplate, Row
+from x07py.rr.redaction import REDACTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from x07py.drivers.base import Ack, Backend, Json, Subscription
+    from x07py.drivers.base import Ack, Backend, Dialect, Json, Subscription
     from x07py.msg import Envelope
     from x07py.rr import Session
     from x07py.rr.entry import Fields
 
-_MISSES = (2009, 2050)
 _ACK_POSITIVE = 1
 
 
@@ -38,10 +38,11 @@ class RecordingBackend:
     """
 
     def __init__(self, live: Backend, session: Session) -> None:
-        self.dialect = live.dialect
-        self.profile = live.profile
+        self.dialect: Dialect = live.dialect
+        self.profile: str = live.profile
         self._live = live
         self._session = session
+        self._redaction = session.redaction
         self._replay = ReplayBackend(live.dialect, live.profile, session) if session.mode.replays else None
         self._templates: dict[tuple[str, str], EntryTemplate] = {}
         self._record_publish = MessageRecord.writer(1, live.dialect.number, live.profile, _ACK_POSITIVE)
@@ -68,9 +69,7 @@ class RecordingBackend:
             for envelope in envelopes:
                 try:
                     acks.append(self._replay.publish_one(envelope))
-                except ReplayMismatchError as error:
-                    if error.code not in _MISSES:
-                        raise
+                except (NothingRecordedError, DiffersFromRecordingError):
                     break
         return acks
 
@@ -80,9 +79,9 @@ class RecordingBackend:
         """Record a batch; a batch that failed is recorded as its first message with the error, which ends the call."""
         ticks = _ticks(started)
         if error is not None:
-            req = self._session.sanitize(envelopes[0]).encode()
+            req = self._redaction.envelope(envelopes[0]).encode()
             template = self._template(self.dialect.publish_op, envelopes[0].topic)
-            self._session.record(template, [_error_row(req, error, ticks)])
+            self._session.record(template, [self._error_row(req, error, ticks)])
             return
         pairs = zip(envelopes, acks or (), strict=True)
         for topic, run in groupby(pairs, key=lambda pair: pair[0].topic):
@@ -92,7 +91,7 @@ class RecordingBackend:
             ticks = 0
 
     def _publish_row(self, envelope: Envelope, ack: Ack) -> Fields:
-        req = self._session.sanitize(envelope).encode()
+        req = self._redaction.envelope(envelope).encode()
         return req, self._record_publish(req, ack.text), ack.meta_json, 0, 0
 
     async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
@@ -105,56 +104,65 @@ class RecordingBackend:
         live = self._live.consume(subscription)
         try:
             async for batch in live:
-                recorded = [self._sanitized(delivery) for delivery in batch]
-                self._session.record(template, self._delivery_rows(req, recorded, _ticks(started)))
-                yield recorded
+                self._session.record(template, self._delivery_rows(req, batch, _ticks(started)))
+                yield batch
                 started = time.monotonic()
         except DriverError as error:
-            self._session.record(template, [_error_row(req, error, _ticks(started))])
+            self._session.record(template, [self._error_row(req, error, _ticks(started))])
             raise
         finally:
             await live.aclose()  # type: ignore[attr-defined]
 
-    def _sanitized(self, delivery: Delivery) -> Delivery:
-        """Return what the program may see: the same as a replay will show it."""
-        if not delivery.envelope.headers:  # which are all that a sanitizer changes
-            return delivery
-        clean = self._session.sanitize(delivery.envelope)
-        if clean is delivery.envelope:
-            return delivery
-        return Delivery.from_broker(clean, delivery.meta_json, delivery.coordinates(self.dialect))
-
     def _delivery_rows(self, req: bytes, batch: list[Delivery], ticks: int) -> list[Fields]:
         record = self._record_deliver
-        rows = [(req, record(delivery.envelope_bytes, b"ACK"), delivery.meta_json, 0, 0) for delivery in batch]
+        rows: list[Fields] = [(req, record(env, b"ACK"), meta, 0, 0) for env, meta in map(self._redacted, batch)]
         _, resp, meta, *_ = rows[0]
         joint = b"}" if meta == b"{}" else b"," + meta[1:]
         rows[0] = (req, resp, b'{"batch":%d' % len(batch) + joint, 0, ticks)
         return rows
+
+    def _redacted(self, delivery: Delivery) -> tuple[bytes, bytes]:
+        """Return envelope and metadata as they are written; the metadata says what a replay will not show."""
+        clean = self._redaction.envelope(delivery.envelope)
+        if clean is delivery.envelope:
+            return delivery.envelope_bytes, delivery.meta_json
+        meta = {**json.loads(delivery.meta_json), REDACTED: self._redaction.hidden_in(clean)}
+        return clean.encode(), canonical_json(meta)
 
     async def control(self, op: str, request: Json) -> Json:
         """Carry out the operation, or take its result from the recording, and record it."""
         if self._replay is not None:
             try:
                 return await self._replay.control(op, request)
-            except ReplayMismatchError as error:
-                if error.code not in _MISSES:
-                    raise
+            except (NothingRecordedError, DiffersFromRecordingError):
+                pass  # not recorded yet, so it is done now
         started = time.monotonic()
-        req = canonical_json(request)
+        req = canonical_json(self._redaction.document(request))
         template = self._template(f"{self.dialect.op_prefix}{op}_v1", "")
         try:
             result = await self._live.control(op, request)
         except DriverError as error:
-            self._session.record(template, [_error_row(req, error, _ticks(started))])
+            self._session.record(template, [self._error_row(req, error, _ticks(started))])
             raise
-        resp = canonical_json(result)
+        resp = canonical_json(self._redaction.document(result))
         self._session.record(template, [Row(req, resp, b"", 0, _ticks(started))])
-        return json.loads(resp)
+        return json.loads(canonical_json(result))
+
+    def consuming(self) -> bool:
+        """Pass on whether the broker lets it consume."""
+        return is_consuming(self._live)
+
+    async def keep_alive(self) -> bool:
+        """Pass on that the program is at work; that is no operation of its own."""
+        return await self._live.keep_alive()
 
     async def close(self) -> None:
         """Close the live connection."""
         await self._live.close()
+
+    def _error_row(self, req: bytes, error: DriverError, ticks: int) -> Row:
+        code = error.code if isinstance(error.code, int) else 9623
+        return Row(req, self._redaction.text(error.message).encode(), b"", code, ticks)
 
     def _template(self, op: str, scope: str) -> EntryTemplate:
         template = self._templates.get((op, scope))
@@ -166,8 +174,3 @@ class RecordingBackend:
 def _ticks(started: float) -> int:
     """Return virtual ticks (milliseconds) since `started`."""
     return min(int((time.monotonic() - started) * 1000), 2**32 - 1)
-
-
-def _error_row(req: bytes, error: DriverError, ticks: int) -> Row:
-    code = error.code if isinstance(error.code, int) else 9623
-    return Row(req, error.message.encode(), b"", code, ticks)

@@ -8,8 +8,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Never
 
+from x07py.drivers.bare import BARE_ACKS, BareDeliveries
 from x07py.drivers.base import Ack, Delivery, Json, canonical_json
-from x07py.errors import AmqpError, CassetteError, DriverError, KafkaError, ReplayMismatchError
+from x07py.errors import DriverError, NothingRecordedError, X07Error, error_of
 from x07py.msg import MessageRecord
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class ReplayBackend:
         self._session = session
         self._read_publish = MessageRecord.reader(_PUBLISH, dialect.number, profile)
         self._read_deliver = MessageRecord.reader(_DELIVER, dialect.number, profile)
+        self._bare_ack = BARE_ACKS.get(dialect.name, b"")
+        self._bare = BareDeliveries(dialect, profile, session)
 
     async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
         """Compare each message with the recorded one and return the recorded confirmations.
@@ -50,19 +53,19 @@ class ReplayBackend:
         await asyncio.sleep(0)
         acks: list[Ack] = []
         for topic, run in groupby(envelopes, key=attrgetter("topic")):
-            requests = [self._session.sanitize(envelope).encode() for envelope in run]
+            requests = [self._session.redaction.envelope(envelope).encode() for envelope in run]
             answers = self._session.next_each("rr", self.dialect.publish_op, self.profile, requests, scope=topic)
             acks += [self._ack(answer) for answer in answers]
         return acks
 
     def publish_one(self, envelope: Envelope) -> Ack:
         """Replay one publish; raises as `publish_many`."""
-        req = self._session.sanitize(envelope).encode()
+        req = self._session.redaction.envelope(envelope).encode()
         return self._ack(self._session.next("rr", self.dialect.publish_op, self.profile, scope=envelope.topic, req=req))
 
     def _ack(self, answer: Answer) -> Ack:
         _, ack = self._read_publish(answer.resp) or self._misfit(answer)
-        return Ack(ack, answer.meta)
+        return Ack(ack, answer.meta or self._bare_ack)
 
     async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
         """Yield the recorded batches, with the boundaries that they had, until there are no more.
@@ -81,12 +84,13 @@ class ReplayBackend:
     def next_batch(self, subscription: Subscription) -> list[Delivery]:
         """Return the next recorded batch, or nothing at the end of the recording; raises as `consume`."""
         req, scope, op = subscription.request(), subscription.scope(), self.dialect.poll_op
+        bare = self._bare.next_batch(subscription)
+        if bare is not None:
+            return bare
         try:
             first = self._session.next("rr", op, self.profile, scope=scope, req=req)
-        except ReplayMismatchError as error:
-            if error.code == 2009:
-                return []
-            raise
+        except NothingRecordedError:
+            return []
         if first.err:
             raise self._recorded_error(first)
         size, meta = _split_batch(first.meta, subscription.max_items)
@@ -99,7 +103,7 @@ class ReplayBackend:
     async def control(self, op: str, request: Json) -> Json:
         """Compare the request with the recorded one and return the recorded result; raises as `publish_many`."""
         await asyncio.sleep(0)
-        req = canonical_json(request)
+        req = canonical_json(self._session.redaction.document(request))
         answer = self._session.next("rr", f"{self.dialect.op_prefix}{op}_v1", self.profile, req=req)
         if answer.err:
             raise self._recorded_error(answer)
@@ -112,6 +116,10 @@ class ReplayBackend:
                 where=f"entry {answer.number}",
                 hint="the cassette was damaged or made by another tool",
             ) from None
+
+    async def keep_alive(self) -> bool:
+        """Do nothing: a recording waits for ever."""
+        return True
 
     async def close(self) -> None:
         """Do nothing: a recording holds no connection."""
@@ -129,20 +137,9 @@ class ReplayBackend:
             hint="the cassette is of another broker or profile",
         )
 
-    def _recorded_error(self, answer: Answer) -> DriverError | CassetteError:
-        return error_of(answer.err, answer.resp.decode("utf-8", "replace"))
-
-
-def error_of(code: int, message: str) -> DriverError | CassetteError:
-    """Return the error that a live driver would have raised with `code`."""
-    hint = "this error was recorded from a live broker"
-    if 9700 <= code < 9800:
-        return KafkaError(code, message, hint=hint)
-    if 9800 <= code < 9900:
-        return AmqpError(code, message, hint=hint)
-    if 2000 <= code < 2100:
-        return CassetteError(code, message, hint=hint)
-    return DriverError(code, message, hint=hint)
+    def _recorded_error(self, answer: Answer) -> X07Error:
+        message = answer.resp.decode("utf-8", "replace")
+        return error_of(answer.err, message, hint="this error was recorded from a live broker")
 
 
 def _split_batch(meta: bytes, default: int) -> tuple[int, bytes]:

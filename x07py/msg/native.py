@@ -1,8 +1,8 @@
-"""What Kafka carries and an envelope cannot, mapped to reserved headers and back.
+"""What records of brokers carry and an envelope cannot, mapped to reserved headers and back.
 
-An envelope has no absent key, no absent value (tombstone), and its headers are a map of text. A Kafka record has all
-of these. Nothing is dropped: what does not fit stands in one of three reserved headers, which exist in envelopes only
-and never on the wire. A fourth chooses where a message goes.
+An envelope has no absent key, no absent value (tombstone), and its headers are a map of text. A record of Kafka has
+all of these. Nothing is dropped: what does not fit stands in one of three reserved headers, which exist in envelopes
+only and never on the wire. A fourth chooses where a message goes.
 
 * ``x07-null-key: 1``, ``x07-null-value: 1``: the key or value is absent, not empty.
 * ``x07-headers``: JSON list of ``[name, Base64 or null]`` in the record's order, for headers that are repeated, binary,
@@ -32,10 +32,10 @@ RESERVED = frozenset({NULL_KEY, NULL_VALUE, EXTRA_HEADERS, PARTITION})
 NativeHeaders = list[tuple[str, bytes | None]]
 
 
-def from_kafka(
+def from_native(
     topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None
 ) -> Envelope:
-    """Return the envelope of a Kafka record.
+    """Return the envelope of a broker's record.
 
     Raises:
         EnvelopeError: 9506 if it would have 2 GiB or more.
@@ -48,11 +48,11 @@ def from_kafka(
     return Envelope(topic, key or b"", value or b"", plain)
 
 
-def to_kafka(envelope: Envelope) -> tuple[bytes | None, bytes | None, NativeHeaders]:
-    """Return key, value and headers of the Kafka record that `envelope` stands for.
+def to_native(envelope: Envelope) -> tuple[bytes | None, bytes | None, NativeHeaders]:
+    """Return key, value and headers of the record that `envelope` stands for.
 
     Raises:
-        EnvelopeError: 9592 if a reserved header does not have the form that `from_kafka` gives it.
+        EnvelopeError: 9592 if a reserved header does not have the form that `from_native` gives it.
     """
     headers = envelope.headers
     if not headers:
@@ -68,11 +68,11 @@ def to_kafka(envelope: Envelope) -> tuple[bytes | None, bytes | None, NativeHead
     return key, value, unpack_headers(envelope)
 
 
-def kafka_partition(envelope: Envelope) -> int | None:
+def native_partition(envelope: Envelope) -> int | None:
     """Return the partition that an envelope asks for, or None if its key decides.
 
     Raises:
-        EnvelopeError: 9592 if ``x07-partition`` is not a number that Kafka could have.
+        EnvelopeError: 9592 if ``x07-partition`` is not a number that a broker could have.
     """
     text = envelope.headers.get(PARTITION) if envelope.headers else None
     if text is None:
@@ -116,11 +116,11 @@ def check_reserved(envelope: Envelope) -> None:
     """Refuse a message whose reserved headers could not be sent.
 
     Raises:
-        EnvelopeError: 9592 as `to_kafka`.
+        EnvelopeError: 9592 as `to_native`.
     """
     if not RESERVED.isdisjoint(envelope.headers):
-        to_kafka(envelope)
-        kafka_partition(envelope)
+        to_native(envelope)
+        native_partition(envelope)
 
 
 def extra_text(rows: NativeHeaders) -> str:

@@ -14,6 +14,7 @@ _U32 = struct.Struct("<I")
 _HEAD = struct.Struct("<I4sIIII")
 _pack, _unpack = _U32.pack, _U32.unpack_from
 _MAX_I31 = 2**31
+_FREE_KIND = 128
 
 
 class MessageRecord(NamedTuple):
@@ -21,7 +22,7 @@ class MessageRecord(NamedTuple):
 
     Args:
         op_tag: 1 publish, 2 deliver.
-        driver_kind: 1 Kafka, 2 AMQP.
+        driver_kind: number of the driver: 1 and 2 are x07py's own, those of others start at 128.
         endpoint_hash: id of the broker profile (the name is the reference's; it is not a hash).
         env: the encoded envelope; not validated, any bytes are kept.
         ack_tag: 1 or 2; every known record has 1.
@@ -39,7 +40,7 @@ class MessageRecord(NamedTuple):
         """Return the ``X7MR`` bytes.
 
         Raises:
-            RecordError: 9602 if a tag is not 1 or 2, 9601 if the encoding would have 2 GiB or more.
+            RecordError: 9602 if a tag is none, 9601 if the encoding would have 2 GiB or more.
         """
         return self.writer(self.op_tag, self.driver_kind, self.endpoint_hash, self.ack_tag)(self.env, self.ack)
 
@@ -48,21 +49,31 @@ class MessageRecord(NamedTuple):
         """Return a function that encodes records which differ in envelope and ack only.
 
         Raises:
-            RecordError: 9602 if a tag is not 1 or 2; the function raises 9601 for 2 GiB or more.
+            RecordError: 9602 if a tag is none; the function raises 9601 for 2 GiB or more.
         """
-        for name, tag in (("op_tag", op_tag), ("driver_kind", driver_kind), ("ack_tag", ack_tag)):
+        pieces = MessageRecord.in_pieces(op_tag, driver_kind, endpoint_hash, ack_tag)
+        return lambda env, ack: b"".join(pieces(env, ack))
+
+    @staticmethod
+    def in_pieces(
+        op_tag: int, driver_kind: int, endpoint_hash: str, ack_tag: int
+    ) -> Callable[[bytes, bytes], tuple[bytes, ...]]:
+        """Return a function as that of `writer`, which leaves the pieces of a record apart and so copies nothing."""
+        for name, tag in (("op_tag", op_tag), ("ack_tag", ack_tag)):
             if tag not in (1, 2):
                 raise RecordError(9602, f"{name} is {tag}", hint="it is 1 or 2")
+        if driver_kind not in (1, 2) and not _FREE_KIND <= driver_kind < _MAX_I31:
+            raise RecordError(9602, f"driver_kind is {driver_kind}", hint="it is 1, 2, or 128 and more")
         endpoint = endpoint_hash.encode("utf-8", "surrogateescape")
         head = struct.pack("<4sIIII", b"X7MR", 1, op_tag, driver_kind, len(endpoint)) + endpoint
         ack_part = _pack(ack_tag)
         fixed = len(head) + 12
 
-        def write(env: bytes, ack: bytes) -> bytes:
+        def write(env: bytes, ack: bytes) -> tuple[bytes, ...]:
             size = fixed + len(env) + len(ack)
             if size >= _MAX_I31:
                 raise RecordError(9601, f"the record would have {size + 4} bytes", hint="the limit is 2 GiB")
-            return b"".join((_pack(size), head, _pack(len(env)), env, ack_part, _pack(len(ack)), ack))
+            return _pack(size), head, _pack(len(env)), env, ack_part, _pack(len(ack)), ack
 
         return write
 

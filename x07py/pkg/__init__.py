@@ -1,0 +1,1 @@
+"""`x07 pkg`: what a project requires, what that resolves to, and the lock that holds it."""

@@ -7,81 +7,192 @@ Whatever happens, the result must parse to exactly the old content with the one 
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from x07py.contracts.distributions import normalized
 from x07py.contracts.project import PYPROJECT
 from x07py.errors import PackageError
+from x07py.files import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
-    from x07py.contracts.project import Project
+Change = Callable[[Any], None]
+"""Makes a change to a document, be it plain or one that keeps its layout."""
 
-Value = str | dict[str, str]
 
-
-def set_dependency(project: Project, data: bytes, name: str, value: Value) -> bytes:
-    """Return the manifest `data` with the dependency `name` set.
-
-    Args:
-        project: whose manifest it is.
-        data: the manifest as it is.
-        name: package name.
-        value: a version or range, or a table of ``version`` and ``path``.
+def set_dependency(file: Path, data: bytes, name: str, requirement: str) -> bytes:
+    """Return the manifest `data`, to stand at `file`, with the package `name` required.
 
     Raises:
         PackageError: ``X07PKG_EDIT`` if the file is written in a way that cannot be edited safely.
     """
-    return _set(project, data, _place(project), name, value)
-
-
-def set_index(project: Project, data: bytes, url: str) -> bytes:
-    """Return the manifest `data` with ``index.url`` set.
-
-    Raises:
-        PackageError: ``X07PKG_EDIT``.
-    """
-    return _set(project, data, (*_place(project)[:-1], "index"), "url", url)
-
-
-def _set(project: Project, data: bytes, place: Sequence[str], name: str, value: Value) -> bytes:
-    text = data.decode("utf-8")
-    wanted = tomllib.loads(text)
-    _descend(wanted, place, create=True)[name] = value
-    if _descend(tomllib.loads(text), place) is None:
-        edited = _with_new_table(text, place, name, value)
+    text, place = data.decode("utf-8"), _place(file)
+    wanted = parse_toml(text)
+    new_table = _descend(wanted, place) is None
+    _descend(wanted, place, create=True)[name] = requirement
+    if new_table:
+        edited = _with_new_table(text, place, name, requirement)
         if _parses_to(edited, wanted):
             return edited.encode()
-    document = _load(text)
-    _descend(document, place, create=True)[name] = _inline(value)
-    return _checked(project, _tidied(text, document, wanted), wanted)
+    return _edited(file, data, lambda document: _descend(document, place, create=True).__setitem__(name, requirement))
 
 
-def remove_dependency(project: Project, data: bytes, name: str) -> bytes:
-    """Return the manifest `data` without the dependency `name`, which it has.
+def remove_dependency(file: Path, data: bytes, name: str) -> bytes:
+    """Return the manifest `data` without the package `name`, which it has.
 
     Raises:
         PackageError: ``X07PKG_EDIT``.
     """
-    text = data.decode("utf-8")
-    wanted = tomllib.loads(text)
-    del _descend(wanted, _place(project), create=True)[name]
-    document = _load(text)
-    del _descend(document, _place(project), create=True)[name]
-    return _checked(project, _tidied(text, document, wanted), wanted)
+    return _edited(file, data, lambda document: _descend(document, _place(file)).__delitem__(name))
 
 
-def _place(project: Project) -> tuple[str, ...]:
-    return ("tool", "x07", "dependencies") if project.file.name == PYPROJECT else ("dependencies",)
+def set_requirement(file: Path, data: bytes, distribution: str, extra: str, specifier: str | None) -> bytes:
+    """Return ``pyproject.toml`` with a distribution required for the manager; as it is, where it lists none.
+
+    Args:
+        file: where the data shall stand.
+        data: the file as it is.
+        distribution: normalized name.
+        extra: an extra to add to those that are asked for; empty for none.
+        specifier: versions, PEP 440; None leaves what is said of them.
+
+    Raises:
+        PackageError: ``X07PKG_EDIT``, also where a build backend fills the dependencies in.
+    """
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    def change(text: str) -> str:
+        one = Requirement(text)
+        one.extras |= {extra} if extra else set()
+        one.specifier = one.specifier if specifier is None else SpecifierSet(specifier)
+        return str(one)
+
+    return _requirements(file, data, distribution, change, f"{distribution}[{extra}]" if extra else distribution)
 
 
-def _load(text: str) -> Any:
+def drop_requirement(file: Path, data: bytes, distribution: str, extra: str) -> bytes:
+    """Return ``pyproject.toml`` without an extra of a distribution, or without the distribution if `extra` is empty.
+
+    Raises:
+        PackageError: ``X07PKG_EDIT``.
+    """
+    from packaging.requirements import Requirement
+
+    def change(text: str) -> str:
+        one = Requirement(text)
+        one.extras -= {extra}
+        return str(one) if extra else ""
+
+    return _requirements(file, data, distribution, change, None)
+
+
+def required_distributions(data: bytes) -> set[str]:
+    """Return the normalized names of what a ``pyproject.toml`` requires."""
+    document = parse_toml(data.decode("utf-8"))
+    listed = document.get("project", {}).get("dependencies", [])
+    table = document.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    return {_name(text) for text in listed} | {normalized(name) for name in table}
+
+
+def _name(requirement: str) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return normalized(Requirement(requirement).name)
+    except InvalidRequirement:
+        return ""
+
+
+def _requirements(file: Path, data: bytes, distribution: str, change: Callable[[str], str], new: str | None) -> bytes:
+    """Change the entry of a distribution by its text; `new` is changed and put in where there is none."""
+    document = parse_toml(data.decode("utf-8"))
+    project = document.get("project", {})
+    if "project" in document and "dependencies" not in project.get("dynamic", ()):
+        return _edited(file, data, lambda one: _in_list(one["project"], distribution, change, new))
+    if "dependencies" in document.get("tool", {}).get("poetry", {}):
+        place = ("tool", "poetry", "dependencies")
+        return _edited(file, data, lambda one: _in_table(_descend(one, place), distribution, change, new))
+    if "project" in document and new is not None:
+        raise PackageError(
+            "X07PKG_EDIT",
+            "the dependencies of the project are filled in when it is built",
+            where=str(file),
+            hint=f"add {change(new)} where they come from, then run x07 pkg sync",
+        )
+    return data
+
+
+def _in_list(project: Any, distribution: str, change: Callable[[str], str], new: str | None) -> None:
+    rows = project.get("dependencies", [])
+    at = next((number for number, text in enumerate(rows) if _name(str(text)) == distribution), None)
+    if at is not None:
+        text = change(str(rows[at]))
+        if not text:
+            del rows[at]
+        elif text != rows[at]:
+            rows[at] = text
+    elif new is not None and "dependencies" in project:
+        rows.append(change(new))
+    elif new is not None:
+        project["dependencies"] = [change(new)]
+
+
+def _in_table(table: Any, distribution: str, change: Callable[[str], str], new: str | None) -> None:
+    """The same in a table of poetry: a name to versions, or to a table of versions and extras."""
+    from packaging.requirements import Requirement
+
+    key = next((name for name in table if normalized(name) == distribution), None)
+    if key is None and new is None:
+        return
+    value = "*" if key is None else table[key]
+    rest = dict(value) if isinstance(value, MutableMapping) else {"version": str(value)}
+    extras = ",".join(rest.get("extras", ()))
+    text = change(new if key is None and new is not None else f"{distribution}[{extras}]")
+    if not text:
+        del table[key]
+        return
+    one = Requirement(text)
+    rest["version"] = str(one.specifier) or rest.get("version", "*")
+    rest["extras"] = sorted(one.extras)
+    plain = rest["version"] if not one.extras and rest.keys() == {"version", "extras"} else _inline(rest, table)
+    table[key or distribution] = plain
+
+
+def _inline(fields: dict[str, Any], beside: Any) -> Any:
+    if type(beside) is dict:
+        return fields
     import tomlkit
 
-    return tomlkit.parse(text)
+    table = tomlkit.inline_table()
+    table.update(fields)
+    return table
+
+
+def _edited(file: Path, data: bytes, change: Change) -> bytes:
+    import tomlkit
+
+    text = data.decode("utf-8")
+    wanted, document = parse_toml(text), tomlkit.parse(text)
+    change(wanted)
+    change(document)
+    edited = _tidied(text, document, wanted)
+    if not _parses_to(edited, wanted):
+        raise PackageError(
+            "X07PKG_EDIT",
+            "the manifest is written in a way that cannot be edited safely",
+            where=str(file),
+            hint=f"write its dependencies as a table [{'.'.join(_place(file))}]",
+        )
+    return edited.encode()
+
+
+def _place(file: Path) -> tuple[str, ...]:
+    return ("tool", "x07", "dependencies") if file.name == PYPROJECT else ("dependencies",)
 
 
 def _descend(document: Any, place: Sequence[str], *, create: bool = False) -> Any:
@@ -92,22 +203,12 @@ def _descend(document: Any, place: Sequence[str], *, create: bool = False) -> An
     return document
 
 
-def _inline(value: Value) -> Any:
-    if isinstance(value, str):
-        return value
-    import tomlkit
-
-    table = tomlkit.inline_table()
-    table.update(value)
-    return table
-
-
-def _with_new_table(text: str, place: Sequence[str], name: str, value: Value) -> str:
+def _with_new_table(text: str, place: Sequence[str], name: str, requirement: str) -> str:
     import tomlkit
 
     end = _line_end(text)
     entry = tomlkit.document()
-    entry[name] = _inline(value)
+    entry[name] = requirement
     gap = "" if not text else end if text.endswith("\n") else end * 2
     return f"{text}{gap}[{'.'.join(place)}]{end}{tomlkit.dumps(entry).strip()}{end}"
 
@@ -151,17 +252,6 @@ def _up_to_table(lines: list[str], start: int) -> int:
 
 def _parses_to(text: str, wanted: dict[str, Any]) -> bool:
     try:
-        return tomllib.loads(text) == wanted
-    except tomllib.TOMLDecodeError:
+        return parse_toml(text) == wanted
+    except ValueError:
         return False
-
-
-def _checked(project: Project, edited: str, wanted: dict[str, Any]) -> bytes:
-    if not _parses_to(edited, wanted):
-        raise PackageError(
-            "X07PKG_EDIT",
-            "the manifest is written in a way that cannot be edited safely",
-            where=str(project.file),
-            hint=f"write its dependencies as a table [{'.'.join(_place(project))}]",
-        )
-    return edited.encode()

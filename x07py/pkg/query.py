@@ -1,180 +1,195 @@
-"""Questions about a project's packages that change nothing: the tree, why, outdated, audit, provides, verify."""
+"""Questions about a project's packages that change nothing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from x07py.contracts.lockfile import LOCK_NAME, Lock, read_lock
-from x07py.contracts.packages import verify_package, verify_toolchain
-from x07py.contracts.semver import parse_range, parse_version
+from x07py._version import __version__
+from x07py.catalog import capabilities
+from x07py.contracts.distributions import normalized
+from x07py.contracts.installed import TOOLCHAIN
+from x07py.contracts.lockfile import LOCK_NAME, Lock, LockedPackage, read_lock
+from x07py.contracts.packages import verify_package
 from x07py.errors import PackageError
-from x07py.pkg.entry import SOURCE_TOOLCHAIN
-from x07py.pkg.local import toolchain_packages
-from x07py.pkg.sources import Sources
+from x07py.pkg.closure import close_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from x07py.contracts.lockfile import LockedPackage
     from x07py.contracts.project import Project
-    from x07py.pkg.entry import Entry
-    from x07py.pkg.sources import Index
-
-_MAX_PATHS = 100
+    from x07py.pkg.closure import Here
 
 
-def require_lock(project: Project) -> Lock:
+def require_lock(root: Path) -> Lock:
     """Return the project's lock.
 
     Raises:
-        PackageError: ``X07PKG_LOCK_MISSING`` or ``X07PKG_LOCK_PARSE``.
+        PackageError: ``X07PKG_LOCK_MISSING``; as `read_lock`.
     """
-    lock = read_lock(project.root)
+    lock = read_lock(root)
     if lock is None:
         raise PackageError(
-            "X07PKG_LOCK_MISSING",
-            "the project has no lock",
-            where=str(project.root / LOCK_NAME),
-            hint="make it with `x07 pkg lock`",
+            "X07PKG_LOCK_MISSING", f"the project has no {LOCK_NAME}", where=str(root), hint="make it with x07 pkg lock"
         )
     return lock
 
 
-def require_package(lock: Lock, name: str) -> LockedPackage:
-    """Return a package of the lock.
+def differences(before: Lock, now: Lock) -> list[str]:
+    """Return what differs between two locks, a line each."""
+    rows = []
+    for name in sorted({*before, *now}):
+        if name not in now:
+            rows.append(f"{name} {before[name].version}: the lock holds it, and nothing asks for it")
+        elif name not in before:
+            rows.append(f"{name} {now[name].version}: the lock lacks it")
+        else:
+            rows += _changed(before[name], now[name])
+    return rows
+
+
+def _changed(was: LockedPackage, now: LockedPackage) -> list[str]:
+    rows = []
+    for name in LockedPackage._fields:
+        old, new = getattr(was, name), getattr(now, name)
+        if isinstance(old, dict):
+            keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+            rows += [f"{was.name}: {name}: {_turn(old.get(key), new.get(key), key)}" for key in keys]
+        elif old != new:
+            rows.append(f"{was.name}: {name}: {old or 'none'} -> {new or 'none'}")
+    return rows
+
+
+def _turn(old: str | None, new: str | None, key: str) -> str:
+    if old is None or new is None:
+        return f"{key} is {'new' if old is None else 'gone'}"
+    return f"{key} changed" if len(old) == len(new) == 64 else f"{key} {old} -> {new}"
+
+
+def stale_lines(found: Project, here: Here) -> list[str]:
+    """Return how the lock differs from manifest and environment, nothing if it fits; no lock fits no dependencies.
+
+    Raises:
+        PackageError: ``X07PKG_LOCK_MISSING``, ``X07PKG_LOCK_PARSE``; as `close_over`.
+    """
+    before = read_lock(found.root)
+    if before is None and found.dependencies:
+        require_lock(found.root)
+    return differences(before or {}, close_over(found.dependencies, here))
+
+
+def ways_to(lock: Lock, name: str) -> list[list[str]]:
+    """Return each way from the project to a package, through what needs it.
 
     Raises:
         PackageError: ``X07PKG_DEP_NOT_FOUND``.
     """
-    package = lock.packages.get(name)
-    if package is None:
-        raise PackageError(
-            "X07PKG_DEP_NOT_FOUND", f"the lock does not hold {name}", hint="`x07 pkg tree` shows what it holds"
-        )
-    return package
+    if name not in lock:
+        hint = "x07 pkg tree shows what the lock holds"
+        raise PackageError("X07PKG_DEP_NOT_FOUND", f"the lock does not hold {name}", where=LOCK_NAME, hint=hint)
+    ways, waiting = [], [[name]]
+    while waiting:
+        way = waiting.pop(0)
+        if lock[way[0]].direct:
+            ways.append(way)
+        needing = [one.name for one in lock.values() if way[0] in {need.name for need in one.needs}]
+        waiting += [[one, *way] for one in needing if one not in way]
+    return ways
 
 
-def why(lock: Lock, name: str) -> list[list[str]]:
-    """Return the ways from a direct dependency to `name`, each a list of names, shortest first; at most 100."""
-    require_package(lock, name)
-    found = list(_ways(lock, [name]))
-    return sorted(found, key=lambda way: (len(way), way))
+def needed_by(lock: Lock, name: str) -> list[str]:
+    """Return the packages of a lock that need another one."""
+    return [one.name for one in lock.values() if name in {need.name for need in one.needs}]
 
 
-def _ways(lock: Lock, below: list[str]) -> Iterator[list[str]]:
-    stack = [below]
-    count = 0
-    while stack and count < _MAX_PATHS:
-        way = stack.pop()
-        package = lock.packages[way[0]]
-        if package.direct:
-            count += 1
-            yield way
-        stack += [[name, *way] for name in reversed(package.required_by) if name not in way]
+def verdicts(root: Path, lock: Lock, here: Here) -> list[dict[str, Any]]:
+    """Compare each package with what is installed; return a row each, with what is wrong or an empty text."""
+    from x07py.contracts.bytecode import UnlockedFiles
 
-
-@dataclass(frozen=True, slots=True)
-class Outdated:
-    """A package with newer versions: the newest within the ranges that bind it, and the newest of all."""
-
-    name: str
-    version: str
-    compatible: str
-    newest: str
-    direct: bool
-
-
-def outdated(project: Project, lock: Lock, index: Index | None) -> list[Outdated]:
-    """Return the locked packages of which newer releases exist, by name.
-
-    Raises:
-        PackageError: what the index raises.
-    """
-    sources = Sources(project, None, index)
-    if index is not None:
-        index.prefetch(name for name in lock.packages if name not in toolchain_packages())
-    rows = []
-    for name, package in sorted(lock.packages.items()):
-        bounds = [
-            parse_range(text.partition("@")[2])
-            for by in package.required_by
-            for text in lock.packages[by].requires
-            if text.partition("@")[0] == name
-        ]
-        bounds += [parse_range(row.requirement) for row in project.dependencies if row.name == name]
-        releases = [version for version in sources.versions(name) if not version.prerelease]
-        current = parse_version(package.version)
-        if releases and releases[-1] > current:
-            fits = [version for version in releases if all(bound.contains(version) for bound in bounds)]
-            compatible = max([current, *fits]).text
-            rows.append(Outdated(name, package.version, compatible, releases[-1].text, package.direct))
-    return rows
-
-
-def audit(project: Project, lock: Lock, index: Index | None) -> list[dict[str, Any]]:
-    """Return what speaks against locked packages: yanked, advisories; as recorded where `index` is None.
-
-    Raises:
-        PackageError: what the index raises.
-    """
-    rows: list[dict[str, Any]] = []
-    sources = Sources(project, lock, index)
-    for name, package in sorted(lock.packages.items()):
-        facts: dict[str, Any] = {"name": name, "version": package.version}
-        entry: Entry | None = None
-        if index is not None and package.source.startswith("index+"):
-            entry = sources.offered(name).get(parse_version(package.version))
-        yanked = package.yanked if entry is None else entry.yanked
-        advisories = [{"id": each} for each in package.advisories] if entry is None else list(entry.advisories)
-        if yanked:
-            rows.append({**facts, "kind": "yanked"})
-        rows += [
-            {**facts, "kind": "advisory", **{key: row.get(key) for key in ("id", "severity", "summary", "url")}}
-            for row in advisories
-        ]
-    return rows
-
-
-def provides(lock: Lock | None, project: Project, index: Index | None, module: str) -> list[dict[str, Any]]:
-    """Return who provides a module: locked packages, then the toolchain, then the index; `locked` tells which.
-
-    The index is asked only if nothing else provides it; that reads the page of every package that it lists.
-    """
-    rows: list[dict[str, Any]] = []
-
-    def offer(kind: str, name: str, version: str, modules: tuple[str, ...]) -> None:
-        if any(module == own or module.startswith(own + ".") for own in modules) and all(
-            row["name"] != name for row in rows
-        ):
-            rows.append({"kind": kind, "name": name, "version": version, "locked": kind == "dependency"})
-
-    for package in lock.packages.values() if lock is not None else ():
-        offer("dependency", package.name, package.version, package.modules)
-    for entry in toolchain_packages().values():
-        offer("toolchain", entry.name, entry.version.text, entry.modules)
-    if index is not None and not rows:
-        index.prefetch(index.names())
-        sources = Sources(project, None, index)
-        for name in index.names():
-            versions = sources.versions(name)
-            if versions:
-                offer("index", name, versions[-1].text, sources.entry(name, versions[-1]).modules)
-    return sorted(rows, key=lambda row: (row["kind"], row["name"]))
-
-
-def verify(project: Project, lock: Lock, names: list[str]) -> list[dict[str, Any]]:
-    """Check every file of the installed packages; return a row a package, with the error where there is one."""
-    rows = []
-    for name in names or sorted(lock.packages):
-        package = require_package(lock, name)
-        row: dict[str, Any] = {"name": name, "version": package.version, "ok": True}
+    rows, compiled = [], UnlockedFiles(root)
+    for package in lock.values():
+        wrong, hint = "", ""
         try:
-            if package.source == SOURCE_TOOLCHAIN:
-                verify_toolchain(package)
-            else:
-                verify_package(project.root, package)
+            verify_package(package, here, compiled)
         except PackageError as error:
-            row |= {"ok": False, "code": error.code, "message": error.message, "hint": error.hint}
-        rows.append(row)
+            wrong, hint = f"{error.message} ({error.code})", error.hint or ""
+        source = here[package.name].source if package.name in here else ""
+        facts = {"name": package.name, "version": package.version, "files": len(package.files)}
+        rows.append({**facts, "live": source, "wrong": wrong, "hint": hint})
+    return [*rows, *_own_verdict()]
+
+
+def _own_verdict() -> Iterator[dict[str, Any]]:
+    """Yield the row of x07py itself, with all of its files, where an installer recorded them."""
+    from x07py import damage
+
+    files = damage.recorded_files()
+    if files:
+        changed = damage.changed_files()
+        what = f"{damage.described(changed)} ({damage.TAMPERED})" if changed else ""
+        facts = {"name": "x07py", "version": __version__, "files": len(files)}
+        yield {**facts, "live": "", "wrong": what, "hint": damage.HINT if changed else ""}
+
+
+def listed(here: Here, lock: Lock | None) -> list[dict[str, Any]]:
+    """Return a row for each package of this environment and of the lock, by name."""
+    pins = {row["canonical"]["name"]: row["canonical"]["version"] for row in capabilities()}
+    rows = []
+    for name in sorted({*here, *(lock or {})}):
+        found, locked = here.get(name), (lock or {}).get(name)
+        document = found.document if found else None
+        rows.append(
+            {
+                "name": name,
+                "version": document.version if document else None,
+                "locked": locked.version if locked else None,
+                "direct": bool(locked and locked.direct),
+                "spec": f"{name}@{pins.get(name) or (document.version if document else '')}",
+                "capabilities": list(document.capabilities if document else locked.capabilities if locked else ()),
+                "driver_kinds": list(document.driver_kinds if document else locked.drivers if locked else ()),
+                "worlds": list(document.worlds if document else locked.worlds if locked else ()),
+                "source": (found.source or f"{found.distribution.name} {found.distribution.version}") if found else "",
+                "description": document.description if document else "",
+            }
+        )
     return rows
+
+
+def providers(text: str, here: Here) -> list[str]:
+    """Return the packages that hold a module, or register a driver kind."""
+    return sorted(
+        one.name
+        for one in here.values()
+        if text in one.document.driver_kinds or any(f"{text}.".startswith(f"{own}.") for own in one.document.modules)
+    )
+
+
+def newer_distributions(lock: Lock) -> list[dict[str, str]]:
+    """Ask pip or uv which distributions of the lock, clients included, have newer versions.
+
+    Raises:
+        PackageError: ``X07PKG_INSTALL_FAILED`` if it cannot say.
+    """
+    import shutil
+    import subprocess
+
+    names = {normalized(name) for row in lock.values() for name in (row.distribution, *row.clients)} - {TOOLCHAIN}
+    pip = (sys.executable, "-P", "-m", "pip") if find_spec("pip") else ("uv", "pip")
+    if pip[0] == "uv" and not shutil.which("uv"):
+        raise PackageError("X07PKG_INSTALL_FAILED", "this environment has neither pip nor uv", hint="install one")
+    python = ("--python", sys.executable) if pip[0] == "uv" else ()
+    command = [*pip, "list", "--outdated", "--format", "json", *python]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        rows = json.loads(done.stdout)
+    except ValueError:
+        message = f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()[-500:]}"
+        raise PackageError("X07PKG_INSTALL_FAILED", message, hint="check the network and the index") from None
+    return [
+        {"name": row["name"], "version": row["version"], "latest": row["latest_version"]}
+        for row in rows
+        if normalized(row["name"]) in names
+    ]

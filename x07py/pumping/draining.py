@@ -15,7 +15,17 @@ _to_set: dict[asyncio.AbstractEventLoop, list[asyncio.Event]] = {}
 """The events of the pumps on each loop: a loop has one handler a signal, and a signal is meant for all of them."""
 
 
-def _stop_all(loop: asyncio.AbstractEventLoop) -> None:
+_interrupts: list[signal.Signals] = []
+
+
+def interrupts_taken() -> int:
+    """Return how many times SIGINT has stopped pumps of this process instead of raising KeyboardInterrupt."""
+    return len(_interrupts)
+
+
+def _stop_all(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+    if number is signal.SIGINT:
+        _interrupts.append(number)
     for event in _to_set.get(loop, ()):
         event.set()
 
@@ -29,7 +39,7 @@ def signals_set(event: asyncio.Event) -> Iterator[None]:
     if len(events) == 1:
         for number in _SIGNALS:
             with suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.add_signal_handler(number, _stop_all, loop)
+                loop.add_signal_handler(number, _stop_all, loop, number)
     try:
         yield
     finally:

@@ -1,19 +1,14 @@
-"""The handler, run over a batch in threads: one hop a batch, or one for each worker.
-
-The threads are daemons, started for the batch: a pool's threads would keep a process alive whose handler never returns.
-"""
+"""The handler, called for one message: what it returns, what its errors mean, and how often it is called again."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import hashlib
-import logging
-import threading
+import inspect
+import time
 import traceback
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
-from zlib import crc32
 
 from x07py.drivers.tracing import follow_trace
 from x07py.errors import PumpError
@@ -26,7 +21,7 @@ if TYPE_CHECKING:
     from x07py.drivers import Delivery
     from x07py.pumping.options import Handler, PumpOptions
 
-log = logging.getLogger("x07py.pump")
+_LONGEST_PAUSE_S = 5.0
 
 
 class Outcome(NamedTuple):
@@ -35,125 +30,107 @@ class Outcome(NamedTuple):
     results: Sequence[Envelope]
     reason: str = ""
     digest: str = ""
+    passing: bool = False
+    """Whether the error is one that may be gone when the message is handled later on."""
 
 
 _NOTHING = Outcome(())
 
 
 class Handling:
-    """A handler and how it is run.
+    """A handler and how it is called.
 
     Args:
-        handler: pure function from an envelope to envelopes.
+        handler: function from an envelope to envelopes, or coroutine function.
         check: refuses a result that could not be sent.
-        options: number of workers, and when a handler is stalled.
-        overdue: is told for how many seconds a handler has not finished, once that is too long, and 0 when it has.
-        inline: run it without a thread, in a world where nothing waits.
+        options: which errors it is called again after, and how often.
+        inline: wait for nothing, in a world where nothing waits.
     """
 
     def __init__(
-        self,
-        handler: Handler,
-        check: Callable[[Envelope], None],
-        options: PumpOptions,
-        overdue: Callable[[float], None],
-        *,
-        inline: bool,
+        self, handler: Handler, check: Callable[[Envelope], None], options: PumpOptions, *, inline: bool
     ) -> None:
-        self._overdue = overdue
-        self._handler, self._check, self._options, self._inline = handler, check, options, inline
+        self._handler: Callable[[Envelope], Any] = handler
+        self._check, self._options = check, options
+        self.inline: bool = inline
+        call = getattr(handler, "__call__", None)  # noqa: B004  (what is asked for is the method, not whether it is there)
+        self.on_loop: bool = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
+        """Whether the handler runs on the event loop."""
 
-    async def outcomes(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        """Return what comes of each delivery, in their order.
+    def handle(self, delivery: Delivery) -> Outcome:
+        """Return what comes of a delivery, of a handler that is a plain function.
 
         Raises:
-            PumpError: 9903 if the handler does not return envelopes.
+            PumpError: 9903 if the handler returns something else than envelopes.
         """
-        workers = self._options.workers
-        if self._inline:
-            return self._handle(batch)
-        if workers == 1:
-            [outcomes] = await self._watched([_in_daemon(self._handle, batch)], batch)
-            return outcomes
-        lanes: list[list[int]] = [[] for _ in range(workers)]
-        for number, delivery in enumerate(batch):
-            lanes[crc32(delivery.envelope.key) % workers].append(number)
-        lanes = [lane for lane in lanes if lane]
-        parts = await self._watched([_in_daemon(self._handle, [batch[n] for n in lane]) for lane in lanes], batch)
-        placed: dict[int, Outcome] = {}
-        for lane, part in zip(lanes, parts, strict=True):
-            placed.update(zip(lane, part, strict=True))
-        return [placed[number] for number in range(len(batch))]
-
-    async def _watched(
-        self, calls: list[asyncio.Future[list[Outcome]]], batch: Sequence[Delivery]
-    ) -> list[list[Outcome]]:
-        working = asyncio.gather(*calls)
-        waited = 0.0
-        self._overdue(0)
-        while not (await asyncio.wait({working}, timeout=self._options.stall_s))[0]:
-            waited += self._options.stall_s
-            self._overdue(waited)
-            log.warning("the handler has not finished a batch after %.0f s; it begins with %s", waited, batch[0].meta)
-        self._overdue(0)
-        return working.result()
-
-    def _handle(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        outcomes = []
-        handler = self._handler
-        for delivery in batch:
+        attempt = 1
+        while True:
             try:
                 envelope = delivery.envelope
-                results = handler(envelope)
-                outcomes.append(self._checked(envelope, results) if results else _NOTHING)
+                results = self._handler(envelope)
+                return _NOTHING if results is None or results == () else self._checked(envelope, results)
             except PumpError:
                 raise
-            except Exception as error:  # noqa: BLE001  (whatever a handler raises makes the message poison)
-                outcomes.append(poison(error))
-        return outcomes
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (whatever it is, the message is poison)
+                if not self._again(error, attempt):
+                    return self._failed(error)
+            time.sleep(self._pause_s(attempt))
+            attempt += 1
+
+    async def handle_on_loop(self, delivery: Delivery) -> Outcome:
+        """Return what comes of a delivery, of a coroutine function; raises as `handle`."""
+        attempt = 1
+        while True:
+            try:
+                envelope = delivery.envelope
+                results = await self._handler(envelope)
+                return _NOTHING if results is None or results == () else self._checked(envelope, results)
+            except PumpError:
+                raise
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise
+                if not self._again(error, attempt):
+                    return self._failed(error)
+            await asyncio.sleep(self._pause_s(attempt))
+            attempt += 1
+
+    def _again(self, error: BaseException, attempt: int) -> bool:
+        return isinstance(error, self._options.retried_errors) and attempt < self._options.retry_attempts
+
+    def _pause_s(self, attempt: int) -> float:
+        return 0.0 if self.inline else min(self._options.retry_pause_s * 2 ** (attempt - 1), _LONGEST_PAUSE_S)
+
+    def _failed(self, error: BaseException) -> Outcome:
+        return poison(error, passing=isinstance(error, self._options.retried_errors))
 
     def _checked(self, envelope: Envelope, results: Any) -> Outcome:
+        if isinstance(results, Envelope):
+            results = (results,)
+        elif isinstance(results, str | bytes | Mapping) or not isinstance(results, Iterable):
+            raise _no_envelope(results)
         checked = []
         for result in results:
             if not isinstance(result, Envelope):
-                raise PumpError(
-                    9903,
-                    f"the handler returned {type(result).__name__}, not Envelope",
-                    hint="return an iterable of envelopes",
-                )
+                raise _no_envelope(result)
             self._check(result)
             checked.append(follow_trace(envelope, result))
         return Outcome(checked)
 
 
-def poison(error: Exception) -> Outcome:
+def _no_envelope(result: object) -> PumpError:
+    hint = "return an envelope, an iterable of envelopes, or None"
+    if inspect.iscoroutine(result):
+        result.close()
+        hint = "give the pump the coroutine function itself: async def"
+    return PumpError(9903, f"the handler returned {type(result).__name__}, not Envelope", hint=hint)
+
+
+def poison(error: BaseException, *, passing: bool = False) -> Outcome:
     """Return the outcome that an error is."""
     frames = traceback.extract_tb(error.__traceback__)
     places = "".join(f"{frame.name}:{frame.line}\n" for frame in frames[1:])
     digest = hashlib.sha256(f"{places}{type(error).__name__}: {error}".encode("utf-8", "replace")).hexdigest()
     reason = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
-    return Outcome((), reason[:1000], digest)
-
-
-def _in_daemon(call: Callable[[Sequence[Delivery]], list[Outcome]], batch: Sequence[Delivery]) -> asyncio.Future[Any]:
-    """Run a call in a daemon thread with this task's context, and return its result as a future."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def settle(settling: Callable[[Any], None], value: object) -> None:
-        if not future.done():
-            settling(value)
-
-    def work() -> None:
-        try:
-            result = context.run(call, batch)
-        except BaseException as error:  # noqa: BLE001  (it is raised where the future is awaited)
-            told: tuple[Callable[[Any], None], object] = (future.set_exception, error)
-        else:
-            told = (future.set_result, result)
-        with suppress(RuntimeError):  # a handler that returns late finds its loop closed
-            loop.call_soon_threadsafe(settle, *told)
-
-    threading.Thread(target=work, daemon=True, name="x07-pump-handler").start()
-    return future
+    return Outcome((), reason[:1000], digest, passing)

@@ -11,7 +11,7 @@ from x07py import metrics
 if TYPE_CHECKING:
     from x07py.drivers import Driver
 
-log = logging.getLogger("x07py.pump")
+log: logging.Logger = logging.getLogger("x07py.pump")
 
 EVERY_S = 30.0
 

@@ -1,56 +1,47 @@
-"""The adapter loop: batches in, a pure handler, batches out, and nothing acknowledged before its results are stored.
+"""The adapter loop: batches in, a handler, batches out, and nothing acknowledged before its results are stored.
 
-The handler is a plain function from an envelope to envelopes. It runs in a thread, one hop a batch, so that a slow one
-does not stop heartbeats; results and acknowledgements keep the order of the deliveries. A batch is finished before the
-next one is asked for, so at a rebalance nothing is half done.
+The handler is a plain function from an envelope to envelopes, or a coroutine function. A plain one runs in a thread,
+one hop a batch, so that a slow one does not stop heartbeats. What it has ended with is produced and acknowledged once a
+second while it goes on with the batch, in the order of the deliveries; a quick batch is one step. In a transaction, and
+where a recording has to come out the same whatever the clock says, a batch is settled whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from x07py import metrics
+from x07py.contracts.loader import find_root
+from x07py.contracts.service import read_service
+from x07py.drivers.open import simulation
 from x07py.drivers.tracing import batch_span
-from x07py.errors import DriverError, PumpError
+from x07py.errors import PumpError
 from x07py.pumping.draining import end, signals_set
-from x07py.pumping.handling import Handling, poison
+from x07py.pumping.handling import Handling
+from x07py.pumping.health import Health, told
 from x07py.pumping.lag import watch_lag
-from x07py.pumping.letters import dead_letter
-from x07py.pumping.options import PumpOptions, PumpReport
+from x07py.pumping.options import PumpOptions, PumpReport, by_manifest
+from x07py.pumping.settling import Entry, Settling
+from x07py.pumping.work import Work
 from x07py.rr import current_session
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterable
 
+    from x07py.contracts.service import Probes
     from x07py.drivers import Delivery, Driver
-    from x07py.msg import Envelope
-    from x07py.pumping.handling import Outcome
     from x07py.pumping.options import Handler
 
-log = logging.getLogger("x07py.pump")
+log: logging.Logger = logging.getLogger("x07py.pump")
 
-_RETRIED = frozenset({9751, 9752, 9757, 9851, 9852})
-_UNFIT = frozenset({9711, 9763, 9811, 9859})
-"""What a broker, or its protocol, refuses because of the message itself."""
-_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A delivery with what is to be produced for it, and how often that was replaced by a dead letter."""
-
-    delivery: Delivery
-    results: Sequence[Envelope] = ()
-    letters: int = 0
-    duplicate: bool = False
+_TICK_S = 1.0
+_LONGEST_MESSAGE_S = 300.0
+"""For how long a handler that ends with no message is taken to be at work; then the group may have its partitions."""
 
 
 async def pump(
@@ -58,77 +49,118 @@ async def pump(
     handler: Handler,
     sink: Driver | None = None,
     *,
-    topics: Iterable[str],
+    topics: Iterable[str] = (),
     group: str = "",
     stop: asyncio.Event | None = None,
     options: PumpOptions | None = None,
+    service: str = "",
 ) -> PumpReport:
     """Consume, handle, produce, acknowledge, until stopped; a replay ends with its recording.
 
     SIGTERM and SIGINT stop it when it runs in the main thread: no batch is asked for any more, the one in hand is
-    finished and committed, and the report is returned.
+    finished and committed, and the report is returned; of one that takes longer than a second, what the handler has not
+    begun with is given back.
 
     Args:
         source: where messages come from.
-        handler: pure function from an envelope to envelopes.
+        handler: function from an envelope to envelopes, to one, or to None; or a coroutine function of the kind, which
+            runs on the event loop, `PumpOptions.workers` messages at a time.
         sink: where results go; the source if None.
         topics: topics or queues to consume.
         group: consumer group, on Kafka.
         stop: set it to stop the pump.
         options: what to do when something goes wrong.
+        service: id of a manifest in ``arch/msg/services``, which says topics, group, dead letters, batches, drain time
+            and exactly-once in place of these arguments, and where probes are answered.
 
     Returns:
         Counts of what was done.
 
     Raises:
         PumpError: 9900 options that contradict each other; 9901 the handler failed and there is no dead-letter topic;
-            9902 the batch in hand did not end in time after the request to stop; 9903 the handler did not return
-            envelopes.
+            9902 the batch in hand did not end in time after the request to stop; 9903 the handler returned
+            something else than envelopes; 9905 the port for probes is taken.
+        ContractError: 9904 there is no such service, or its manifest cannot be used.
         DriverError: what a broker refuses for good, or for longer than the attempts last.
     """
-    chosen = options or PumpOptions()
+    chosen, names, probes = options or PumpOptions(), tuple(topics), None
+    if service:
+        manifest = read_service(find_root(), service)
+        chosen, names, group = by_manifest(manifest, source, chosen, names, group)
+        probes = manifest.probes
+    if not names:
+        raise PumpError(9900, "a pump of no topic", hint="give topics, or the id of a service")
+    chosen.check()
     target = sink or source
     if chosen.exactly_once and (source.kind != "kafka" or target is not source):
         raise PumpError(9900, "exactly-once needs one Kafka driver as source and sink", hint="leave sink away")
-    if chosen.workers < 1 or chosen.io_attempts < 1:
-        raise PumpError(9900, "workers and io_attempts are at least 1", hint="correct the options")
-    return await _Pump(source, handler, target, group, chosen).run(tuple(topics), stop or asyncio.Event())
+    return await _Pump(source, handler, target, group, chosen, probes).run(names, stop or asyncio.Event())
 
 
 class _Pump:
-    def __init__(self, source: Driver, handler: Handler, sink: Driver, group: str, options: PumpOptions) -> None:
-        self.source, self.sink, self.group, self.options = source, sink, group, options
+    def __init__(
+        self,
+        source: Driver,
+        handler: Handler,
+        sink: Driver,
+        group: str,
+        options: PumpOptions,
+        probes: Probes | None,
+    ) -> None:
+        self.source, self.group, self.options = source, group, options
         self.report = PumpReport()
-        self._inline = current_world().solve
+        inline = current_world().solve
         self._recorded = current_session() is not None
-        overdue = partial(metrics.stalled, source.kind, source.profile)
-        self._handling = Handling(handler, sink.check, options, overdue, inline=self._inline)
+        self._whole = self._recorded or inline or options.exactly_once
+        self._handling = Handling(handler, sink.check, options, inline=inline)
         self._commits_at_once = self._recorded or source.kind != "kafka"
+        self._store = None if inline else options.store
+        self._identified = bool(options.window) or self._store is not None
+        self._settling = Settling(
+            source, sink, options, self.report, at_once=self._commits_at_once, waits=not inline, store=self._store
+        )
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._given_up = 0
+        self._stop = asyncio.Event()
+        self._topics: tuple[str, ...] = ()
+        self._probes = None if inline or self._recorded or simulation.get() is not None else probes
+        self._health: Health | None = None
 
     async def run(self, topics: tuple[str, ...], stop: asyncio.Event) -> PumpReport:
+        self._stop, self._topics = stop, topics
         if self.options.exactly_once:
             await self.source.control("init_transactions", {"id": self.options.transactional_id})
-        batches = self.source.consume(topics, group=self.group)
+        batches = self.source.consume(topics, group=self.group, max_items=self.options.max_items)
         with signals_set(stop):
-            # asking for the lag while recording would be recorded, and no replay asks at the same time
-            asks = self.source.kind == "kafka" and not self._recorded
-            watching = asyncio.create_task(watch_lag(self.source, topics, self.group)) if asks else None
-            stopping = asyncio.create_task(stop.wait())
-            try:
-                while (batch := await self._next(batches, stopping)) is not None:
-                    await self._within_drain_time(self._batch(batch), stopping)
-                    limit = self.options.limit
-                    if stop.is_set() or (limit is not None and self.report.consumed >= limit):
-                        break
-                if not self._commits_at_once:
-                    await self._within_drain_time(self._commit(), stopping)
-            finally:
-                for task in filter(None, (stopping, watching)):
-                    task.cancel()
-                await batches.aclose()  # type: ignore[attr-defined]
+            if self._probes is None:
+                return await self._run(batches, topics, stop)
+            self._health = Health(self.source, stop, self._probes.stall_s)
+            async with told(self._health, self._probes):
+                return await self._run(batches, topics, stop)
+
+    async def _run(
+        self, batches: AsyncIterator[list[Delivery]], topics: tuple[str, ...], stop: asyncio.Event
+    ) -> PumpReport:
+        # asking for the lag while recording would be recorded, and no replay asks at the same time
+        asks = self.source.kind == "kafka" and not self._recorded
+        watching = asyncio.create_task(watch_lag(self.source, topics, self.group)) if asks else None
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while (batch := await self._next(batches, stopping)) is not None:
+                await self._within_drain_time(self._batch(batch), stopping)
+                if stop.is_set() or self._room() == 0:
+                    break
+            if not self._commits_at_once:
+                await self._within_drain_time(self._settling.commit(), stopping)
+        finally:
+            for task in filter(None, (stopping, watching)):
+                task.cancel()
+            await batches.aclose()  # type: ignore[attr-defined]
         return self.report
+
+    def _room(self) -> int | None:
+        """Return how many messages the limit leaves, None if there is no limit."""
+        limit = self.options.limit
+        return None if limit is None else max(limit - self.report.consumed, 0)
 
     async def _next(
         self, batches: AsyncIterator[list[Delivery]], stopping: asyncio.Task[bool]
@@ -158,136 +190,97 @@ class _Pump:
         working.result()
 
     async def _batch(self, batch: list[Delivery]) -> None:
-        entries, ids = self._entries(batch)
-        fresh = [entry for entry in entries if not entry.duplicate] if self.options.window else entries
-        deliveries = batch if fresh is entries else [entry.delivery for entry in fresh]
-        started = time.monotonic()
-        with batch_span(self.group, deliveries):
-            outcomes = await self._handling.outcomes(deliveries)
-        metrics.handler_seconds(self.source.kind, self.source.profile, time.monotonic() - started)
-        for entry, outcome in zip(fresh, outcomes, strict=True):
-            if outcome.reason:
-                self._bury(entry, outcome)
-            else:
-                entry.results = outcome.results
-        if await self._settle(entries):
-            self._remember(ids)
+        over = batch[room:] if (room := self._room()) is not None else []
+        if over:
+            await self.source.nack(over)
+            batch = batch[:room]
+        entries = await self._entries(batch)
+        fresh = [entry for entry in entries if not entry.finished] if self._identified else entries
+        if fresh:
+            await self._handle(fresh, entries)
+        done = [entry for entry in entries if entry.finished and not entry.settled]
+        rest = [entry for entry in entries if not entry.finished]
+        if done and not await self._settling.settle(done, rest):
+            return
+        self._remember(done)
+        if rest:
+            await self.source.nack([entry.delivery for entry in rest])
 
-    def _entries(self, batch: list[Delivery]) -> tuple[list[_Entry], list[str]]:
-        """Return the entries of a batch, duplicates marked, and the ids to remember when it is done."""
-        entries = [_Entry(delivery) for delivery in batch]
-        ids: dict[str, None] = {}
-        if self.options.window:
-            for entry in entries:
-                name = self.options.identity(entry.delivery.envelope)
-                entry.duplicate = bool(name) and (name in self._seen or name in ids)
-                if name:
-                    ids[name] = None
-        return entries, list(ids)
-
-    def _remember(self, ids: list[str]) -> None:
-        for name in ids:
-            self._seen[name] = None
-        while len(self._seen) > self.options.window:
-            self._seen.popitem(last=False)
-
-    def _bury(self, entry: _Entry, outcome: Outcome) -> None:
-        """Let a dead letter take the place of an entry's results: as it is, then bare."""
-        limit = self.sink.max_message_bytes
-        bare = entry.letters > 0
-        entry.results = (dead_letter(entry.delivery, outcome, self.options.dead_letter, limit=limit, bare=bare),)
-        entry.letters += 1
-
-    async def _settle(self, entries: list[_Entry], behind: Sequence[_Entry] = ()) -> bool:
-        """Produce and acknowledge entries; one by one if a result among them does not fit the broker.
-
-        False if a transaction was given up: they, and those behind them, are delivered again.
-        """
-        try:
-            return await self._settle_together(entries, behind)
-        except DriverError as error:
-            if error.code not in _UNFIT or (len(entries) == 1 and entries[0].letters > 1):
-                raise
-            if len(entries) == 1:
-                self._bury(entries[0], poison(error))
-                return await self._settle(entries, behind)
-        for number, entry in enumerate(entries):
-            if not await self._settle([entry], [*entries[number + 1 :], *behind]):
-                return False
-        return True
-
-    async def _settle_together(self, entries: list[_Entry], behind: Sequence[_Entry]) -> bool:
-        produced = [result for entry in entries for result in entry.results]
-        deliveries = [entry.delivery for entry in entries]
-        if self.options.exactly_once:
-            if not await self._transact(deliveries, produced, [entry.delivery for entry in behind]):
-                return False
-        else:
-            if produced:
-                await self._retried(lambda: self.sink.publish_many(produced))
-            await self.source.ack(deliveries)
-            await (self._commit() if self._commits_at_once else self.source.commit(wait=False))
-        self._count(entries, len(produced))
-        return True
-
-    def _count(self, entries: list[_Entry], produced: int) -> None:
-        letters = sum(1 for entry in entries if entry.letters)
-        duplicates = sum(1 for entry in entries if entry.duplicate)
-        self.report.consumed += len(entries)
-        self.report.duplicates += duplicates
-        self.report.produced += produced
-        self.report.dead_lettered += letters
-        source, sink = self.source, self.sink
-        metrics.count(sink.kind, sink.profile, dead_lettered=letters)
-        metrics.count(source.kind, source.profile, duplicates=duplicates)
-
-    async def _commit(self) -> None:
-        try:
-            await self._retried(self.source.commit)
-        except DriverError as error:
-            if error.code != 9756:
-                raise
-            log.warning("%s; the group was rebalanced, its messages come again", error)
-
-    async def _transact(self, batch: list[Delivery], produced: list[Envelope], behind: list[Delivery]) -> bool:
-        """Produce and commit in one transaction; False if it had to be given up and all is delivered again."""
-        driver = self.source
-        try:
-            await driver.control("begin_transaction", {"id": self.options.transactional_id})
-            if produced:
-                await driver.publish_many(produced)
-            await driver.ack(batch)
-            await driver.control("commit_transaction", {})
-        except DriverError as error:
-            if error.code == 9759:
-                raise
-            await self._retried(lambda: driver.control("abort_transaction", {}))
-            if error.code in _UNFIT:
-                raise
-            log.warning("%s; the transaction is given up, its messages come again", error)
-            await driver.nack([*batch, *behind])
-            self._given_up += 1
-            if self._given_up >= self.options.io_attempts:
-                raise
-            await self._pause(self._given_up)
-            return False
-        self._given_up = 0
-        return True
-
-    async def _retried(self, call: Callable[[], Awaitable[Any]]) -> None:
-        for attempt in range(1, self.options.io_attempts + 1):
+    async def _handle(self, fresh: list[Entry], entries: list[Entry]) -> None:
+        """Run the handler; meanwhile settle what it has ended with, and say that the pump is at work."""
+        deliveries = [entry.delivery for entry in fresh]
+        kind, profile = self.source.kind, self.source.profile
+        started = moved = time.monotonic()
+        finished, stalled = 0, self.options.stall_s
+        with batch_span(kind, self._topics, self.group, deliveries):
+            self._tell_work()
+            work = Work(self._handling, deliveries, self.options.workers)
             try:
-                await call()
-                return
-            except DriverError as error:
-                if error.code not in _RETRIED or attempt == self.options.io_attempts:
-                    raise
-                log.warning("%s; trying again", error)
-                await self._pause(attempt)
+                while not await work.wait(min(_TICK_S, self.options.stall_s)):
+                    now = time.monotonic()
+                    if work.finished() > finished:
+                        finished, moved = work.finished(), now
+                        self._tell_work()
+                    if now - started >= stalled:
+                        stalled += self.options.stall_s
+                        metrics.stalled(kind, profile, now - started)
+                        about = deliveries[0].meta
+                        log.warning(
+                            "the handler has not finished a batch after %.0f s; it begins with %s", now - started, about
+                        )
+                    if now - moved < _LONGEST_MESSAGE_S:
+                        await self._stay(work)
+                    if not self._whole:
+                        await self._settle_early(work, fresh, entries)
+            finally:
+                work.abandon()
+                metrics.stalled(kind, profile, 0)
+                if self._health is not None:
+                    self._health.idle()
+            self._note(work, fresh)
+        metrics.handler_seconds(kind, profile, time.monotonic() - started)
 
-    async def _pause(self, attempt: int) -> None:
-        """Count a retry and wait before it, longer each time; a replay waits for nothing."""
-        self.report.retried += 1
-        metrics.count(self.source.kind, self.source.profile, retried=1)
-        if not self._inline:
-            await asyncio.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S) * random.random())  # noqa: S311
+    def _tell_work(self) -> None:
+        if self._health is not None:
+            self._health.at_work()
+
+    async def _stay(self, work: Work) -> None:
+        """Stay a consumer; begin with nothing more where the broker, or who stops the pump, will not wait for it."""
+        in_time = await self.source.keep_alive()
+        if not self._recorded and (self._stop.is_set() or not in_time):
+            work.cut()
+
+    async def _settle_early(self, work: Work, fresh: list[Entry], entries: list[Entry]) -> None:
+        self._note(work, fresh)
+        done = [entry for entry in entries if entry.finished and not entry.settled]
+        if done and await self._settling.settle(done):
+            self._remember(done)
+
+    def _note(self, work: Work, fresh: list[Entry]) -> None:
+        for number, outcome in work.take():
+            self._settling.note(fresh[number], outcome)
+
+    async def _entries(self, batch: list[Delivery]) -> list[Entry]:
+        """Return the entries of a batch; duplicates are marked, and have the results that are recorded of them."""
+        entries = [Entry(delivery) for delivery in batch]
+        if self._identified:
+            names: set[str] = set()
+            for entry in entries:
+                entry.name = self.options.identity(entry.delivery.envelope)
+                if entry.name:
+                    entry.duplicate = entry.finished = entry.name in self._seen or entry.name in names
+                    names.add(entry.name)
+        if self._store is not None:
+            fresh = {entry.name: entry for entry in entries if entry.name and not entry.duplicate}
+            for name, results in (await asyncio.to_thread(self._store.find, list(fresh))).items():
+                entry = fresh[name]
+                entry.results, entry.duplicate, entry.finished = results, True, True
+        return entries
+
+    def _remember(self, done: list[Entry]) -> None:
+        if self.options.window:
+            for entry in done:
+                if entry.name:
+                    self._seen[entry.name] = None
+            while len(self._seen) > self.options.window:
+                self._seen.popitem(last=False)

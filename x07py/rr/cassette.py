@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import overload
 
 from x07py.errors import CassetteError
+from x07py.rr.cassette_files import read_cassette
 from x07py.rr.entry import UNLIMITED, Entry
-from x07py.rr.files import read_cassette
 from x07py.rr.index import Index
 
 _U32 = struct.Struct("<I")

@@ -41,7 +41,7 @@ _OWN = (b"meta", b"req_sha256", b"scope")
 _REQUIRED = frozenset({b"err", b"key", b"kind", b"op", b"req", b"resp"})
 
 
-class Limits(NamedTuple):
+class EntryLimits(NamedTuple):
     """The most bytes that a field of an entry may have."""
 
     req: int
@@ -49,7 +49,7 @@ class Limits(NamedTuple):
     key: int
 
 
-UNLIMITED = Limits(_MAX_I31, _MAX_I31, _MAX_I31)
+UNLIMITED = EntryLimits(_MAX_I31, _MAX_I31, _MAX_I31)
 
 
 class Span(NamedTuple):
@@ -77,7 +77,7 @@ def invalid(message: str, where: int) -> CassetteError:
     )
 
 
-def scan_entry(buf: bytes | bytearray, start: int, end: int, limits: Limits) -> Span:
+def scan_entry(buf: bytes | bytearray, start: int, end: int, limits: EntryLimits) -> Span:
     """Check one entry document in ``buf[start:end]`` and return where its fields stand.
 
     Raises:
@@ -120,7 +120,7 @@ def scan_entry(buf: bytes | bytearray, start: int, end: int, limits: Limits) -> 
 
 
 def _scan_field(
-    buf: bytes | bytearray, pos: int, end: int, name: bytes, limits: Limits, found: dict[bytes, tuple[int, int]]
+    buf: bytes | bytearray, pos: int, end: int, name: bytes, limits: EntryLimits, found: dict[bytes, tuple[int, int]]
 ) -> int:
     kind = _KINDS.get(name)
     if kind is None:
@@ -280,16 +280,16 @@ class Entry:
 
 
 class Row(NamedTuple):
-    """What an entry holds beside its template: request, response, metadata JSON, error code, virtual ticks."""
+    """What an entry holds beside its template: request, response (a large one in pieces), metadata, error, ticks."""
 
     req: bytes
-    resp: bytes
+    resp: bytes | tuple[bytes, ...]
     meta: bytes = b""
     err: int = 0
     ticks: int = 0
 
 
-Fields = tuple[bytes, bytes, bytes, int, int]
+Fields = tuple[bytes, bytes | tuple[bytes, ...], bytes, int, int]
 """A `Row`, or a plain tuple of the same, which takes a third of the time to make."""
 
 
@@ -297,7 +297,10 @@ class EntryTemplate:
     """Writer of entries that share kind, operation, key and scope; all but the row's own bytes is made once."""
 
     def __init__(self, kind: str, op: str, key: str, scope: str = "") -> None:
-        self.kind, self.op, self.key, self.scope = kind, op, key, scope
+        self.kind: str = kind
+        self.op: str = op
+        self.key: str = key
+        self.scope: str = scope
         self._key_bytes = len(_bytes(key))
         self._names = _field(b"key", _STRING, _bytes(key)) + _field(b"kind", _STRING, _bytes(kind))
         self._op_req = _field(b"op", _STRING, _bytes(op)) + _head(b"req", _STRING)
@@ -305,31 +308,36 @@ class EntryTemplate:
         self._starts: dict[tuple[int, int, bool], bytes] = {}
         self._last = b"", _field(b"req_sha256", _STRING, hashlib.sha256().hexdigest().encode())
 
-    def frames(self, rows: Iterable[Fields], limits: Limits) -> bytes:
-        """Return the framed entries of `rows`, one after the other.
+    def frames(self, rows: Iterable[Fields], limits: EntryLimits) -> list[bytes]:
+        """Return the framed entries of `rows`, one after the other, in pieces.
 
         Raises:
             CassetteError: 2005, 2006 or 2007 when a request, a response or the key is larger than `limits`.
         """
         if self._key_bytes > limits.key:
             raise _too_large(2007, "key", self._key_bytes, limits.key)
-        starts, op_req, tail = self._starts, self._op_req, self._tail
+        starts, op_req, tail, pack, sha256 = self._starts, self._op_req, self._tail, _pack, hashlib.sha256
         last_req, last_sha = self._last
+        fixed = len(op_req) + len(last_sha) + len(_RESP_HEAD) + len(tail) + 8
+        with_meta = fixed + len(_META_HEAD) + 4
         frames: list[bytes] = []
         for req, resp, meta, err, ticks in rows:
             if len(req) > limits.req:
                 raise _too_large(2005, "req", len(req), limits.req)
-            if len(resp) > limits.resp:
-                raise _too_large(2006, "resp", len(resp), limits.resp)
+            pieces = resp if isinstance(resp, tuple) else (resp,)
+            if (resp_size := sum(map(len, pieces))) > limits.resp:
+                raise _too_large(2006, "resp", resp_size, limits.resp)
             if req != last_req:
-                last_req, last_sha = req, _SHA_HEAD + hashlib.sha256(req).hexdigest().encode()
+                last_req, last_sha = req, _SHA_HEAD + sha256(req).hexdigest().encode()
             start = starts.get((err, ticks, not meta)) or self._start(err, ticks, has_meta=bool(meta))
-            middle = b"".join((_META_HEAD, _pack(len(meta)), meta)) if meta else b""
-            lengths = _pack(len(req)), _pack(len(resp))
-            payload = b"".join((start, middle, op_req, lengths[0], req, last_sha, _RESP_HEAD, lengths[1], resp, tail))
-            frames += (_pack(len(payload)), payload)
+            sizes = len(start) + len(req) + resp_size
+            if meta:
+                frames += (pack(with_meta + sizes + len(meta)), start, _META_HEAD, pack(len(meta)), meta)
+            else:
+                frames += (pack(fixed + sizes), start)
+            frames += (op_req, pack(len(req)), req, last_sha, _RESP_HEAD, pack(resp_size), *pieces, tail)
         self._last = last_req, last_sha
-        return b"".join(frames)
+        return frames
 
     def _start(self, err: int, ticks: int, *, has_meta: bool) -> bytes:
         count = 7 + bool(self._tail) + bool(ticks) + has_meta

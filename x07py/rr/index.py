@@ -11,7 +11,7 @@ from array import array
 from typing import NamedTuple
 
 from x07py.errors import CassetteError
-from x07py.rr.entry import Limits, Span, parse_err, scan_entry
+from x07py.rr.entry import EntryLimits, Span, parse_err, scan_entry
 
 _U32 = struct.Struct("<I")
 _unpack = _U32.unpack_from
@@ -42,7 +42,7 @@ _REQ, _SHA, _RESP, _SCOPE = _head(b"req", 3), _head(b"req_sha256", 3), _head(b"r
 class Index:
     """Positions of all entries of one buffer of frames."""
 
-    def __init__(self, buf: bytes | bytearray, *, max_entries: int, limits: Limits) -> None:
+    def __init__(self, buf: bytes | bytearray, *, max_entries: int, limits: EntryLimits) -> None:
         """Index `buf`.
 
         Raises:
@@ -50,9 +50,9 @@ class Index:
         """
         self.buf = buf
         self.limits = limits
-        self.frames = array("Q")
-        self.positions = array("Q")
-        self.bucket_of = array("I")
+        self.frames: array[int] = array("Q")
+        self.positions: array[int] = array("Q")
+        self.bucket_of: array[int] = array("I")
         self.buckets: list[Bucket] = []
         self.members: list[array[int]] = []
         self.ids: dict[Bucket, int] = {}

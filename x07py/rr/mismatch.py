@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from x07py.errors import ReplayMismatchError
+from x07py.errors import DiffersFromRecordingError, NothingRecordedError, OutOfOrderError, ReplayMismatchError
 
 if TYPE_CHECKING:
     from x07py.rr.index import Bucket, Index
@@ -19,7 +19,7 @@ def miss(index: Index, asked: Bucket, where: str) -> ReplayMismatchError:
         hint = f"recorded under this operation: {', '.join(other[:5])}; {hint}"
     key = str(asked.key, "utf-8", "replace")
     message = f"nothing is left that was recorded for {asked.describe()} with key {key!r} ({members} recorded)"
-    return ReplayMismatchError(2009, message, where=where, hint=hint)
+    return NothingRecordedError(2009, message, where=where, hint=hint)
 
 
 def differs(recorded: bytes, asked: bytes, bucket: Bucket, where: str) -> ReplayMismatchError:
@@ -27,7 +27,7 @@ def differs(recorded: bytes, asked: bytes, bucket: Bucket, where: str) -> Replay
     from x07py.rr.difference import describe_difference
 
     detail = describe_difference(recorded, asked)
-    return ReplayMismatchError(
+    return DiffersFromRecordingError(
         2050,
         f"{str(bucket.op, 'utf-8', 'replace')} differs from what was recorded\n{detail}",
         where=where,
@@ -38,7 +38,7 @@ def differs(recorded: bytes, asked: bytes, bucket: Bucket, where: str) -> Replay
 def out_of_order(code: int, name: str, asked: Bucket, found: Bucket, where: str) -> ReplayMismatchError:
     """Return error 2010, 2011 or 2057: the next entry of a transcript has another kind, operation, key or scope."""
     want, have = (str(getattr(side, name), "utf-8", "replace") for side in (asked, found))
-    return ReplayMismatchError(
+    return OutOfOrderError(
         code,
         f"the program asked for {name} {want!r}, the recording goes on with {have!r}",
         where=where,

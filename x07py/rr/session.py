@@ -11,27 +11,33 @@ import struct
 import time
 from contextlib import suppress
 from contextvars import ContextVar, Token
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from x07py.counting import pass_time
-from x07py.errors import CassetteError, ReplayMismatchError
-from x07py.facts import note, wanted
+from x07py.errors import CassetteError, UnusedRecordingError
+from x07py.rr.cassette import Cassette
+from x07py.rr.cassette_files import FOLDER, PartialFile, SideFile, read_cassette
 from x07py.rr.config import Match, Mode
-from x07py.rr.entry import Limits, scan_entry
-from x07py.rr.files import FOLDER, PartialFile, SideFile, read_cassette
+from x07py.rr.entry import EntryLimits, scan_entry
+from x07py.rr.guard import is_guarding, refuse_secrets
 from x07py.rr.index import Bucket
-from x07py.rr.ledger import Answer, Ledger
+from x07py.rr.known_secrets import register_surroundings
 from x07py.rr.mismatch import out_of_order
-from x07py.rr.sanitize import refuse_secrets, sanitize
+from x07py.rr.old_entries import refuse_unredacted
+from x07py.rr.redaction import Redaction, redaction_of
+from x07py.rr.replay_state import Answer, ReplayState
+from x07py.rr.text_side import write_text_side
+from x07py.rr.varying import Varying
+from x07py.run_report_channel import note, wanted
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from x07py.contracts.rr import RRPolicy
-    from x07py.msg import Envelope
     from x07py.rr.config import Config
     from x07py.rr.entry import Entry, EntryTemplate, Fields
 
@@ -50,9 +56,10 @@ class Session:
     Args:
         config: mode, match mode, cassette name and limits.
         root: the folder that ``.x07_rr`` stands in.
-        policy: what may be recorded and how it is sanitized; None admits every operation and redacts nothing.
-        match_requests: whether a replayed request must equal the recorded one.
+        policy: what may be recorded and how it is redacted; None admits every operation.
+        redaction: what is not written, in place of the policy's; the usual names of secrets if there is neither.
         allow_unused: whether a replay may end with entries left over.
+        replace_partial: whether a recording takes the place of what an interrupted one left, instead of refusing.
     """
 
     def __init__(
@@ -61,26 +68,34 @@ class Session:
         root: Path,
         *,
         policy: RRPolicy | None = None,
-        match_requests: bool = True,
+        redaction: Redaction | None = None,
         allow_unused: bool = False,
+        replace_partial: bool = False,
+        varying: Varying | None = None,
     ) -> None:
         self.config = config
-        self.mode = config.mode
+        self.mode: Mode = config.mode
+        self.keeps_recording = True
+        """Whether a recording becomes the cassette at the end; set to False, it stays beside it as ``.partial``."""
+        self._replace_partial = replace_partial
+        self._varying = varying or Varying()
         self.policy = policy
-        self.path = root / FOLDER / config.cassette
-        self.match_requests = match_requests
+        self.redaction: Redaction = redaction or (redaction_of(policy.sanitizer) if policy else Redaction())
+        self.path: Path = root / FOLDER / config.cassette
         self.allow_unused = allow_unused
-        self.virtual_ticks = 0
-        self.appended = 0
+        self.virtual_ticks: int = 0
+        self.appended: int = 0
         self._moves_clock = config.mode is Mode.REPLAY and current_world().solve and wanted()
-        self._limits = Limits(config.max_req_bytes, config.max_resp_bytes, config.max_key_bytes)
+        self._limits = EntryLimits(config.max_req_bytes, config.max_resp_bytes, config.max_key_bytes)
         self._partial: PartialFile | None = None
         self._token: Token[Session | None] | None = None
         self._load(b"")
 
     def _load(self, content: bytes) -> None:
         config = self.config
-        self.ledger = Ledger(content, max_entries=config.max_entries, limits=self._limits, name=config.cassette)
+        self.ledger: ReplayState = ReplayState(
+            content, max_entries=config.max_entries, limits=self._limits, name=config.cassette
+        )
         self._base_entries, self._size = len(self.ledger), len(content)
 
     def _existing(self) -> bytes:
@@ -99,13 +114,17 @@ class Session:
 
         Raises:
             CassetteError: 2002 to 2008, 2014 and 2055 for a cassette that cannot be used; 2052 or 2053 if it cannot be
-                recorded now.
+                recorded now; 2065 if a recording is to be continued whose entries hold what is redacted now.
             FileError: ``X07IO_WRITE``.
         """
-        partial = PartialFile(self.path) if self.mode.records else None
+        partial = PartialFile(self.path, replace=self._replace_partial) if self.mode.records else None
+        if partial is not None:
+            register_surroundings()
         try:
             content = self._existing()
             self._load(content)
+            if self.mode is Mode.RECORD_MISSING:
+                refuse_unredacted(content, self.redaction, self.config.cassette)
             if partial is not None:
                 partial.write(content)
         except BaseException:
@@ -126,7 +145,7 @@ class Session:
         note("cassettes", self._facts())
         partial, self._partial = self._partial, None
         if partial is not None:
-            self._finish_recording(partial, failed=error is not None)
+            self._finish_recording(partial, failed=error is not None or not self.keeps_recording)
         if error is None and self.mode is Mode.REPLAY and not self.allow_unused:
             self._refuse_unused()
 
@@ -136,12 +155,13 @@ class Session:
         elif failed:
             partial.leave()
         else:
-            partial.publish(self._base_entries + self.appended)
+            partial.publish(self._base_entries + self.appended, self._varying)
+            write_text_side(self.path, Cassette.load(self.path), self._varying)
 
     def _refuse_unused(self) -> None:
         left = self.ledger.unused()
         if left:
-            raise ReplayMismatchError(
+            raise UnusedRecordingError(
                 2051,
                 f"{len(left)} of {len(self.ledger)} recorded entries were not used; the first is number {left[0]}, "
                 f"{self.ledger.bucket(left[0]).describe()}",
@@ -153,10 +173,6 @@ class Session:
         """Return the numbers of the entries that no replay has used."""
         return self.ledger.unused()
 
-    def sanitize(self, envelope: Envelope) -> Envelope:
-        """Return `envelope` as it may be written under the session's policy."""
-        return sanitize(envelope, self.policy.sanitizer) if self.policy else envelope
-
     def next(self, kind: str, op: str, key: str, *, scope: str = "", req: bytes | None = None) -> Answer:
         """Return the next recorded answer and mark it used.
 
@@ -165,7 +181,7 @@ class Session:
             op: operation name.
             key: match key, the profile id for messages.
             scope: what the operation addresses; entries without a scope answer for every scope.
-            req: the request, compared with the recorded one when the session matches requests.
+            req: the request, compared with the recorded one; None takes any.
 
         Raises:
             CassetteError: 2012 if the mode does not replay, 2007 if `key` is longer than the policy allows.
@@ -189,7 +205,7 @@ class Session:
         bucket = Bucket(kind.encode(), op.encode(), raw_key, scope.encode("utf-8", "surrogateescape"))
         answers: list[Answer] = []
         for req in requests:
-            number = self._find(bucket, req if self.match_requests else None)
+            number = self._find(bucket, req)
             answers.append(self.use(number))
             if answers[-1].err:
                 break
@@ -235,14 +251,19 @@ class Session:
         self._pass_time(self.ledger.ticks(number))
         return answer
 
+    def use_all(self, numbers: Sequence[int]) -> None:
+        """Mark entries used that nobody needs as answers, and let their recorded latencies pass in virtual time."""
+        self.ledger.use_all(numbers)
+        if self.ledger.index.ticks:
+            self._pass_time(sum(self.ledger.ticks(number) for number in numbers))
+
     def follow(self, answer: Answer, req: bytes, count: int) -> list[Answer]:
         """Return up to `count` further answers of the same names and request that stand behind `answer`.
 
         They end before one that is used or a recorded error.
         """
         in_order = self.config.match is Match.TRANSCRIPT
-        asked = req if self.match_requests else None
-        answers = self.ledger.follow(answer, asked, count, in_order=in_order)
+        answers = self.ledger.follow(answer, req, count, in_order=in_order)
         if self.ledger.index.ticks:
             self._pass_time(sum(self.ledger.ticks(found.number) for found in answers))
         return answers
@@ -258,7 +279,7 @@ class Session:
         payload = entry if isinstance(entry, bytes) else entry.encode()
         span = scan_entry(payload, 0, len(payload), self._limits)
         self._check_allowed(*(str(payload[slice(*part)], "utf-8", "replace") for part in (span.kind, span.op)))
-        self._write(_U32.pack(len(payload)) + payload, 1)
+        self._write([_U32.pack(len(payload)), payload], 1, lambda: payload)
         if self.mode is Mode.RECORD_MISSING:
             self.ledger.add(payload)
 
@@ -276,7 +297,7 @@ class Session:
             FileError: ``X07IO_WRITE``.
         """
         self._check_allowed(template.kind, template.op)
-        self._write(template.frames(rows, self._limits), len(rows))
+        self._write(template.frames(rows, self._limits), len(rows), partial(_content, template, rows))
         self._pass_time(sum([row[4] for row in rows]))
 
     def _pass_time(self, ticks: int) -> None:
@@ -297,17 +318,18 @@ class Session:
                 hint="add it to kinds_allowed or ops_allowed of the policy in arch/rr/index.x07rr.json",
             )
 
-    def _write(self, frames: bytes, count: int) -> None:
+    def _write(self, frames: Sequence[bytes], count: int, content: Callable[[], bytes]) -> None:
         if not self.mode.records or self._partial is None:
             raise CassetteError(2013, f"mode {self.mode.contract_name} does not record", where=self.config.cassette)
         config = self.config
-        entries, size = self._base_entries + self.appended + count, self._partial.size + len(frames)
+        entries, size = self._base_entries + self.appended + count, self._partial.size + sum(map(len, frames))
         if entries > config.max_entries:
             raise self._full(2004, f"more than {config.max_entries} entries", "max_entries")
         if size > config.max_cassette_bytes:
             raise self._full(2003, f"more than {config.max_cassette_bytes} bytes", "max_cassette_bytes")
-        refuse_secrets(frames)
-        self._partial.write(frames)
+        if is_guarding():
+            refuse_secrets(content())
+        self._partial.write(*frames)
         self.appended += count
 
     def _full(self, code: int, message: str, limit: str) -> CassetteError:
@@ -340,3 +362,16 @@ class Session:
             "used": self.ledger.used,
             "bytes": self._size,
         }
+
+
+def _content(template: EntryTemplate, rows: Sequence[Fields]) -> bytes:
+    """Return what entries say, each thing once: a message stands in the response to its publishing again."""
+    parts = [part.encode("utf-8", "surrogateescape") for part in (template.key, template.op, template.scope)]
+    last = b""
+    for req, resp, meta, _, _ in rows:
+        pieces = resp if isinstance(resp, tuple) else (resp,)
+        if req != last and not any(req in piece for piece in pieces):
+            parts.append(req)
+        parts += (b"".join(pieces), meta)
+        last = req
+    return b"\n".join(parts)

@@ -1,25 +1,36 @@
-"""One self-contained page about a cassette, or two side by side: time line, list, search, every field decoded.
+"""One self-contained page about a cassette, or two side by side: time line, columns, search, every field decoded.
 
-The page draws only the rows that are visible, and the time line on a canvas, so scrolling costs the same for every
-cassette; the file grows with the decoded text. A table that holds all rows lost: the browser lays out every one.
+What the list shows of each entry stands in columns that are compressed once; what a click shows stands in compressed
+pages that the browser opens when it needs one. It draws only the rows that are visible, and the time line on a canvas,
+so scrolling costs the same for every cassette. A table that holds all rows lost: the browser lays out every one; so did
+plain JSON of all entries, which made the page several times the size of the cassette.
 """
 
 from __future__ import annotations
 
-import difflib
+import base64
 import html
 import json
+import zlib
+from collections.abc import Iterator, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, overload
 
+from x07py.printing import content_policy, escaped, html_data, json_text
+from x07py.rr.alignment import pairs_of
+from x07py.rr.causes import Causes
 from x07py.rr.report import describe_entry
 
 if TYPE_CHECKING:
     from x07py.rr.cassette import Cassette
-    from x07py.rr.entry import Entry
 
-_ACKS = ("ack", "nack", "reject", "commit")
+_SETTLING = ("ack", "nack", "reject", "commit")
 _SHOWN = 100
+_ENTRIES_IN_PAGE = 400
+_LONGEST = 65_536
+_COLUMNS = ("type", "name", "place", "spot", "position", "key", "value", "outcome")
+Row = dict[str, Any]
 
 
 def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | None = None) -> str:
@@ -29,53 +40,110 @@ def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | 
         name: what the cassette is called.
         cassette: the cassette; the older one if there are two.
         other_name: what the other one is called.
-        other: a cassette to show beside the first, aligned by operation, request and answer.
+        other: a cassette to show beside the first, aligned by place and key.
     """
     data = {
         "name": name,
         "otherName": other_name,
-        "entries": rows_of(cassette),
-        "other": rows_of(other) if other else [],
-        "pairs": pairs_of(cassette, other) if other else None,
+        "sides": [_side(cassette), *([_side(other)] if other else [])],
+        "pairs": _packed(pairs_of(cassette, other)) if other else None,
     }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = html_data(data)
     template = resources.files(__package__).joinpath("view.html").read_text(encoding="utf-8")
     head, _, tail = template.partition("@DATA@")
-    title = html.escape(f"{name} and {other_name}" if other else name)
-    return head.replace("@TITLE@", title) + text + tail
+    title = html.escape(escaped(f"{name} and {other_name}" if other else name))
+    return head.replace("@POLICY@", content_policy(template)).replace("@TITLE@", title) + text + tail
 
 
-def rows_of(cassette: Cassette) -> list[dict[str, Any]]:
-    """Return what page and terminal show of each entry: number, op, name, type, lane, text, facts, parts."""
-    return [_row(describe_entry(number, entry)) for number, entry in enumerate(cassette.entries)]
+class Rows(Sequence[Row]):
+    """What page and terminal show of each entry, described when it is looked at.
+
+    A row has number, op, name, type, lane, text, the columns place, spot, position, key, value and outcome, facts, the
+    message or None, and parts: what else was recorded, by title.
+    """
+
+    def __init__(self, cassette: Cassette) -> None:
+        self._entries = cassette.entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (_row(describe_entry(number, entry)) for number, entry in enumerate(self._entries))
+
+    @overload
+    def __getitem__(self, number: int) -> Row: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Row]: ...
+    def __getitem__(self, number: int | slice) -> Row | list[Row]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        return _row(describe_entry(number, self._entries[number]))
 
 
-def _row(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page shows of an entry as `describe_entry` describes it."""
-    response = entry["response"]
+def _side(cassette: Cassette) -> dict[str, Any]:
+    """Return a cassette for the page: columns, and pages of what a click shows."""
+    causes = Causes.of_entries(cassette.entries)
+    columns: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, "lane", "ticks")}
+    names: dict[str, dict[str, int]] = {name: {} for name in ("name", "place", "lane")}
+    pages: list[str] = []
+    details: list[dict[str, Any]] = []
+    for row in Rows(cassette):
+        row["outcome"] = causes.outcomes.get(row["number"], row["outcome"])
+        row["ticks"] = row["facts"].get("latency_ticks", 0)
+        for name, column in columns.items():
+            column.append(names[name].setdefault(row[name], len(names[name])) if name in names else row[name])
+        details.append({name: row[name] for name in ("op", "facts", "message", "parts")})
+        if len(details) == _ENTRIES_IN_PAGE:
+            pages.append(_packed(details))
+            details = []
+    columns["ticks"] = list(accumulate(columns["ticks"]))
+    return {
+        "count": len(columns["type"]),
+        "columns": _packed(
+            columns | {"names": {name: list(known) for name, known in names.items()}, "causes": list(causes.of.items())}
+        ),
+        "pages": [*pages, *([_packed(details)] if details else [])],
+        "size": _ENTRIES_IN_PAGE,
+    }
+
+
+def _packed(value: Any) -> str:
+    return base64.b64encode(zlib.compress(json_text(value, indent=None).encode())).decode()
+
+
+def _row(entry: dict[str, Any]) -> Row:
+    """Return what is shown of an entry as `describe_entry` describes it."""
+    response, meta = entry["response"], entry["meta"] if isinstance(entry["meta"], dict) else {}
     message = next((part for part in (_envelope(response), entry["request"]) if _is_envelope(part)), None)
-    name = entry["op"].removesuffix("_v1").rpartition(".")[2]
-    facts = {key: entry[key] for key in ("kind", "key", "scope", "err", "latency_ticks", "req_sha256") if entry[key]}
-    parts = _message_parts(message) if message else [["request", _as_fields(entry["request"])]]
+    facts = ("kind", "key", "scope", "err", "latency_ticks", "req_sha256")
+    name = entry["op"].removesuffix("_v1").rpartition(".")[2].removesuffix("_env")
+    kind = _type(name, response, failed=bool(entry["err"]))
+    parts: list[list[Any]] = [] if message else [["request", _as_fields(entry["request"])]]
     if not message or entry["err"]:
         parts.append(["error" if entry["err"] else "response", _as_fields(response)])
     if entry["meta"]:
         parts.append(["metadata", _as_fields(entry["meta"])])
+    lane = entry["scope"] or (message["topic"] if message else "")
+    spot = meta.get("partition", meta.get("queue", ""))
+    position = meta.get("offset", meta.get("delivery_tag", ""))
     return {
         "number": entry["number"],
         "op": entry["op"],
-        "name": name.removesuffix("_env"),
-        "type": _type(name, response, failed=bool(entry["err"])),
-        "lane": entry["scope"] or (message["topic"] if message else ""),
+        "name": name,
+        "type": kind,
+        "lane": lane,
         "text": _summary(message, response, entry),
-        "facts": facts,
-        "parts": parts,
+        "place": message["topic"] if message else lane,
+        "spot": str(spot),
+        "position": str(position),
+        "key": _short(message["key"]) if message else "",
+        "value": _short(message["value"]) if message else _summary(None, response, entry),
+        "outcome": f"error {entry['err']}" if entry["err"] else "confirmed" if kind == "publish" else "",
+        "facts": {key: entry[key] for key in facts if entry[key]},
+        "message": {field: _cut(value) for field, value in message.items()} if message else None,
+        "parts": [[title, {field: _cut(value) for field, value in fields.items()}] for title, fields in parts],
     }
-
-
-def _message_parts(message: dict[str, Any]) -> list[list[Any]]:
-    fields = {name: value for name, value in message.items() if name != "headers"}
-    return [["envelope", fields], *([["headers", message["headers"]]] if message["headers"] else [])]
 
 
 def _envelope(response: Any) -> Any:
@@ -96,7 +164,8 @@ def _type(name: str, response: Any, *, failed: bool) -> str:
     operation = response.get("operation") if isinstance(response, dict) else None
     if operation in ("publish", "deliver"):
         return str(operation)
-    return "ack" if name.startswith(_ACKS) else "other"
+    settling = next((one for one in _SETTLING if name.startswith(one)), "other")
+    return "ack" if settling == "commit" else settling
 
 
 def _summary(message: dict[str, Any] | None, response: Any, entry: dict[str, Any]) -> str:
@@ -112,16 +181,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def pairs_of(old: Cassette, new: Cassette) -> list[tuple[int | None, int | None, bool]]:
-    """Return the numbers of entries that stand beside each other, and whether they are alike."""
-    before, after = ([_identity(entry) for entry in one.entries] for one in (old, new))
-    pairs: list[tuple[int | None, int | None, bool]] = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        for step in range(max(i2 - i1, j2 - j1)):
-            left, right = i1 + step, j1 + step
-            pairs.append((left if left < i2 else None, right if right < j2 else None, tag == "equal"))
-    return pairs
-
-
-def _identity(entry: Entry) -> tuple[object, ...]:
-    return (entry.kind, entry.op, entry.key, entry.scope, entry.err, entry.req, entry.resp)
+def _cut(value: Any) -> Any:
+    """Return a value, and of a very long text its beginning: a page is for reading."""
+    text = value.get("base64") if isinstance(value, dict) else value
+    if not isinstance(text, str) or len(text) <= _LONGEST:
+        return value
+    return f"{text[:_LONGEST]}… ({len(text)} characters{' of Base64' if text is not value else ''})"

@@ -23,20 +23,21 @@ def granted(policy: Policy) -> dict[str, list[str]]:
     limits = {name: value for name, value in document["limits"].items() if name != "core_dumps"}
     return {
         "connect": _addresses(hosts_of(document), policy.source),
-        "listen": _addresses(listen_of(document), policy.source),
+        "listen": _addresses(listen_of(document), policy.source, listen=True),
+        "unix": sorted(set(document["net"].get("allow_unix", []))),
         "read": sorted(set(document["fs"]["read_roots"])),
         "write": sorted(set(document["fs"]["write_roots"])),
         "environment": sorted(set(document["env"]["allow_keys"])),
-        "run": sorted(set(document["process"]["allow_execs"])),
+        "run": sorted(set(document["process"].get("allow_execs", []))),
         "limit": [f"{name} {limits[name]}" for name in sorted(limits)],
     }
 
 
-def _addresses(texts: list[str], source: str) -> list[str]:
+def _addresses(texts: list[str], source: str, *, listen: bool = False) -> list[str]:
     """Return one line a host and range of ports, so that the order and grouping in the file do not count."""
     found: set[str] = set()
     for text in texts:
-        rule = parse_host(text, source)
+        rule = parse_host(text, source, listen=listen)
         host = text.strip().rpartition(":")[0].lower()
         found |= {f"{host}:{one.first}" + (f"-{one.last}" if one.last > one.first else "") for one in rule.ranges}
     return sorted(found)

@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.errors import PackageError, RunError
 from x07py.osbound import os_bound_table
-from x07py.run.taped import LIBRARIES
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from x07py.contracts.packages import Installed
+    from x07py.contracts.packages import ProjectPackages
 
 
 class RefusedImport(RunError, ImportError):  # noqa: N818 (what happened, as in the report)
     """A module of the project imports what its world refuses; an `ImportError` to the program."""
 
 
-def install(root: Path, world: str, installed: Installed, admits: Callable[[str], bool]) -> None:
+def install(root: Path, world: str, installed: ProjectPackages, admits: Callable[[str], bool]) -> None:
     """Check every import statement of modules below `root` from now on.
 
     Args:
@@ -61,12 +60,12 @@ def install(root: Path, world: str, installed: Installed, admits: Callable[[str]
 
 def _hint(target: str, world: str) -> str:
     hint = "move this to an adapter in a run-os node and pass values in"
-    if WORLDS[world].replay and target.partition(".")[0] in LIBRARIES:
+    if WORLDS[world].replay and target.partition(".")[0] in os_bound_table().replayed:
         return f"{hint}, or replay it: x07 run --profile replay --cassette NAME"
     return hint
 
 
-def _check_package(installed: Installed, target: str) -> None:
+def _check_package(installed: ProjectPackages, target: str) -> None:
     try:
         installed.check_import(target)
     except PackageError as error:

@@ -8,18 +8,19 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import RunError
-from x07py.run.files import executable_without_grant, readable_without_grant
-from x07py.run.policy import MAX_ROOTS, POLICY_VERSION
+from x07py.files import open_file
+from x07py.run.file_access import executable_without_grant, readable_without_grant
+from x07py.run.policy import MAX_ROOTS, OWN_VERSION
 from x07py.sandbox.network import parse_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from x07py.sandbox.answers import Access
+    from x07py.sandbox.notifications import Access
 
 WEAKER = (
     "connections, listening, files and programs are not restricted in this run, only watched; "
-    "what remains: no UDP, no Unix sockets, the system call list, no new privileges"
+    "what remains: no UDP, no datagram sockets of Unix, the system call list, no new privileges"
 )
 
 
@@ -48,11 +49,12 @@ def learned_policy(
         seen[access.kind].add(access.target)
     read = _roots(seen["read"], [*readable_without_grant(), str(root), *map(str, always)])
     write = _roots(seen["write"], ["/dev", "/proc", *map(str, always)])
-    connect, listen = _hosts(seen["connect"]), _hosts(seen["listen"])
+    connect, listen = _hosts(seen["connect"], 1), _hosts(seen["listen"], 0)
+    unix = _relative(_unix(seen["connect"], seen["listen"], [*write, *map(str, always)]), root)
     programs = _programs(seen["run"])
-    net: dict[str, Any] = {"enabled": bool(connect or listen), "allow_hosts": connect}
+    net: dict[str, Any] = {"enabled": bool(connect or listen or unix), "allow_hosts": connect}
     return {
-        "schema_version": POLICY_VERSION,
+        "schema_version": OWN_VERSION,
         "policy_id": "learned",
         "notes": "Learned by x07 from what a program did. Read it before you rely on it.",
         "limits": limits or {},
@@ -61,27 +63,40 @@ def learned_policy(
             "read_roots": _relative(read, root),
             "write_roots": _relative(write, root),
         },
-        "net": net | ({"allow_listen": listen} if listen else {}),
+        "net": net | ({"allow_listen": listen} if listen else {}) | ({"allow_unix": unix} if unix else {}),
         "env": {"enabled": True, "allow_keys": sorted(environment)},
         "process": {"enabled": bool(programs), "allow_execs": programs},
     }
 
 
-def _hosts(targets: set[str]) -> list[dict[str, Any]]:
+def _hosts(targets: set[str], lowest: int) -> list[dict[str, Any]]:
     """Return hosts with their ports; what is no TCP address could not be granted either."""
     ports: dict[str, set[int]] = defaultdict(set)
     for target in targets:
         address = parse_text(target)
-        if address is not None and address.port:
+        if address is not None and address.port >= lowest:
             ports[target.rpartition(":")[0].strip("[]")].add(address.port)
     return [{"host": host, "ports": sorted(ports[host])} for host in sorted(ports)]
+
+
+def _unix(connected: set[str], listened: set[str], writable: Sequence[str]) -> list[str]:
+    """Return the Unix sockets that need a grant: it may listen where it may write, and connect where it listens."""
+    abstract = {target for target in connected | listened if target.startswith("@")}
+    paths = {target for target in connected - listened if target.startswith("/")}
+    below = [PurePath(os.path.realpath(path)) for path in writable]
+    paths |= {
+        target
+        for target in listened
+        if target.startswith("/") and not any(PurePath(target).is_relative_to(one) for one in below)
+    }
+    return sorted(abstract | {path for path in paths if Path(path).parent.is_dir()})
 
 
 def _programs(targets: set[str]) -> list[str]:
     """Return programs and, for scripts, what their first line names."""
     found = {target for target in targets if Path(target).is_file()}
     for target in list(found):
-        with Path(target).open("rb") as file:
+        with open_file(Path(target)) as file:
             first = file.readline(256)
         words = first[2:].split() if first.startswith(b"#!") else []
         if words:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from x07py.contracts.loader import find_root
 from x07py.contracts.project import find_manifest, read_project
 from x07py.errors import RunError
-from x07py.worlds import WORLDS
+from x07py.worlds import WORLDS, belies_its_name, breaks_its_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +29,12 @@ class Profile:
     deny_host: tuple[str, ...] = ()
     allow_contract: tuple[str, ...] = ()
     allow_read: tuple[str, ...] = ()
+    deny_read: tuple[str, ...] = ()
     allow_write: tuple[str, ...] = ()
     allow_env: tuple[str, ...] = ()
     allow_run: tuple[str, ...] = ()
     allow_listen: tuple[str, ...] = ()
+    allow_unix: tuple[str, ...] = ()
     rr: str | None = None
     cassette: str | None = None
     timeout: float | None = None
@@ -55,7 +58,7 @@ BUILT_IN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProjectToRun:
     """Where a program runs: the project's folder, its manifest if it has one, its entry, and its profiles."""
 
     root: Path
@@ -64,7 +67,7 @@ class Place:
     profiles: dict[str, Profile]
 
 
-def find_place() -> Place:
+def find_project_to_run() -> ProjectToRun:
     """Return the project of the working directory; without a manifest, the folder with ``arch/``, or this one.
 
     Raises:
@@ -72,14 +75,14 @@ def find_place() -> Place:
         PackageError: the manifest cannot be read.
     """
     if find_manifest() is None:
-        return Place(find_root(), None, None, dict(BUILT_IN))
+        return ProjectToRun(find_root(), None, None, dict(BUILT_IN))
     project = read_project()
     table = _table(project, project.settings, "profiles")
     made = {name: _profile(project, name, _table(project, table, name)) for name in table}
     entry = project.settings.get("entry")
     if entry is not None and not isinstance(entry, str):
         _refuse(project, "entry is not a string")
-    return Place(project.root, project.file, entry, BUILT_IN | made)
+    return ProjectToRun(project.root, project.file, entry, BUILT_IN | made)
 
 
 def _table(project: Project, parent: dict[str, Any], key: str) -> dict[str, Any]:
@@ -103,6 +106,7 @@ def _profile(project: Project, name: str, table: dict[str, Any]) -> Profile:
             _refuse(project, f"profiles.{name} names no world")
         values["world"] = base.world
     check_world(values["world"], f"{project.file}: profiles.{name}.world")
+    keep_the_name(name, values["world"], f"{project.file}: profiles.{name}.world")
     return Profile(**values)
 
 
@@ -139,19 +143,74 @@ def check_world(name: str, where: str) -> None:
         )
 
 
-def choose(place: Place, name: str) -> Profile:
+def keep_the_name(name: str, world: str, where: str) -> None:
+    """Refuse a profile whose name says that it is confined in a world that is not.
+
+    Raises:
+        RunError: ``X07RUN_PROFILE_WORLD``.
+    """
+    if breaks_its_name(name, world):
+        raise RunError(
+            "X07RUN_PROFILE_WORLD",
+            f"profile {name} is confined wherever it is named, and world {world} does not confine",
+            where=where,
+            hint="give it run-os-sandboxed or a solve world, or use a profile of another name",
+        )
+
+
+def weaker_than_expected(project: ProjectToRun, name: str | None, profile: Profile) -> list[str]:
+    """Return what a profile confines less than its name or the built-in profile of that name lets expect, a line each.
+
+    Args:
+        project: the project.
+        name: the profile's name, or None if only a world was asked for.
+        profile: the profile with the flags in it.
+    """
+    if name is None:
+        return []
+    lines = []
+    if belies_its_name(name, profile.world):
+        lines.append(f"profile {name} runs in world {profile.world}: nothing is confined")
+    built_in = BUILT_IN.get(name)
+    if built_in is not None and WORLDS[built_in.world].confined and WORLDS[profile.world].confined:
+        wide = [
+            f"{kind.replace('_', '-')} {grant}"
+            for kind in LISTS
+            for grant in getattr(profile, kind)
+            if profile.source(kind, grant) != f"--{kind.replace('_', '-')}" and _is_wide(kind, grant, project.root)
+        ]
+        lines += [f"profile {name} of {project.manifest} grants {grant}" for grant in wide]
+    return lines
+
+
+def _is_wide(kind: str, grant: str, root: Path) -> bool:
+    """Tell whether a grant reaches beyond the project's own files, or every host, or a shell."""
+    match kind:
+        case "allow_read" | "allow_write" | "allow_unix":
+            if kind == "allow_unix" and grant.startswith("@"):
+                return True
+            inside = os.path.realpath(root)
+            return os.path.commonpath([os.path.realpath(root / grant), inside]) != inside
+        case "allow_host":
+            return grant.startswith(("*", "0.0.0.0/0", "[::]")) or grant.endswith("/0")
+        case "allow_run":
+            return grant.rpartition("/")[2] in {"sh", "bash", "dash", "zsh"}
+    return False
+
+
+def choose(project: ProjectToRun, name: str) -> Profile:
     """Return the profile `name`, which its grants name as their source.
 
     Raises:
         RunError: ``X07RUN_PROFILE`` if there is none.
     """
-    profile = place.profiles.get(name)
+    profile = project.profiles.get(name)
     if profile is None:
         raise RunError(
             "X07RUN_PROFILE",
             f"no profile is called {name!r}",
-            where=str(place.manifest or place.root),
-            hint="profiles: " + ", ".join(sorted(place.profiles)),
+            where=str(project.manifest or project.root),
+            hint="profiles: " + ", ".join(sorted(project.profiles)),
         )
     sources = {(kind, grant): f"profile {name}" for kind in LISTS for grant in getattr(profile, kind)}
     return replace(profile, sources=sources)

@@ -2,111 +2,57 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
-import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from x07py.contracts.packages import installed_packages
+from x07py.contracts.packages import check_kind, project_packages
 from x07py.errors import PackageError, RunError, UsageError
-from x07py.facts import ENV_FACTS
-from x07py.run.entry import command_line, import_path
-from x07py.run.files import FIXTURES, fixture_folder, landlock_rules
-from x07py.run.hosts import HostRule, hosts_file, parse_host
+from x07py.files import refuse_link
+from x07py.run.command_line import command_line
+from x07py.run.environment import environment
+from x07py.run.file_access import FIXTURES, fixture_folder, landlock_rules
+from x07py.run.hosts import HostRule, hosts_file, names_of, parse_host
+from x07py.run.own_files import check_grant, check_unix_grant
+from x07py.run.plan import PathGrant, RunPlan, UnixGrant
 from x07py.run.policy import apply, read_policy
-from x07py.sandbox.confine import TOLD, Confinement, Limits
+from x07py.run_report_channel import ENV_REPORT_CHANNEL
+from x07py.sandbox.confinement import REPORT_CHANNEL, Confinement, ProcessLimits
 from x07py.sandbox.filter import Wanted
-from x07py.sandbox.network import Range, Rules
-from x07py.worlds import CASSETTES, ENV_CASSETTE, ENV_MODE, ENV_POLICY, ENV_WORLD, WORLDS
+from x07py.sandbox.names import Name
+from x07py.sandbox.network import EVERYWHERE, AddressRules
+from x07py.sandbox.unix_sockets import UnixRules
+from x07py.worlds import CASSETTES, WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from x07py.contracts.packages import Installed
-    from x07py.run.profile import Place, Profile
-    from x07py.sandbox.answers import Access
+    from x07py.contracts.packages import ProjectPackages
+    from x07py.run.profile import Profile, ProjectToRun
+    from x07py.sandbox.notifications import Access
 
-PASSED = re.compile(
-    r"PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|COLORTERM|NO_COLOR|COLUMNS|LINES|X07_(KAFKA|AMQP)_[A-Z0-9_]+"
-)
-"""Names of variables that every program gets, whole string."""
-
-_CONSTANT = {
-    "HOME": "/nonexistent",
-    "LANG": "C.UTF-8",
-    "PATH": "/usr/bin:/bin",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONHASHSEED": "0",
-    "TZ": "UTC",
-}
+_SHM = "/dev/shm"  # noqa: S108 (a place of its own is mounted there)
 _MAX_SECONDS = 1_000_000_000
 SEED = b"x07"
 """What randomness comes from in a solve world."""
 
 
-class PathGrant(NamedTuple):
-    """A path that is granted, and by what: a flag, a profile, a policy, the world."""
-
-    path: Path
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that is decided before a program starts.
-
-    Args:
-        world: the world it runs in.
-        argv: command line; the program is a path.
-        env: environment.
-        env_sources: what granted those of its variables that not every program gets.
-        root: working folder.
-        allow: hosts that it may connect to.
-        deny: hosts that it may not, even so.
-        listen: addresses that it may listen on.
-        read: folders and files that it may read, beyond the system's.
-        write: those that it may change.
-        run: programs that it may start.
-        limits: bounds a process.
-        timeout: seconds, or None.
-        observe: let it do what it wants, and watch.
-        require: layers of the sandbox without which it must not run.
-        accept_weaker: run also where a layer is missing that nothing stands in for.
-    """
-
-    world: str
-    argv: tuple[str, ...]
-    env: dict[str, str]
-    env_sources: dict[str, str]
-    root: Path
-    allow: tuple[HostRule, ...]
-    deny: tuple[HostRule, ...]
-    listen: tuple[HostRule, ...]
-    read: tuple[PathGrant, ...]
-    write: tuple[PathGrant, ...]
-    run: tuple[PathGrant, ...]
-    limits: Limits
-    timeout: float | None
-    observe: bool = False
-    require: tuple[str, ...] = ()
-    accept_weaker: bool = False
-
-
 def make_plan(
-    place: Place,
+    project: ProjectToRun,
     profile: Profile,
     args: list[str],
     scratch: Path,
     *,
     more: tuple[HostRule, ...] = (),
     less: tuple[HostRule, ...] = (),
-) -> Plan:
+) -> RunPlan:
     """Decide what a program gets.
 
     Args:
-        place: the project.
+        project: the project.
         profile: the profile with the flags already in it.
         args: arguments of the program.
         scratch: an empty folder that becomes its home and place for temporary files.
@@ -121,23 +67,23 @@ def make_plan(
     """
     world = WORLDS[profile.world]
     _check_values(profile)
-    installed = installed_packages(place.root, profile.world)
-    packages = installed.roots if world.solve else (*installed.roots, *_explanations(installed, scratch))
-    if "fixtures" in world.files and fixture_folder(place.root) is None:
+    packages = project_packages(project.root, profile.world)
+    explained = () if world.solve else _explanations(packages, scratch)
+    if "fixtures" in world.files and fixture_folder(project.root) is None:
         raise RunError(
             "X07RUN_FIXTURES",
             f"world {world.name} reads fixtures, and the project has none",
-            where=str(place.root),
+            where=str(project.root),
             hint=f"make the folder {FIXTURES[1]}, or run in solve-rr or solve-pure",
         )
-    limits = Limits()
+    limits = ProcessLimits()
     if profile.policy is not None:
         if profile.world != "run-os-sandboxed":
             raise _meaningless(profile.world, "a policy")
-        policy = read_policy(place.root / profile.policy)
+        policy = read_policy(project.root / profile.policy)
         limits, profile = policy.limits, apply(policy, profile)
     _check_grants(profile, more, less)
-    write = _paths(place.root, profile, "allow_write")
+    write = _paths(project.root, profile, "allow_write")
     if profile.rr not in {None, "off", "replay"} and world.solve:
         raise RunError(
             "X07RUN_CONTRADICTION",
@@ -146,20 +92,27 @@ def make_plan(
             hint="record with --profile sandbox; solve worlds replay",
         )
     if profile.rr not in {None, "off", "replay"}:
-        cassettes = place.root / CASSETTES
+        cassettes = project.root / CASSETTES
+        refuse_link(cassettes)
         cassettes.mkdir(exist_ok=True)
         write.append(PathGrant(cassettes, "--rr"))
-    return Plan(
+    return RunPlan(
         world=profile.world,
-        argv=command_line(place.root, profile.entry or place.entry, args, packages, solve=world.solve),
-        env=environment(place.root, profile, scratch, packages),
-        env_sources={name: profile.source("allow_env", name) for name in profile.allow_env},
-        root=place.root,
-        allow=(*_hosts(profile, "allow_host"), *more, *_contract_hosts(place.root, profile)),
+        argv=command_line(project.root, profile.entry or project.entry, args, explained, solve=world.solve),
+        env=environment(project.root, profile, scratch, explained),
+        env_sources={
+            name: profile.source("allow_env", text)
+            for text in profile.allow_env
+            for name in fnmatch.filter(os.environ, text)
+        },
+        root=project.root,
+        allow=(*_hosts(profile, "allow_host"), *more, *_contract_hosts(project.root, profile)),
         deny=(*_hosts(profile, "deny_host"), *less),
         listen=_hosts(profile, "allow_listen"),
-        read=(*_readable(place.root, profile.world), *_paths(place.root, profile, "allow_read")),
+        unix=_unix(project.root, profile),
+        read=(*_readable(project.root, profile.world), *_paths(project.root, profile, "allow_read")),
         write=(PathGrant(scratch, "always"), *write),
+        unread=_unread(project.root, profile, write),
         run=tuple(_program(text, profile.source("allow_run", text)) for text in profile.allow_run),
         limits=replace(limits, memory=profile.max_memory),
         timeout=profile.timeout,
@@ -167,8 +120,8 @@ def make_plan(
 
 
 def _hosts(profile: Profile, kind: str) -> tuple[HostRule, ...]:
-    deny = kind == "deny_host"
-    return tuple(parse_host(text, profile.source(kind, text), deny=deny) for text in getattr(profile, kind))
+    how = {"deny": kind == "deny_host", "listen": kind == "allow_listen"}
+    return tuple(parse_host(text, profile.source(kind, text), **how) for text in getattr(profile, kind))
 
 
 def _contract_hosts(root: Path, profile: Profile) -> list[HostRule]:
@@ -187,6 +140,8 @@ def _readable(root: Path, world: str) -> list[PathGrant]:
     fixtures = fixture_folder(root) if "fixtures" in files else None
     found = [fixtures] if fixtures else []
     found += [root / CASSETTES] if "cassettes" in files else []
+    for one in found:
+        refuse_link(one)
     return [PathGrant(one, f"world {world}") for one in found]
 
 
@@ -211,10 +166,12 @@ def _check_grants(profile: Profile, more: tuple[HostRule, ...], less: tuple[Host
         "--deny-host": profile.deny_host or less,
         "--allow-contract": profile.allow_contract,
         "--allow-listen": profile.allow_listen,
+        "--allow-unix": profile.allow_unix,
         "--allow-run": profile.allow_run,
         "--allow-write": profile.allow_write,
         "--allow-read": profile.allow_read,
         "--allow-env": profile.allow_env,
+        "--deny-read": profile.deny_read,
     }
     given = [name for name, values in grants.items() if values]
     if profile.world != "run-os-sandboxed" and given:
@@ -230,87 +187,69 @@ def _meaningless(world: str, what: str) -> RunError:
     )
 
 
-def _explanations(installed: Installed, scratch: Path) -> tuple[Path, ...]:
-    """Write modules that say why the world refuses a package; last on the import path, they hide nothing.
+def _explanations(packages: ProjectPackages, scratch: Path) -> tuple[Path, ...]:
+    """Write modules that say why the world refuses a package; on the import path they stand before what is installed.
 
     In a solve world the import guard says it.
     """
     folder = scratch / "refused"
-    for package in installed.refused:
+    for package in packages.refused:
         for module in package.modules:
             try:
-                installed.check_import(module)
+                packages.check_import(module)
             except PackageError as error:
                 text = f"{error.message}; {error.hint} ({error.code})"
                 file = folder.joinpath(*module.split(".")).with_suffix(".py")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(f"raise ImportError({text!r}, name=__name__)\n", encoding="utf-8")
-    return (folder,) if installed.refused else ()
-
-
-def environment(root: Path, profile: Profile, scratch: Path, packages: tuple[Path, ...]) -> dict[str, str]:
-    """Return the program's environment: what is listed; in ``run-os`` everything, in a solve world constants.
-
-    Raises:
-        RunError: ``X07RUN_ENV`` for a variable of ``--allow-env`` that is not set.
-    """
-    own = dict(os.environ)
-    whole = profile.world == "run-os"
-    missing = [name for name in profile.allow_env if name not in own]
-    if missing:
-        raise RunError(
-            "X07RUN_ENV",
-            f"{missing[0]} is not set",
-            where=profile.source("allow_env", missing[0]),
-            hint="set it, or leave the grant out",
-        )
-    if WORLDS[profile.world].solve:
-        env = dict(_CONSTANT)
-    elif whole:
-        env = own
-    else:
-        env = {name: own[name] for name in own if PASSED.fullmatch(name) or name in profile.allow_env}
-        env |= {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
-    inherited = [own["PYTHONPATH"]] if whole and own.get("PYTHONPATH") else []
-    env |= {"PYTHONPATH": os.pathsep.join(import_path(root, packages) + inherited), ENV_WORLD: profile.world}
-    for name, value in ((ENV_MODE, profile.rr), (ENV_CASSETTE, profile.cassette)):
-        env.pop(name, None)
-        if value is not None:
-            env[name] = value
-    if ENV_POLICY in own:
-        env[ENV_POLICY] = own[ENV_POLICY]
-    return env
+    return (folder,) if packages.refused else ()
 
 
 def contract_hosts(root: Path, text: str, source: str) -> list[HostRule]:
-    """Return the hosts of a broker profile, ``kafka:PROFILE`` or ``amqp:PROFILE``, that `source` asks for.
+    """Return the hosts of a broker profile, ``KIND:PROFILE``, that `source` asks for.
 
     Raises:
         RunError: ``X07RUN_HOST`` for another form.
+        PackageError: ``X07PKG_KIND_UNDECLARED`` if the project has a lock, and no package of it provides the kind.
         ContractError: the profile cannot be read.
     """
-    kind, _, name = text.partition(":")
-    if kind not in {"kafka", "amqp"} or not name:
-        raise RunError("X07RUN_HOST", f"{text!r} is no broker profile", where=source, hint="write kafka:PROFILE")
-    from x07py.contracts.messaging import read_amqp_profile, read_kafka_profile
-    from x07py.drivers.open import addressed
+    from x07py.drivers.plugin import driver_kinds, find_driver
 
-    if kind == "kafka":
-        addresses = list(addressed(read_kafka_profile(root, name)).bootstrap)
-    else:
-        amqp = addressed(read_amqp_profile(root, name))
-        addresses = [f"[{amqp.host}]:{amqp.port}" if ":" in amqp.host else f"{amqp.host}:{amqp.port}"]
-    return [parse_host(address, source) for address in addresses]
+    kind, _, name = text.partition(":")
+    if kind not in driver_kinds() or not name:
+        hint = f"write KIND:PROFILE; installed kinds: {', '.join(driver_kinds())}"
+        raise RunError("X07RUN_HOST", f"{text!r} is no broker profile", where=source, hint=hint)
+    check_kind(root, kind)
+    driver = find_driver(kind)
+    return [parse_host(address, source) for address in driver.addresses(driver.read_profile(root, name))]
 
 
 def _paths(root: Path, profile: Profile, kind: str) -> list[PathGrant]:
-    found: list[PathGrant] = []
-    for text in getattr(profile, kind):
-        grant = PathGrant((root / text).resolve(), profile.source(kind, text))
-        if not grant.path.exists():
-            hint = "make it first, or check the path"
-            raise RunError("X07RUN_PATH", f"{text!r} does not exist", where=grant.source, hint=hint)
-        found.append(grant)
+    grants = ((text, profile.source(kind, text)) for text in getattr(profile, kind))
+    return [PathGrant(check_grant(text, root, source), source) for text, source in grants]
+
+
+def _unix(root: Path, profile: Profile) -> tuple[UnixGrant, ...]:
+    grants = ((text, profile.source("allow_unix", text)) for text in profile.allow_unix)
+    return tuple(UnixGrant(check_unix_grant(text, root, source), source) for text, source in grants)
+
+
+def _unread(root: Path, profile: Profile, write: list[PathGrant]) -> tuple[PathGrant, ...]:
+    """Return what may not be read; the kernel can take nothing out of a folder that is granted for changes.
+
+    Raises:
+        RunError: ``X07RUN_CONTRADICTION``, ``X07RUN_PATH`` for a path that is not there.
+    """
+    found = tuple(_paths(root, profile, "deny_read"))
+    for one in found:
+        over = next((grant for grant in write if one.path.resolve().is_relative_to(grant.path.resolve())), None)
+        if over is not None:
+            raise RunError(
+                "X07RUN_CONTRADICTION",
+                f"{one.path} lies in {over.path}, which the program may change",
+                where=one.source,
+                hint="grant the other files of that folder for changes, one by one",
+            )
     return found
 
 
@@ -321,41 +260,49 @@ def _program(text: str, source: str) -> PathGrant:
     return PathGrant(Path(found).resolve(), source)
 
 
-def confinement(plan: Plan, on_access: Callable[[Access], None] | None = None, told: int | None = None) -> Confinement:
+def confinement(
+    plan: RunPlan, on_access: Callable[[Access], None] | None = None, report_channel: int | None = None
+) -> Confinement:
     """Return what the kernel shall enforce for a plan.
 
     Args:
         plan: the plan.
         on_access: called with each decision about an access, before it takes effect.
-        told: a descriptor for the program to tell about itself.
+        report_channel: a descriptor for the program to tell about itself.
     """
     solve = WORLDS[plan.world].solve
-    everywhere = Rules((Range(bytes(16), 0, 0, 65535),))
+    everywhere = AddressRules(EVERYWHERE)
     return Confinement(
         argv=plan.argv,
-        env=plan.env if told is None else plan.env | {ENV_FACTS: str(TOLD)},
+        env=plan.env if report_channel is None else plan.env | {ENV_REPORT_CHANNEL: str(REPORT_CHANNEL)},
         cwd=str(plan.root),
         paths=landlock_rules(plan),
         connect=everywhere if plan.observe else _rules(plan.allow, plan.deny),
         listen=everywhere if plan.observe else _rules(plan.listen, ()),
+        unix=UnixRules(tuple(one.target for one in plan.unix), everything=plan.observe),
         wanted=Wanted(
             network=not solve,
-            listen=bool(plan.listen) or plan.observe,
             processes=not solve,
             clock=solve,
+            tell=not solve and not plan.observe,
+            tell_reads=on_access is not None and not plan.observe,
             observe=plan.observe,
         ),
         limits=plan.limits,
+        shm=not plan.observe and not any(one.path.is_relative_to(_SHM) for one in plan.write),
+        scratch=str(plan.write[0].path) if solve else None,
+        names=(Name("*", ((1, 65535),)),) if plan.observe else names_of(plan.allow),
         hosts=hosts_file(list(plan.allow)),
         seed=SEED if solve else None,
+        schedule=plan.schedule,
         require=plan.require,
         accept_weaker=plan.accept_weaker,
         on_access=on_access,
-        told=told,
+        report_channel=report_channel,
     )
 
 
-def _rules(allow: tuple[HostRule, ...], deny: tuple[HostRule, ...]) -> Rules:
-    return Rules(
+def _rules(allow: tuple[HostRule, ...], deny: tuple[HostRule, ...]) -> AddressRules:
+    return AddressRules(
         tuple(one for rule in allow for one in rule.ranges), tuple(one for rule in deny for one in rule.ranges)
     )

@@ -5,38 +5,46 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import signal
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from x07py.drivers.plugin import usable_drivers
+from x07py.printing import counted
+from x07py.rr.redaction import Redaction
+from x07py.run.plan import EXIT_LIMIT, EXIT_TIME
 from x07py.sandbox.network import parse_text
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from x07py.run.hosts import HostRule
-    from x07py.run.program import PathGrant, Plan
-    from x07py.sandbox.answers import Denial
-    from x07py.sandbox.launch import Outcome
+    from x07py.run.plan import PathGrant, RunPlan
+    from x07py.sandbox.launch import ProgramOutcome
+    from x07py.sandbox.notifications import Denial
 
-_RDKAFKA = re.compile(r"rdk:broker(?P<node>-?[0-9]+)")
-EXIT_TIME, EXIT_CANNOT, EXIT_REFUSED, EXIT_LIMIT = 124, 125, 126, 137
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
-def exit_code(outcome: Outcome) -> int:
+def exit_code(outcome: ProgramOutcome) -> int:
     """Return the exit code: the program's own, 124 at the time limit, 137 at the processor limit, else 128 + signal."""
     if outcome.timed_out:
         return EXIT_TIME
-    if outcome.status == -signal.SIGXCPU:
+    if outcome.status == -signal.SIGXCPU or outcome.deadlock:
         return EXIT_LIMIT
     return outcome.status if outcome.status >= 0 else 128 - outcome.status
 
 
-def ending(plan: Plan, outcome: Outcome) -> str | None:
+def ending(plan: RunPlan, outcome: ProgramOutcome) -> str | None:
     """Return what ended a program that did not end by itself; None if it did, or its user or reader did."""
     if outcome.timed_out:
         return f"the time limit of {plan.timeout:g} s ended the program"
+    if outcome.deadlock:
+        return "deadlock: every thread of the program waits, and nothing will end one of the waits; ended"
     number = -outcome.status
     if number == signal.SIGXCPU:
         return f"the limit of {plan.limits.cpu_seconds} s of processor time ended the program"
@@ -53,15 +61,17 @@ def _signal(number: int) -> str:
         return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else str(number)
 
 
-def effective_policy(plan: Plan) -> dict[str, Any]:
+def effective_policy(plan: RunPlan) -> dict[str, Any]:
     """Return the effective policy of a plan: every grant, with what it means and where it came from."""
     return {
         "world": plan.world,
         "connect": [_rule(rule) for rule in plan.allow],
         "deny": [_rule(rule) for rule in plan.deny],
         "listen": [_rule(rule) for rule in plan.listen],
+        "unix": [{"socket": one.target, "source": one.source} for one in plan.unix],
         "read": [_path(grant) for grant in plan.read],
         "write": [_path(grant) for grant in plan.write[1:]],
+        "unread": [_path(grant) for grant in plan.unread],
         "run": [_path(grant) for grant in plan.run],
         "environment": [{"name": name, "source": plan.env_sources.get(name, "always")} for name in sorted(plan.env)],
         "limits": asdict(plan.limits) | {"seconds": plan.timeout},
@@ -72,7 +82,7 @@ def _path(grant: PathGrant) -> dict[str, str]:
     return {"path": str(grant.path), "source": grant.source}
 
 
-def mode_of(plan: Plan) -> str:
+def mode_of(plan: RunPlan) -> str:
     """Return whether grants were enforced, only watched (``--learn``), or without meaning (``run-os``)."""
     if plan.world == "run-os":
         return "unrestricted"
@@ -85,7 +95,12 @@ def _rule(rule: HostRule) -> dict[str, Any]:
 
 
 def run_report(
-    profile: str | None, plan: Plan, outcome: Outcome, told: dict[str, Any] | None, *, audit: Path | None = None
+    profile: str | None,
+    plan: RunPlan,
+    outcome: ProgramOutcome,
+    told: dict[str, Any] | None,
+    *,
+    audit: Path | None = None,
 ) -> dict[str, Any]:
     """Return the report of a run that has ended; in a solve world, equal runs have equal reports.
 
@@ -101,9 +116,10 @@ def run_report(
     return {
         "schema_version": "x07.run.report@0.1.0",
         "world": plan.world,
+        "schedule_seed": plan.schedule,
         "profile": profile,
         "mode": mode_of(plan),
-        "command": list(plan.argv[1:]),
+        "command": Redaction().arguments(plan.argv[1:]),
         "policy": effective,
         "policy_sha256": digest,
         "layers": outcome.layers,
@@ -153,14 +169,15 @@ def summary(report: dict[str, Any]) -> list[str]:
         lines.append(f"each decision is logged in {report['audit']}")
     for row in report["cassettes"]:
         added = f", {row['appended']} added" if row["appended"] else ""
-        lines.append(f"cassette {row['cassette']}: {row['used']} of {row['entries']} entries replayed{added}")
+        entries = counted(row["entries"], "entry", "entries")
+        lines.append(f"cassette {row['cassette']}: {row['used']} of {entries} replayed{added}")
     for row in report["budgets"]:
         over = f"exceeded {row['exceeded']} times" if row["exceeded"] else "kept"
         lines.append(f"budget {row['id']}: {over} in {row['scopes']} scopes")
     return [line.encode("unicode_escape").decode() for line in lines]
 
 
-def _use(outcome: Outcome) -> dict[str, float]:
+def _use(outcome: ProgramOutcome) -> dict[str, float]:
     return {
         "cpu_seconds": round(outcome.cpu_seconds, 6),
         "memory_bytes": outcome.memory,
@@ -170,28 +187,32 @@ def _use(outcome: Outcome) -> dict[str, float]:
 
 def advice(denial: Denial) -> str | None:
     """Return the flag that would allow what was denied, or None if none does."""
+    if denial.kind == "resolve":
+        return f"--allow-host {denial.target}:PORT" if _NAME.fullmatch(denial.target) else None
+    if denial.kind in {"read", "write", "run"}:
+        return f"--allow-{denial.kind} {shlex.quote(denial.target)}"
+    if denial.target.startswith(("/", "@")):
+        return (
+            f"--allow-unix {shlex.quote(denial.target)}"
+            if denial.target.isprintable() and denial.target != "@"
+            else None
+        )
     address = parse_text(denial.target)
-    if address is None or not address.names_a_place:
+    if address is None or (denial.kind == "connect" and not address.names_a_place):
         return None
     return f"--allow-{'host' if denial.kind == 'connect' else 'listen'} {denial.target}"
 
 
-def _instead(denial: Denial) -> str:
-    """Return what a program may do in place of listening on every address, which no flag allows."""
-    address = parse_text(denial.target)
-    if denial.kind != "listen" or address is None or not address.port:
-        return ""
-    return f"; listen on one address: no flag allows all of them, --allow-listen 127.0.0.1:{address.port} that one"
-
-
 def origin(denial: Denial) -> str | None:
-    """Return how the program came by an address, or None: librdkafka names each thread after its broker."""
-    found = _RDKAFKA.fullmatch(denial.process)
-    if found is None or denial.kind != "connect":
+    """Return how the program came by an address, or None; the drivers know how their clients name threads."""
+    if denial.kind != "connect":
         return None
-    if found["node"].startswith("-"):
-        return "from bootstrap.servers or the Kafka cluster"
-    return f"advertised by the Kafka cluster as broker {found['node']}"
+    return next((said for ask in _origins() if (said := ask(denial.process)) is not None), None)
+
+
+@cache
+def _origins() -> list[Callable[[str], str | None]]:
+    return [driver.connection_origin for driver in usable_drivers() if driver.connection_origin]
 
 
 def denial_line(denial: Denial) -> str:
@@ -199,7 +220,8 @@ def denial_line(denial: Denial) -> str:
     process = denial.process.encode("unicode_escape").decode()
     times = f", {denial.count} times" if denial.count > 1 else ""
     flag = advice(denial)
-    allow = f"; allow with {flag}" if flag else _instead(denial)
+    allow = f"; allow with {flag}" if flag else ""
     source = origin(denial)
     why = f": {source}" if source else ""
-    return f"x07 run: denied {denial.kind} {denial.target} by {process} (pid {denial.pid}){times}{why}{allow}"
+    target = denial.target.encode("unicode_escape").decode()
+    return f"x07 run: denied {denial.kind} {target} by {process} (pid {denial.pid}){times}{why}{allow}"

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from x07py.run.plan import RunPlan
     from x07py.run.profile import Profile
-    from x07py.run.program import Plan
-    from x07py.sandbox.answers import Access
-    from x07py.sandbox.launch import Outcome
+    from x07py.sandbox.launch import ProgramOutcome
+    from x07py.sandbox.notifications import Access
 
 
 class Watch(NamedTuple):
@@ -49,7 +49,7 @@ def check_watch(watch: Watch, profile: Profile, hosts_from_files: bool) -> None:
     if learn is None:
         return
     grants = (
-        *(profile.allow_host + profile.deny_host + profile.allow_contract + profile.allow_listen),
+        *(profile.allow_host + profile.deny_host + profile.allow_contract + profile.allow_listen + profile.allow_unix),
         *(profile.allow_read + profile.allow_write + profile.allow_run),
     )
     if grants or hosts_from_files or profile.policy is not None:
@@ -68,7 +68,9 @@ def check_watch(watch: Watch, profile: Profile, hosts_from_files: bool) -> None:
         )
 
 
-def run_watched(plan: Plan, run: Callable[[Callable[[Access], None] | None], Outcome], watch: Watch) -> Outcome:
+def run_watched(
+    plan: RunPlan, run: Callable[[Callable[[Access], None] | None], ProgramOutcome], watch: Watch
+) -> ProgramOutcome:
     """Run a plan and write what was asked for about it.
 
     Args:
@@ -83,9 +85,10 @@ def run_watched(plan: Plan, run: Callable[[Callable[[Access], None] | None], Out
     audit, learn, environment = watch
     if not audit and learn is None:
         return run(None)
-    from x07py.rr.files import write_atomically
+    from x07py.files import replace_file
     from x07py.run.audit import AuditLog
     from x07py.run.learn import learned_policy
+    from x07py.run.own_files import check_own_file
 
     seen: dict[tuple[str, str], Access] = {}
     with AuditLog(audit, plan) if audit else nullcontext() as log:
@@ -106,6 +109,8 @@ def run_watched(plan: Plan, run: Callable[[Callable[[Access], None] | None], Out
             environment=environment,
             limits={name: value for name, value in limits.items() if value},
         )
-        learn.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(learn, (json.dumps(document, indent=2) + "\n").encode())
+        whole = check_own_file(learn, plan.root, "--learn")
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        data = (json.dumps(document, indent=2) + "\n").encode()
+        replace_file(whole, data, root=plan.root if whole.is_relative_to(plan.root) else None)
     return outcome

@@ -6,120 +6,72 @@ user's program has run.
 
 from __future__ import annotations
 
-import array
-import contextlib
 import os
 import signal
-import socket
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from x07py.sandbox import kernel, namespaces, procs, reaper, relay, vdso
-from x07py.sandbox.filter import Wanted
-from x07py.sandbox.network import Rules, endpoints
+from x07py.sandbox import kernel, procs, reaper, relay, vdso
+from x07py.sandbox.confinement import IGNORED
+from x07py.sandbox.control import hand_over, say
+from x07py.sandbox.namespaces import Step, Way
+from x07py.sandbox.network import endpoints
+from x07py.sandbox.recipe import hold_folder
 from x07py.sandbox.tracer import Gate, Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    import socket
+    from collections.abc import Callable, Iterable
 
-    from x07py.sandbox.answers import Access
     from x07py.sandbox.recipe import Recipe
 
 EXIT_CANNOT = 125
-TOLD = 100
-"""Number of the descriptor that a program tells about itself through; the same in every run."""
-
-IGNORED = (int(signal.SIGPIPE), int(signal.SIGXFSZ))
-"""Signals that Python ignores; the program starts with their defaults."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Upper bounds a process; None is no bound. Seconds and bytes; `memory` is address space.
-
-    `processes` bounds the processes and threads of all together.
-    """
-
-    cpu_seconds: int | None = None
-    memory: int | None = None
-    open_files: int | None = None
-    file_size: int | None = None
-    processes: int | None = None
+class _Missing(Exception):  # noqa: N818 (an answer, not a failure)
+    """A step into namespaces is not to be had on this machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
-    """All that a confined program gets.
-
-    Args:
-        argv: program and arguments; the program is a path.
-        env: the whole environment.
-        cwd: its working folder.
-        paths: Landlock rules, a path and the rights below it; for ``/etc/hosts`` and what lies in ``/proc`` by that
-            name, as a link to them grants what namespaces put out of sight.
-        connect: where TCP connections may go.
-        listen: what it may listen on.
-        wanted: what the filter lets through.
-        limits: bounds a process.
-        hosts: contents of ``/etc/hosts`` for it, or None for the machine's own.
-        namespaces: whether to try namespaces at all.
-        seed: virtual time and randomness from this seed, and a fixed address layout; None for the real ones.
-        relay: connections through relays in the network namespace, instead of the supervisor.
-        require: layers without which it must not run, of ``layers.LAYERS``.
-        accept_weaker: run also where a layer is missing that nothing stands in for.
-        on_access: called with each decision about an access, before it takes effect.
-        told: a descriptor that the program gets as number `TOLD`, to tell about itself; None for none.
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: str
-    paths: tuple[tuple[str, int], ...]
-    connect: Rules = field(default_factory=Rules)
-    listen: Rules = field(default_factory=Rules)
-    wanted: Wanted = field(default_factory=Wanted)
-    limits: Limits = field(default_factory=Limits)
-    hosts: str | None = None
-    namespaces: bool = True
-    seed: bytes | None = None
-    relay: bool = False
-    require: tuple[str, ...] = ()
-    accept_weaker: bool = False
-    on_access: Callable[[Access], None] | None = None
-    told: int | None = None
-
-
-def enter(recipe: Recipe, control: socket.socket, *, alone: bool, group: str | None) -> NoReturn:
+def enter(recipe: Recipe, control: socket.socket, *, way: Way, group: str | None) -> NoReturn:
     """Be the first process of the sandbox, and the parent of the program; never returns.
+
+    Whatever fails ends this process, and the launcher learns which step it was: it alone decides what comes next.
 
     Args:
         recipe: what to do.
         control: the socket to the launcher.
-        alone: whether this process has namespaces of its own.
+        way: how this process came to namespaces of its own, if it did.
         group: control group that bounds the number of processes, or None.
     """
-    spec = recipe.spec
     try:
+        os.close(os.pidfd_open(os.getpid()))  # what is needed after the program's start shows before it
         if group is not None:
             procs.join(group)
-        named, tracer = True, None
-        if alone:
-            named = _furnish(recipe, control)
-        else:
-            _make(recipe.watch)
-        if spec.relay:
-            program, tracer = _fork_traced(recipe, control, named=named)
-        elif alone and spec.seed is None and spec.limits.memory is None:
-            program = _spawn(recipe, control)
-        else:
-            program = _fork(recipe, control)
-        _hand_over(control, b"B", [os.pidfd_open(program)])
-        reaper.serve(program, control, tracer, alone=alone)
+        _serve(recipe, control, way)
+    except _Missing as missing:
+        say(control, b"W" + str(missing).encode())
     except BaseException as error:  # noqa: BLE001 (nothing may escape into the parent's code)
-        with contextlib.suppress(OSError):
-            control.send(b"E" + f"{type(error).__name__}: {error}".encode())
+        say(control, b"E" + f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(EXIT_CANNOT)
+
+
+def _serve(recipe: Recipe, control: socket.socket, way: Way) -> NoReturn:
+    spec, alone = recipe.spec, way is not Way.NONE
+    own_proc, tracer = False, None
+    if recipe.own_folder is not None:
+        recipe.own_folder()
+    if alone:
+        own_proc = _enter_namespaces(recipe, control, way)
+    else:
+        _make(recipe.watch)
+    if spec.relay:
+        program, tracer = _fork_traced(recipe, control, named=own_proc)
+    elif own_proc and spec.seed is None and spec.limits.memory is None:
+        program = _spawn(recipe, control, own_proc=own_proc)
+    else:
+        program = _fork(recipe, control, own_proc=own_proc)
+    hand_over(control, b"B", [os.pidfd_open(program)])
+    reaper.serve(program, control, tracer, alone=alone)
 
 
 def _make(calls: Iterable[Callable[[], object]]) -> None:
@@ -127,14 +79,24 @@ def _make(calls: Iterable[Callable[[], object]]) -> None:
         call()
 
 
-def _furnish(recipe: Recipe, control: socket.socket) -> bool:
+def _take(steps: Iterable[Step]) -> None:
+    for step in steps:
+        try:
+            step.make()
+        except OSError as error:
+            raise _Missing(f"{step.name}: {error.strerror or error}") from None
+
+
+def _enter_namespaces(recipe: Recipe, control: socket.socket, way: Way) -> bool:
     """Make the namespaces what the program shall see, and hand the relays' listeners to the launcher.
 
     Returns:
         Whether ``/proc`` shows the sandbox's own processes.
     """
     own = True
-    _make(recipe.furnish)
+    if way is Way.USER:
+        _take(recipe.map_user)
+    _take(recipe.namespace_steps)
     try:
         recipe.mount_proc()
     except OSError as error:
@@ -142,23 +104,37 @@ def _furnish(recipe: Recipe, control: socket.socket) -> bool:
             raise OSError(f"--require-layer proc: absent: {error.strerror}") from None
         control.send(b"P" + f"absent: {error.strerror}".encode())
         own = False
+    if recipe.mount_shm is not None:
+        _share_memory(recipe, recipe.mount_shm, control)
     if recipe.spec.relay:
-        listeners = relay.listen_inside(endpoints(recipe.spec.connect) or ())
-        _hand_over(control, b"R", [one.fileno() for one in listeners])
+        listeners: list[socket.socket] = []
+        addresses = endpoints(recipe.spec.connect) or ()
+        _take([Step("relays", lambda: listeners.extend(relay.listen_inside(addresses)))])
+        hand_over(control, b"R", [one.fileno() for one in listeners])
     return own
 
 
-def _hand_over(control: socket.socket, kind: bytes, handles: list[int]) -> None:
-    control.sendmsg([kind], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", handles))])
+def _share_memory(recipe: Recipe, mount: Callable[[], int], control: socket.socket) -> None:
+    """Give the program shared memory of its own; without, programs that need some are refused the machine's."""
+    try:
+        mount()
+    except OSError as error:
+        control.send(b"M" + f"absent: {error.strerror}".encode())
+    else:
+        control.send(b"Mown")
+        if recipe.grant_shm is not None:
+            recipe.grant_shm()
+        if recipe.own_folder is not None:
+            hold_folder("/dev/shm")  # noqa: S108
 
 
-def _spawn(recipe: Recipe, control: socket.socket) -> int:
+def _spawn(recipe: Recipe, control: socket.socket, *, own_proc: bool) -> int:
     """Confine this process itself, then start the program, which takes no second copy of this process's memory.
 
     Only where nothing inside can stop this process, as first process of its namespace; and not under a bound on memory,
     which this process may exceed already.
     """
-    _confine(recipe, control, recipe.install)
+    _confine(recipe, control, recipe.install, own_proc=own_proc)
     argv = recipe.argv
     try:
         return os.posix_spawn(argv[0], argv, recipe.env, setsigmask=recipe.mask, setsigdef=IGNORED)
@@ -167,14 +143,12 @@ def _spawn(recipe: Recipe, control: socket.socket) -> int:
         os._exit(EXIT_CANNOT)
 
 
-def _fork(recipe: Recipe, control: socket.socket) -> int:
+def _fork(recipe: Recipe, control: socket.socket, *, own_proc: bool) -> int:
     """Fork a process that confines itself and becomes the program; this process stays out of its reach."""
     virtual = recipe.spec.seed is not None
-    if virtual:
-        namespaces.far_ahead()
     program = kernel.fork()
     if program == 0:
-        _become(recipe, control, recipe.install)
+        _be_the_program(recipe, control, recipe.install, own_proc=own_proc)
     if virtual:
         vdso.hide(program)
     return program
@@ -185,31 +159,41 @@ def _fork_traced(recipe: Recipe, control: socket.socket, *, named: bool) -> tupl
     gate = Gate()
     program = kernel.fork()
     if program == 0:
-        _become(recipe, control, recipe.install_traced if gate.wait() else recipe.install)
+        install = recipe.install_traced if gate.wait() else recipe.install
+        _be_the_program(recipe, control, install, own_proc=named)
     untraced = gate.open(program)
     control.send(b"T" + untraced.encode())
     return program, None if untraced else Tracer(recipe.spec.connect, control, named=named)
 
 
-def _become(recipe: Recipe, control: socket.socket, install: Callable[[], int]) -> NoReturn:
+def _be_the_program(recipe: Recipe, control: socket.socket, install: Callable[[], int], *, own_proc: bool) -> NoReturn:
     try:
-        _make(recipe.become)
-        _confine(recipe, control, install)
+        if recipe.spec.seed is not None:
+            _fix_layout(recipe, control)
+        _make(recipe.program_steps)
+        _confine(recipe, control, install, own_proc=own_proc)
         signal.pthread_sigmask(signal.SIG_SETMASK, recipe.mask)
         try:
             os.execve(recipe.argv[0], recipe.argv, recipe.env)  # noqa: S606 (no shell is what is wanted)
         except OSError as error:
             control.send(b"X" + str(error.errno).encode())
     except BaseException as error:  # noqa: BLE001
-        with contextlib.suppress(OSError):
-            control.send(b"E" + f"{type(error).__name__}: {error}".encode())
+        say(control, b"E" + f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(EXIT_CANNOT)
 
 
-def _confine(recipe: Recipe, control: socket.socket, install: Callable[[], int]) -> None:
+def _fix_layout(recipe: Recipe, control: socket.socket) -> None:
+    """Have equal runs see equal addresses; containers refuse it, and the report says so."""
+    try:
+        recipe.fix_layout()
+    except OSError as error:
+        control.send(b"Y" + (error.strerror or str(error)).encode())
+
+
+def _confine(recipe: Recipe, control: socket.socket, install: Callable[[], int], *, own_proc: bool) -> None:
     """Give up everything but what the program may have, and hand the filter's listener to the launcher."""
-    _make(recipe.confine)
+    _make(recipe.confine if own_proc else recipe.confine_among_others)
     if recipe.spec.relay:
         install()
         control.send(b"F")
@@ -219,5 +203,5 @@ def _confine(recipe: Recipe, control: socket.socket, install: Callable[[], int])
     except OSError as error:
         control.send(b"N" + str(error.errno).encode())
         os._exit(EXIT_CANNOT)
-    _hand_over(control, b"L", [listener])
+    hand_over(control, b"L", [listener])
     os.close(listener)

@@ -10,13 +10,14 @@ import os
 import resource
 import signal
 import struct
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-MACHINE = os.uname().machine
+MACHINE = os.uname().machine if hasattr(os, "uname") else ""
 """This machine's type; `platform` would take as long to import as ctypes."""
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
@@ -35,17 +36,36 @@ _SECCOMP_SET_MODE_FILTER = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
 _PATH_BYTES = _PAGE = 4096
+_NOT_BY_CALL = {errno.EPERM, errno.ENOSYS}
+_Done = TypeVar("_Done")
 _SIGNAL, _SIGNAL_BYTES = struct.Struct("=Iii"), 128
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_syscall = _libc.syscall
-_syscall.restype = ctypes.c_long
-_readv = _libc.process_vm_readv
-_readv.restype = ctypes.c_ssize_t
-_readv.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong]
-_connect = _libc.connect
-_connect.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
-_holding = ctypes.PyDLL(None, use_errno=True)
+LINUX = sys.platform == "linux"
+"""Whether any of this can be there."""
+
+
+def _absent(*_: object) -> int:
+    ctypes.set_errno(errno.ENOSYS)
+    return -1
+
+
+_syscall: Any
+_readv: Any
+_connect: Any
+_copying: Any
+_VECTOR = (ctypes.c_void_p, ctypes.c_ulong)
+if LINUX:
+    _libc = ctypes.CDLL(None, use_errno=True)
+    _syscall = _libc.syscall
+    _syscall.restype = ctypes.c_long
+    _readv = _libc.process_vm_readv
+    _readv.restype = ctypes.c_ssize_t
+    _readv.argtypes = (ctypes.c_int, *_VECTOR, *_VECTOR, ctypes.c_ulong)
+    _connect = _libc.connect
+    _connect.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    _copying = ctypes.PyDLL(None, use_errno=True).syscall
+else:
+    _syscall = _readv = _connect = _copying = _absent
 
 
 _PTRACE_GETREGSET, _PTRACE_SETREGSET, NT_PRSTATUS = 0x4204, 0x4205, 1
@@ -148,7 +168,7 @@ def fork(namespaces: int = 0) -> int:
         OSError: the kernel refused.
     """
     number = syscall_numbers()["clone"]
-    pid = int(_holding.syscall(ctypes.c_long(number), ctypes.c_ulong(namespaces | signal.SIGCHLD), *[None] * 4))
+    pid = int(_copying(ctypes.c_long(number), ctypes.c_ulong(namespaces | signal.SIGCHLD), *[None] * 4))
     if pid < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), "clone")
@@ -197,15 +217,62 @@ def dropping_capabilities() -> tuple[Callable[[], int], ...]:
 
 
 def read_memory(pid: int, address: int, length: int) -> bytes:
-    """Return `length` bytes of another process, or fewer if the rest is not readable."""
+    """Return `length` bytes of another process, or fewer if the rest is not readable.
+
+    Raises:
+        OSError: none of them could be read.
+    """
     buffer = ctypes.create_string_buffer(length)
     local = _Iovec(ctypes.addressof(buffer), length)
     remote = _Iovec(address, length)
     count = int(_readv(pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0))
-    if count < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "process_vm_readv")
-    return buffer.raw[:count]
+    if count >= 0:
+        return buffer.raw[:count]
+    code = ctypes.get_errno()
+    if code in _NOT_BY_CALL:
+        return _by_file(pid, os.O_RDONLY, lambda handle: os.pread(handle, length, address))
+    raise OSError(code, os.strerror(code), "process_vm_readv")
+
+
+def _by_file(pid: int, flags: int, use: Callable[[int], _Done]) -> _Done:
+    """Use a process's memory as a file, which containers leave where they refuse the system calls for it."""
+    handle = os.open(f"/proc/{pid}/mem", flags | os.O_CLOEXEC)
+    try:
+        return use(handle)
+    except OSError as error:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT)) if error.errno == errno.EIO else error from None
+    finally:
+        os.close(handle)
+
+
+def check_reading() -> None:
+    """Make sure that memory of a child can be read; by trying it, where a quick look leaves doubts.
+
+    Raises:
+        OSError: it cannot: a container's filter, Yama's strict settings, a hardened kernel.
+    """
+    mark = ctypes.create_string_buffer(b"x07")
+    with contextlib.suppress(OSError):
+        read_memory(os.getpid(), ctypes.addressof(mark), len(mark.raw))
+        if not _strict_yama():
+            return
+    reading, writing = os.pipe()
+    child = fork()
+    if child == 0:
+        try:
+            prctl(PR_SET_DUMPABLE, 1)
+            os.write(writing, b"1")
+            signal.pause()
+        finally:
+            os._exit(0)
+    try:
+        os.read(reading, 1)
+        read_memory(child, ctypes.addressof(mark), len(mark.raw))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        for handle in (reading, writing):
+            os.close(handle)
 
 
 def connect(handle: int, address: bytes) -> int:
@@ -231,6 +298,14 @@ def signed(argument: int) -> int:
     return number
 
 
+def _strict_yama() -> bool:
+    """Tell whether Yama keeps processes even from their descendants' memory, as far as its settings show."""
+    try:
+        return int(Path("/proc/sys/kernel/yama/ptrace_scope").read_text(encoding="ascii")) > 1
+    except (OSError, ValueError):
+        return False
+
+
 def write_memory(pid: int, address: int, data: bytes) -> None:
     """Write `data` into another process.
 
@@ -240,7 +315,13 @@ def write_memory(pid: int, address: int, data: bytes) -> None:
     buffer = ctypes.create_string_buffer(data, len(data))
     local = _Iovec(ctypes.addressof(buffer), len(data))
     remote = _Iovec(address, len(data))
-    if syscall("process_vm_writev", pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) != len(data):
+    try:
+        count = syscall("process_vm_writev", pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+    except OSError as error:
+        if error.errno not in _NOT_BY_CALL:
+            raise
+        count = _by_file(pid, os.O_RDWR, lambda handle: os.pwrite(handle, data, address))
+    if count != len(data):
         raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
 
 

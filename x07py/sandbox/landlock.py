@@ -12,7 +12,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.kernel import prepared, syscall
+from x07py.sandbox.kernel import PR_SET_NO_NEW_PRIVS, prctl, prepared, syscall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _MAKE_CHAR, _MAKE_BLOCK, _IOCTL_DEV = 1 << 6, 1 << 11, 1 << 15
 _TRUNCATE = 1 << 14
+_MAKE_SOCKET = 1 << 9
 _ALL = {3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NET_BIND_CONNECT = 3
 _SCOPE_ABSTRACT_AND_SIGNAL = 3
@@ -80,6 +81,43 @@ def ruleset(rules: Iterable[tuple[str, int]], version: int, ports: Iterable[int]
     for port in set(ports) if version >= ABI_TCP else ():
         syscall("landlock_add_rule", handle, _RULE_NET_PORT, ctypes.byref(_NetPort(_CONNECT_TCP, port)), 0)
     return handle
+
+
+def make_sockets_alone(folder: int) -> None:
+    """Have the calling thread change nothing about files any more but make sockets below an open folder.
+
+    Does nothing where the kernel has no Landlock, which the user has accepted then.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if abi() == 0:
+        return
+    made = _Ruleset(_ALL[3] & ~(_EXECUTE | READ), 0, 0)
+    handle = syscall("landlock_create_ruleset", ctypes.byref(made), 8, 0)
+    try:
+        rule = _PathBeneath(_MAKE_SOCKET, folder)
+        syscall("landlock_add_rule", handle, _RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        syscall("landlock_restrict_self", handle, 0)
+    finally:
+        os.close(handle)
+
+
+def roots(rules: Iterable[tuple[str, int]], *, shm: bool) -> dict[str, list[str]]:
+    """Return where rules let a program ``read``, ``write`` and ``run``: paths without links.
+
+    Args:
+        rules: paths with the rights below them.
+        shm: whether it has a ``/dev/shm`` of its own as well.
+    """
+    wanted = {"read": _READ_FILE, "write": _WRITE_FILE, "run": _EXECUTE}
+    own = ["/dev/shm"] if shm else []  # noqa: S108
+    rules = tuple(rules)
+    return {
+        kind: [os.path.realpath(path) for path, rights in rules if rights & right] + own
+        for kind, right in wanted.items()
+    }
 
 
 def _handled(version: int) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -16,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from x07py.errors import RunError
 from x07py.sandbox import confine, kernel, landlock, layers, namespaces, procs, reaper
-from x07py.sandbox.answers import Denial, Denials
+from x07py.sandbox.control import NoNamespaces, NotNotified, failure, receive
 from x07py.sandbox.layers import cannot
-from x07py.sandbox.network import MOST_RELAYS, endpoints
+from x07py.sandbox.namespaces import Way
+from x07py.sandbox.network import endpoints
+from x07py.sandbox.notifications import Denial, Denials
 from x07py.sandbox.recipe import prepare
 from x07py.sandbox.relay import Relay
 from x07py.sandbox.supervisor import Supervisor
@@ -26,7 +26,7 @@ from x07py.sandbox.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from x07py.sandbox.confine import Confinement
+    from x07py.sandbox.confinement import Confinement
 
 _HAND_OVER_SECONDS = 10.0
 GRACE_SECONDS = 2.0
@@ -48,7 +48,7 @@ FORWARDED = {
 
 
 @dataclass(slots=True)
-class Outcome:
+class ProgramOutcome:
     """How a confined program ended.
 
     Args:
@@ -60,6 +60,8 @@ class Outcome:
         cpu_seconds: user and system time of all its processes.
         memory: most memory that one of its processes held, bytes.
         seconds: how long it ran.
+        deadlock: whether all its threads waited for each other for ever, in virtual time.
+        doubtful: what happened in virtual time that another run may not repeat, or nothing.
     """
 
     status: int
@@ -70,6 +72,8 @@ class Outcome:
     cpu_seconds: float
     memory: int
     seconds: float
+    deadlock: bool = False
+    doubtful: str = ""
 
 
 def run(
@@ -77,7 +81,7 @@ def run(
     *,
     timeout: float | None = None,
     on_denied: Callable[[Denial], None] | None = None,
-) -> Outcome:
+) -> ProgramOutcome:
     """Run a program confined, with this process's standard streams, and wait for its end.
 
     Must be called from the main thread of a process without other threads.
@@ -94,21 +98,26 @@ def run(
     found = layers.check_machine(spec)
     _check_streams()
     try:
-        return _attempt(_Running(spec, found, timeout, on_denied))
-    except _NotNotified as error:
-        spec = layers.without_supervisor(spec, error.code)
-    return _attempt(_Running(spec, found, timeout, on_denied))
+        kernel.check_reading()
+    except OSError as error:
+        spec = layers.without_supervisor(spec, f"memory of a child cannot be read: {error.strerror}")
+    way = namespaces.first_way() if spec.namespaces else Way.NONE
+    if way is Way.NONE:
+        found["namespaces"] = layers.without_namespaces(spec, "not wanted")
+    while True:
+        try:
+            return _attempt(_Running(spec, found, way, timeout, on_denied))
+        except NoNamespaces as refused:
+            way = namespaces.next_way(way)
+            if way is Way.NONE:
+                found["namespaces"] = layers.without_namespaces(spec, str(refused))
+        except NotNotified as refused:
+            spec = layers.without_supervisor(spec, layers.not_notified(str(refused)))
+            if way is Way.NONE:
+                found["namespaces"] = layers.without_namespaces(spec, found["namespaces"].removeprefix("absent: "))
 
 
-class _NotNotified(Exception):  # noqa: N818 (an answer, not a failure)
-    """The kernel gave the filter no listener."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def _attempt(running: _Running) -> Outcome:
+def _attempt(running: _Running) -> ProgramOutcome:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
@@ -145,17 +154,20 @@ class _Running:
         self,
         spec: Confinement,
         found: dict[str, str],
+        way: Way,
         timeout: float | None,
         on_denied: Callable[[Denial], None] | None,
     ) -> None:
         self.spec, self.timeout, self.denials = spec, timeout, Denials(on_denied)
-        granted = [path for path, rights in spec.paths if rights & landlock.WRITE == landlock.WRITE]
-        self.writable = [os.path.realpath(path) for path in granted]
+        granted = (path for path, rights in spec.paths if rights & landlock.WRITE == landlock.WRITE)
+        self.writable = [*map(os.path.realpath, granted), *(["/dev/shm"] if spec.shm else [])]  # noqa: S108
+        self.readable = [os.path.realpath(path) for path, rights in spec.paths if rights & landlock.LIST]
         self.init = 0
         self.ruleset: int | None = None
         self.program: int | None = None
         self.held_back: list[int] = []
-        self.alone = self.confined = self.timed_out = False
+        self.way, self.alone = way, way is not Way.NONE
+        self.confined = self.timed_out = self.deadlock = False
         self.layers = found | {"supervisor": "connects"}
         self.before: set[int] = set()
         self.group: str | None = None
@@ -180,27 +192,25 @@ class _Running:
                 raise cannot("a bound on processes needs a pids control group for root", "run as another user")
         recipe = prepare(self.spec, mask)
         self.ruleset = recipe.ruleset
-        if self.spec.namespaces:
-            try:
-                self.init, self.alone = namespaces.fork(), True
-            except OSError as error:
-                self.layers["namespaces"] = layers.without_namespaces(self.spec, error.strerror or str(error))
-        else:
-            self.layers["namespaces"] = layers.without_namespaces(self.spec, "not wanted")
         if not self.alone:
             if self.spec.limits.processes is not None and self.group is None:
                 raise cannot("a bound on processes needs namespaces or a pids control group", "allow user namespaces")
             self.before = reaper.children(os.getpid())
-            self.init = kernel.fork()
+        try:
+            self.init = namespaces.fork(self.way)
+        except OSError as error:
+            if self.alone:
+                raise NoNamespaces(f"clone: {error.strerror}") from None
+            raise
         if self.init == 0:
             self.control.close()
-            confine.enter(recipe, self.theirs, alone=self.alone, group=self.group)
+            confine.enter(recipe, self.theirs, way=self.way, group=self.group)
         self.layers |= _ALONE if self.alone else {"processes": "subreaper"}
         if self.spec.relay:
             self.layers["supervisor"] = f"absent: {'relays' if self.alone else 'allowed ports on any host (accepted)'}"
         self.theirs.close()
 
-    def serve(self) -> Outcome:
+    def serve(self) -> ProgramOutcome:
         """Answer until the program ends; pass signals on; end it at its time limit."""
         while True:
             left = None if self.deadline is None else min(max(0, self.deadline - time.monotonic()), _LONGEST_WAIT)
@@ -234,42 +244,43 @@ class _Running:
         """Take the messages of the sandbox that are there; False if none will come any more."""
         while True:
             try:
-                data, handles = _receive(self.control)
+                data, handles = receive(self.control)
             except BlockingIOError:
                 return True
-            kind, content = data[:1], data[1:]
-            if kind == b"L":
+            if not data:
+                return False
+            self._heed(data[:1], data[1:], handles)
+
+    def _heed(self, kind: bytes, content: bytes, handles: list[int]) -> None:
+        """Take note of one message of the sandbox; raises what ends this attempt."""
+        match kind:
+            case b"L":
                 self.listener = handles[0]
                 self.poll.register(self.listener, select.POLLIN)
                 self._confined()
-            elif kind == b"R":
+            case b"R":
                 self.relay = Relay(handles, endpoints(self.spec.connect) or ())
                 self.relay.start()
-            elif kind == b"F":
+            case b"F":
                 self._confined()
-            elif kind == b"N":
-                raise _NotNotified(int(content))
-            elif kind == b"B":
+            case b"B":
                 self._started(handles[0])
-            elif kind == b"S":
+            case b"S":
                 raw, user, system, peak = reaper.STATUS.unpack(content)
                 self.status, self.cpu_seconds, self.peak = os.waitstatus_to_exitcode(raw), user + system, peak * 1024
-            elif kind in {b"D", b"P", b"T"}:
+            case b"D" | b"P" | b"T" | b"Y" | b"M":
                 self._note(kind, content.decode())
-            elif kind == b"X":
-                raise _not_started(int(content))
-            elif kind == b"E":
-                raise cannot(content.decode(errors="replace"), "`x07 doctor` tells what is there")
-            else:
-                return False
+            case _:
+                raise failure(kind, content)
 
     def _note(self, kind: bytes, text: str) -> None:
-        """Take note of a denial that was traced, or of what the sandbox found out about itself."""
         if kind == b"D":
             pid, target, process = text.split("\0", 2)
             self.denials.add("connect", target, int(pid), process)
-        elif kind == b"P":
-            self.layers["proc"] = text
+        elif kind in {b"P", b"M"}:
+            self.layers["proc" if kind == b"P" else "shm"] = text
+        elif kind == b"Y":
+            self.layers["layout"] = f"absent: {text}: what depends on addresses (id, sets of objects) may differ"
         else:
             self.layers["tracer"] = f"absent: denials are unknown ({text})" if text else "tells denials"
 
@@ -282,12 +293,25 @@ class _Running:
             connect=spec.connect,
             denials=self.denials,
             listen=spec.listen,
+            unix=spec.unix,
             writable=self.writable,
+            readable=self.readable,
+            names=spec.names if spec.wanted.network else None,
             seed=spec.seed,
+            schedule=spec.schedule,
             on_access=spec.on_access,
             observe=spec.wanted.observe,
+            roots=landlock.roots(spec.paths, shm=spec.shm) if spec.wanted.tell else None,
+            on_deadlock=self._deadlock,
         )
         self.supervisor.start()
+
+    def _deadlock(self) -> None:
+        """End a program that can never go on; its handler shows where each thread is."""
+        self.deadlock = True
+        if self.program is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.program, signal.SIGQUIT)
 
     def _confined(self) -> None:
         self.confined = True
@@ -325,13 +349,14 @@ class _Running:
         else:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.program, number)
+            if self.supervisor is not None and self.supervisor.turns is not None:
+                self.supervisor.turns.interrupt()
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> ProgramOutcome:
         if not self.confined:
             raise cannot("the child ended early", "`x07 doctor` tells what is there")
         found = self.supervisor or self.relay
-        seconds = time.monotonic() - self.started
-        return Outcome(
+        return ProgramOutcome(
             self.status,
             self.timed_out,
             self.denials.rows(),
@@ -339,7 +364,9 @@ class _Running:
             self.layers,
             self.cpu_seconds,
             self.peak,
-            seconds,
+            time.monotonic() - self.started,
+            self.deadlock,
+            "" if self.supervisor is None or self.supervisor.turns is None else self.supervisor.turns.doubtful,
         )
 
     def end(self) -> None:
@@ -361,16 +388,6 @@ class _Running:
             procs.remove(self.group)
 
 
-def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    """Return one message of the sandbox, and descriptors that came with it."""
-    data, extra, _, _ = control.recvmsg(4096, socket.CMSG_SPACE(4 * MOST_RELAYS))
-    handles = array.array("i")
-    for _, kind, content in extra:
-        if kind == socket.SCM_RIGHTS:
-            handles.frombytes(content)
-    return data, list(handles)
-
-
 def _ended(init: int) -> bool:
     try:
         return os.waitpid(init, os.WNOHANG)[0] == init
@@ -381,11 +398,3 @@ def _ended(init: int) -> bool:
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def _not_started(code: int) -> RunError:
-    return RunError(
-        "X07RUN_NOT_EXECUTABLE",
-        f"the program could not be started: {os.strerror(code).lower()}",
-        hint="check the path and its mode" if code != errno.EACCES else "allow it with --allow-run PATH",
-    )

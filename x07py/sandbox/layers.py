@@ -14,7 +14,7 @@ from x07py.sandbox.network import MOST_RELAYS, endpoints
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from x07py.sandbox.confine import Confinement
+    from x07py.sandbox.confinement import Confinement
 
 LAYERS = {
     "seccomp": "the system call filter",
@@ -74,6 +74,9 @@ def check_machine(spec: Confinement) -> dict[str, str]:
     Raises:
         RunError: ``X07RUN_CANNOT_CONFINE`` on a machine on which the confinement would be weaker than promised.
     """
+    if not kernel.LINUX:
+        hint = "run with --profile os, which confines nothing, or in a container or virtual machine with Linux"
+        raise cannot("only Linux confines programs in the ways that x07 relies on", hint)
     if not kernel.syscall_numbers():
         raise cannot("there is no system call table for this machine type", "run on x86_64 or aarch64")
     version = landlock.abi()
@@ -91,13 +94,9 @@ def without_namespaces(spec: Confinement, why: str) -> str:
         RunError: ``X07RUN_CANNOT_CONFINE``.
     """
     hint = "allow user namespaces, or run as root"
-    if spec.seed is not None:
-        raise cannot(f"a repeatable world needs namespaces: {why}", hint)
     if spec.relay:
         both = f"no seccomp user notification, and no namespaces to do without it ({why}), leave the network open"
         return give_up(spec, "namespaces", both, hint)
-    if spec.hosts is not None:
-        return give_up(spec, "namespaces", f"names that /etc/hosts does not hold need namespaces: {why}", hint)
     version = landlock.abi()
     if version < landlock.ABI_SCOPES:
         worse = f"without namespaces ({why}), Landlock ABI {version} leaves signals open (needs {landlock.ABI_SCOPES})"
@@ -107,20 +106,27 @@ def without_namespaces(spec: Confinement, why: str) -> str:
     return do_without(spec, "namespaces", why, hint)
 
 
-def without_supervisor(spec: Confinement, code: int) -> Confinement:
+def not_notified(refused: str) -> str:
+    """Return why there is no supervisor where the kernel refuses it a listener."""
+    owned = refused == os.strerror(errno.EBUSY)
+    busy = " (another supervisor owns this process: a sandbox, WSL2 mirrored networking)" if owned else ""
+    return f"seccomp user notification: {refused}{busy}"
+
+
+def without_supervisor(spec: Confinement, why: str) -> Confinement:
     """Return the same confinement with relays instead of the supervisor.
 
     Raises:
         RunError: ``X07RUN_CANNOT_CONFINE`` if relays cannot do what is asked for.
     """
-    busy = " (another supervisor owns this process: a sandbox, WSL2 mirrored networking)" if code == errno.EBUSY else ""
-    why = f"seccomp user notification: {os.strerror(code)}{busy}"
     hint = "run x07 outside of another sandbox"
     do_without(spec, "supervisor", why, hint)
     only = {
         "a repeatable world": spec.seed is not None,
-        "--allow-listen": spec.wanted.listen,
+        "--allow-listen": bool(spec.listen.allow),
+        "--allow-unix": bool(spec.unix.allow),
         "--audit and --learn": spec.on_access is not None,
+        "--allow-host *.NAME": any(one.text.startswith("*") for one in spec.names),
     }
     for what, wanted in only.items():
         if wanted:

@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import struct
 import time
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.answers import Refused
-from x07py.sandbox.kernel import read_memory, read_text, signed, syscall
+from x07py.sandbox import places
+from x07py.sandbox.kernel import read_memory, signed
+from x07py.sandbox.notifications import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from x07py.sandbox.answers import Call
+    from x07py.sandbox.notifications import SystemCall
 
 MEDIATED = "chmod fchmod fchmodat fchmodat2 utime utimes futimesat utimensat"
 """Names of the calls that are answered here."""
 
-_HERE, _NOFOLLOW, _EMPTY_PATH = -100, 0x100, 0x1000
-_RESOLVE_NO_MAGICLINKS = 2
-_OWN_DESCRIPTOR = re.compile(r"/proc/(?:self|thread-self|\d+)/fd/(\d+)")
 _NOW, _OMIT = 0x3FFFFFFF, 0x3FFFFFFE
 _SECOND, _MICROSECOND = 1_000_000_000, 1000
 _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID
@@ -42,66 +39,35 @@ class Metadata:
         still_waits: tells whether a caller still waits, asked before anything is changed.
     """
 
-    def __init__(self, roots: Iterable[str], still_waits: Callable[[Call], bool]) -> None:
+    def __init__(self, roots: Iterable[str], still_waits: Callable[[SystemCall], bool]) -> None:
         self._roots = tuple(roots)
         self._still_waits = still_waits
 
-    def handlers(self) -> dict[str, Callable[[Call], int]]:
+    def handlers(self) -> dict[str, Callable[[SystemCall], int]]:
         """Return what answers which system call."""
         return {
-            "chmod": lambda call: self._chmod(call, self._at(call, None, 0, 0), call.args[1]),
-            "fchmod": lambda call: self._chmod(call, self._descriptor(call, signed(call.args[0])), call.args[1]),
-            "fchmodat": lambda call: self._chmod(call, self._at(call, 0, 1, 0), call.args[2]),
-            "fchmodat2": lambda call: self._chmod(call, self._at(call, 0, 1, call.args[3]), call.args[2]),
-            "utime": lambda call: self._utime(call, self._at(call, None, 0, 0), _utimbuf(call, call.args[1])),
-            "utimes": lambda call: self._utime(call, self._at(call, None, 0, 0), _timevals(call, call.args[1])),
-            "futimesat": lambda call: self._utime(call, self._at(call, 0, 1, 0), _timevals(call, call.args[2])),
+            "chmod": lambda call: self._chmod(call, places.at(call, None, 0, 0), call.args[1]),
+            "fchmod": lambda call: self._chmod(call, places.descriptor(call, signed(call.args[0])), call.args[1]),
+            "fchmodat": lambda call: self._chmod(call, places.at(call, 0, 1, 0), call.args[2]),
+            "fchmodat2": lambda call: self._chmod(call, places.at(call, 0, 1, call.args[3]), call.args[2]),
+            "utime": lambda call: self._utime(call, places.at(call, None, 0, 0), _utimbuf(call, call.args[1])),
+            "utimes": lambda call: self._utime(call, places.at(call, None, 0, 0), _timevals(call, call.args[1])),
+            "futimesat": lambda call: self._utime(call, places.at(call, 0, 1, 0), _timevals(call, call.args[2])),
             "utimensat": lambda call: self._utime(
-                call, self._at(call, 0, 1, call.args[3]), _timespecs(call, call.args[2])
+                call, places.at(call, 0, 1, call.args[3]), _timespecs(call, call.args[2])
             ),
         }
 
-    def _at(self, call: Call, folder: int | None, path: int, flags: int) -> int:
-        """Return a descriptor of the file that a call names; `folder` and `path` are indices of its arguments."""
-        if flags & 0xFFFFFFFF & ~(_NOFOLLOW | _EMPTY_PATH):
-            raise Refused(errno.EINVAL)
-        number = _HERE if folder is None else signed(call.args[folder])
-        if folder is not None and not call.args[path]:
-            return self._descriptor(call, number)
-        text = read_text(call.pid, call.args[path])
-        if not text:
-            if flags & _EMPTY_PATH:
-                return self._descriptor(call, number)
-            raise Refused(errno.ENOENT)
-        if own := _OWN_DESCRIPTOR.fullmatch(text):
-            return self._descriptor(call, int(own[1]))
-        base = os.open(f"/proc/{call.pid}/" + ("cwd" if number == _HERE else f"fd/{number}"), os.O_PATH | os.O_CLOEXEC)
-        how = os.O_PATH | os.O_CLOEXEC | (os.O_NOFOLLOW if flags & _NOFOLLOW else 0)
-        try:
-            order = struct.pack("=3Q", how, 0, _RESOLVE_NO_MAGICLINKS)
-            return syscall("openat2", base, os.fsencode(text), order, len(order))
-        finally:
-            os.close(base)
-
-    def _descriptor(self, call: Call, number: int) -> int:
-        try:
-            return os.open(f"/proc/{call.pid}/fd/{number}", os.O_PATH | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise Refused(errno.EBADF) from None
-
-    def _judge(self, call: Call, handle: int) -> os.stat_result:
+    def _judge(self, call: SystemCall, handle: int) -> os.stat_result:
         """Return what `handle` is, if it lies below a root and is the program's own, and the caller still waits."""
-        place = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115
-        if not any(place == root or place.startswith(root.rstrip("/") + "/") for root in self._roots):
-            raise Refused(errno.EPERM)
         found = os.fstat(handle)
-        if found.st_uid != os.geteuid() or not found.st_nlink:
+        if not places.lies_below(call.pid, handle, self._roots) or found.st_uid != os.geteuid():
             raise Refused(errno.EPERM)
         if not self._still_waits(call):
             raise Refused(errno.EINTR)
         return found
 
-    def _chmod(self, call: Call, handle: int, mode: int) -> int:
+    def _chmod(self, call: SystemCall, handle: int, mode: int) -> int:
         try:
             found = self._judge(call, handle)
             if stat.S_ISLNK(found.st_mode):
@@ -113,7 +79,7 @@ class Metadata:
             os.close(handle)
         return 0
 
-    def _utime(self, call: Call, handle: int, times: tuple[int | None, int | None] | None) -> int:
+    def _utime(self, call: SystemCall, handle: int, times: tuple[int | None, int | None] | None) -> int:
         """Set times in nanoseconds; None for both is now, None for one leaves it."""
         try:
             found = self._judge(call, handle)
@@ -132,7 +98,7 @@ class Metadata:
         return 0
 
 
-def _read(call: Call, address: int, form: str) -> tuple[int, ...] | None:
+def _read(call: SystemCall, address: int, form: str) -> tuple[int, ...] | None:
     """Return the numbers at an address, or None if it is null."""
     if not address:
         return None
@@ -143,12 +109,12 @@ def _read(call: Call, address: int, form: str) -> tuple[int, ...] | None:
     return struct.unpack(form, data)
 
 
-def _utimbuf(call: Call, address: int) -> tuple[int, int] | None:
+def _utimbuf(call: SystemCall, address: int) -> tuple[int, int] | None:
     found = _read(call, address, "=2q")
     return None if found is None else (found[0] * _SECOND, found[1] * _SECOND)
 
 
-def _timevals(call: Call, address: int) -> tuple[int, int] | None:
+def _timevals(call: SystemCall, address: int) -> tuple[int, int] | None:
     found = _read(call, address, "=4q")
     if found is None:
         return None
@@ -158,7 +124,7 @@ def _timevals(call: Call, address: int) -> tuple[int, int] | None:
     return first, second
 
 
-def _timespecs(call: Call, address: int) -> tuple[int | None, int | None] | None:
+def _timespecs(call: SystemCall, address: int) -> tuple[int | None, int | None] | None:
     found = _read(call, address, "=4q")
     if found is None or found[1] == found[3] == _NOW:
         return None

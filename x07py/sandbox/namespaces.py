@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox import kernel
 
@@ -12,32 +14,54 @@ if TYPE_CHECKING:
 
 _KINDS = kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
 
-_AHEAD_SECONDS = 100 * 366 * 86400
+
+class Step(NamedTuple):
+    """One thing that a child does on its way into the sandbox, and how it is called where it fails."""
+
+    name: str
+    make: Callable[[], object]
 
 
-def fork() -> int:
-    """Fork into namespaces of its own; as root without a user namespace if that is allowed.
+class Way(Enum):
+    """How a first process comes to namespaces of its own, the strongest first."""
+
+    PRIVILEGED = "as root"
+    USER = "by a user namespace"
+    NONE = "not at all"
+
+
+def first_way() -> Way:
+    """Return what to try first: a user namespace is not needed by who may make the others without."""
+    return Way.PRIVILEGED if os.geteuid() == 0 else Way.USER
+
+
+def next_way(way: Way) -> Way:
+    """Return what to try where `way` failed: root of a container may have no right but in a user namespace."""
+    return Way.USER if way is Way.PRIVILEGED else Way.NONE
+
+
+def fork(way: Way) -> int:
+    """Fork the first process of a sandbox; what its namespaces shall show is for the child to mount.
 
     Returns:
-        The child's process id, or 0 in the child, which mounts what it shall see next.
+        The child's process id, or 0 in the child.
 
     Raises:
-        OSError: the machine allows neither.
+        OSError: the kernel refused.
     """
-    if os.geteuid() == 0:
-        try:
-            return kernel.fork(_KINDS)
-        except PermissionError:
-            pass  # root of a container
+    kinds = {Way.PRIVILEGED: _KINDS, Way.USER: _KINDS | kernel.CLONE_NEWUSER, Way.NONE: 0}
+    return kernel.fork(kinds[way])
+
+
+def mapping_user() -> tuple[Step, ...]:
+    """Return what makes the child of a new user namespace the user that this process is."""
     uid, gid = os.geteuid(), os.getegid()
-    child = kernel.fork(_KINDS | kernel.CLONE_NEWUSER)
-    if child == 0:
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else the maps belong to root
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{uid} {uid} 1")
-        _write("/proc/self/gid_map", f"{gid} {gid} 1")
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    return child
+    rows = (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1"))
+    return (
+        Step("dumpable", kernel.prepared("prctl", kernel.PR_SET_DUMPABLE, 1, 0, 0, 0)),  # else the maps belong to root
+        *(Step(name, partial(_write, f"/proc/self/{name}", text)) for name, text in rows),
+        Step("not dumpable", kernel.prepared("prctl", kernel.PR_SET_DUMPABLE, 0, 0, 0, 0)),
+    )
 
 
 def keeping_mounts() -> Callable[[], int]:
@@ -50,16 +74,14 @@ def mounting_proc() -> Callable[[], int]:
     return _mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
 
 
-def far_ahead() -> None:
-    """Give the processes that this one forks next a monotonic clock that no virtual time reaches.
+def mounting_shm(bounds: str) -> Callable[[], int]:
+    """Return what gives the namespace shared memory of its own, for semaphores and whoever shares by name.
 
-    A wait with a time limit ends when the kernel's own clock passes the limit; where the limit is virtual time, it must
-    always have passed already, or the wait would take as long as the machine has not been up yet.
+    Args:
+        bounds: options of tmpfs that say how large it may grow; empty for the kernel's own.
     """
-    kernel.syscall("unshare", kernel.CLONE_NEWTIME)
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else the offsets belong to root
-    _write("/proc/self/timens_offsets", f"monotonic {_AHEAD_SECONDS} 0")
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    options = f"mode=1777,{bounds}".rstrip(",")
+    return _mount("tmpfs", "/dev/shm", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)  # noqa: S108
 
 
 def _write(path: str, text: str) -> None:
@@ -79,6 +101,6 @@ def replace_hosts(text: str) -> None:
     kernel.syscall("umount2", b"/mnt", 2)
 
 
-def _mount(source: str, target: str, kind: str | None, flags: int) -> Callable[[], int]:
+def _mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> Callable[[], int]:
     names = (source.encode(), target.encode(), kind.encode() if kind else None)
-    return kernel.prepared("mount", *names, flags, None)
+    return kernel.prepared("mount", *names, flags, data.encode() or None)

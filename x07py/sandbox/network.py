@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
+_MAPPED_BITS = 8 * len(_MAPPED)
 LOOPBACK_IPV4 = _MAPPED + b"\x7f"
+LOOPBACK_IPV6 = bytes(15) + b"\x01"
 MOST_RELAYS = 64
 MAX_SOCKADDR = 128
 """Longest address that a call may name, bytes."""
@@ -29,6 +31,10 @@ class Address:
     def names_a_place(self) -> bool:
         """Whether a connection can go there: not to port 0, nor to an unspecified address."""
         return self.port != 0 and self.host not in _NOWHERE
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host.startswith(LOOPBACK_IPV4) or self.host == LOOPBACK_IPV6
 
     def __str__(self) -> str:
         if self.ipv4:
@@ -59,15 +65,21 @@ class Range:
     last: int
 
     def covers(self, address: Address) -> bool:
-        """Tell whether `address` lies within."""
+        """Tell whether `address` lies within; a range of IPv6 says nothing of IPv4, however wide it is."""
+        if address.ipv4 and self.bits < _MAPPED_BITS:
+            return False
         if not self.first <= address.port <= self.last:
             return False
         shift = 128 - self.bits
         return int.from_bytes(self.host) >> shift == int.from_bytes(address.host) >> shift
 
 
+EVERYWHERE = (Range(bytes(16), 0, 0, 65535), Range(_MAPPED + bytes(4), _MAPPED_BITS, 0, 65535))
+"""Every address of IPv6, and every one of IPv4."""
+
+
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AddressRules:
     """What is allowed, and what is denied all the same."""
 
     allow: tuple[Range, ...] = ()
@@ -79,8 +91,12 @@ class Rules:
             return False
         return any(row.covers(address) for row in self.allow) and not any(row.covers(address) for row in self.deny)
 
+    def permits_listening(self, address: Address) -> bool:
+        """Tell whether `address` may be listened on; a grant of port 0 is one of whatever port is free."""
+        return any(row.covers(address) for row in self.allow)
 
-def endpoints(rules: Rules, most: int = MOST_RELAYS) -> tuple[Address, ...] | None:
+
+def endpoints(rules: AddressRules, most: int = MOST_RELAYS) -> tuple[Address, ...] | None:
     """Return every address that `rules` allow, or None if they are more than `most`."""
     found: dict[Address, None] = {}
     for row in rules.allow:

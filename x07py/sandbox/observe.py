@@ -1,7 +1,8 @@
-"""Watching which files a program opens, changes and executes, to write a policy from; nothing is refused here.
+"""Watching which files a program opens, changes and executes, to tell of it; nothing is refused here.
 
 The kernel carries out what is seen, so another thread may change a path between the look and the act. That would be
-no basis for a decision, and none is made: a run that learns is not a confined one, and says so.
+no basis for a decision, and none is made: in a confined run Landlock decides, and what is told of it here is only told;
+a run that learns is not a confined one, and says so.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox.kernel import read_memory, read_text, signed, syscall_numbers
+from x07py.sandbox.listener import GO_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from x07py.sandbox.answers import Call
+    from x07py.sandbox.notifications import SystemCall
 
 _HERE = -100
 
@@ -44,8 +46,13 @@ _CHANGES: dict[str, tuple[_Names, ...]] = {
     "symlink": (_Names(-1, 1),),
     "symlinkat": (_Names(1, 2),),
 }
+_MAKES = ("mkdir", "mkdirat", "link", "linkat", "symlink", "symlinkat")
+"""Calls whose last path must not be there yet; all others name what is there."""
+_REPLACES = ("creat", "rename", "renameat", "renameat2")
 _OPENS = {"open": (_FIRST, 1), "openat": (_AT, 2), "openat2": (_AT, 2)}
 _EXECUTES = {"execve": _FIRST, "execveat": _AT}
+CHANGING = (*_CHANGES, *_EXECUTES, "truncate")
+"""Names of the calls of a confined program that are watched, besides those that open."""
 OBSERVED = (*_CHANGES, *_OPENS, *_EXECUTES, "truncate")
 """Names of the calls that are watched."""
 
@@ -56,35 +63,36 @@ class Observer:
     Args:
         note: called with a kind (``read``, ``write``, ``run``), a path without links, and the call. For ``write`` the
             path is what has to be writable: the file that was changed, or the folder that got or lost a name.
-        go_on: lets the kernel carry out the call.
     """
 
-    def __init__(self, note: Callable[[str, str, Call], object], go_on: Callable[[Call], None]) -> None:
+    def __init__(self, note: Callable[[str, str, SystemCall], object]) -> None:
         self._note = note
-        self._go_on = go_on
         self._names = {number: name for name, number in syscall_numbers().items()}
 
-    def handlers(self) -> dict[str, Callable[[Call], int | None]]:
+    def handlers(self) -> dict[str, Callable[[SystemCall], str]]:
         """Return what answers which system call."""
         return dict.fromkeys(OBSERVED, self._observe)
 
-    def _observe(self, call: Call) -> None:
+    def _observe(self, call: SystemCall) -> str:
         with contextlib.suppress(OSError):  # a path that cannot be read is one that the kernel will refuse as well
             self._look(self._names[call.number], call)
-        self._go_on(call)
+        return GO_ON
 
-    def _look(self, name: str, call: Call) -> None:
+    def _look(self, name: str, call: SystemCall) -> None:
         if name in _EXECUTES:
             self._note("run", self._path(call, _EXECUTES[name]), call)
         elif name == "truncate":
             self._note("write", self._path(call, _FIRST), call)
         elif name in _CHANGES:
             for names in _CHANGES[name]:
-                self._note("write", os.path.dirname(self._path(call, names, follow=False)), call)  # noqa: PTH120
+                path = self._path(call, names, follow=False)
+                new = name in _MAKES and names is _CHANGES[name][-1]
+                if os.path.lexists(path) != new or name in _REPLACES:  # else it fails, whoever may do it
+                    self._note("write", os.path.dirname(path), call)  # noqa: PTH120
         else:
             self._opened(name, call)
 
-    def _opened(self, name: str, call: Call) -> None:
+    def _opened(self, name: str, call: SystemCall) -> None:
         names, index = _OPENS[name]
         flags = call.args[index]
         if name == "openat2":
@@ -98,12 +106,16 @@ class Observer:
         if not flags & os.O_WRONLY:
             self._note("read", path, call)
 
-    def _path(self, call: Call, names: _Names, *, follow: bool = True) -> str:
+    def _path(self, call: SystemCall, names: _Names, *, follow: bool = True) -> str:
         text = read_text(call.pid, call.args[names.path])
         if not text.startswith("/"):
             number = _HERE if names.folder < 0 else signed(call.args[names.folder])
             base = f"/proc/{call.pid}/" + ("cwd" if number == _HERE else f"fd/{number}")
-            text = os.path.join(os.readlink(base), text)  # noqa: PTH115, PTH118
+            place = os.readlink(base)  # noqa: PTH115
+            whole = os.path.join(place, text)  # noqa: PTH118
+            if "/" not in text and text not in {".", ".."} and not (follow and os.path.islink(whole)):  # noqa: PTH114
+                return whole  # the kernel has told where the folder is, however deep
+            text = whole
         if follow:
             return os.path.realpath(text)
         folder, last = os.path.split(text.rstrip("/"))

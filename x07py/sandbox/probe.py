@@ -1,29 +1,22 @@
-"""What this kernel can enforce, found out by asking it: the files that should tell are wrong in containers and WSL."""
+"""What this machine can enforce, found out by starting confined programs the way that `x07 run` does.
+
+The files that should tell are wrong in containers and WSL, and a step that works alone may fail among the others. So a
+program that does nothing is started in each kind of world, and what its report says is what is told here.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
-import platform
-import struct
-from typing import TYPE_CHECKING, TypedDict
+import json
+import subprocess
+import sys
+from typing import Any, TypedDict
 
-from x07py.sandbox.layers import NAMESPACES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_SET_MODE_FILTER, _NEW_LISTENER, _PR_SET_NO_NEW_PRIVS = 1, 8, 38
-_LANDLOCK_VERSION_FLAG = 1
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
-_SYS_LANDLOCK_CREATE_RULESET = 444
-_LANDLOCK_FLOOR = 3
+_SECONDS = 30
+_ITSELF = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import tell; tell()"
 
 
 class Feature(TypedDict):
-    """One kernel feature: its name, whether it is there, and what was seen."""
+    """One layer or kind of world: its name, whether it is there, and what was seen."""
 
     name: str
     available: bool
@@ -31,92 +24,75 @@ class Feature(TypedDict):
 
 
 def kernel_features() -> list[Feature]:
-    """Return what the sandbox builds on, whether this kernel, as this user, offers it, and how `x07 run` confines."""
-    notification, landlock, namespaces = _seccomp_notification(), _landlock(), _namespaces()
-    return [notification, landlock, namespaces, _verdict(notification, landlock, namespaces)]
+    """Return each layer of the sandbox as a start found it, and whether `x07 run` confines here."""
+    found = _started()
+    sandbox, solve = found["run-os-sandboxed"], found["solve-rr"]
+    rows = [_row(name, detail) for name, detail in sandbox["layers"].items()]
+    rows.append(_verdict("x07 run in a sandbox", sandbox, f"confines{_missing(sandbox['layers'])}"))
+    rows.append(_verdict("x07 run in a solve world", solve, f"repeats{_missing(solve['layers'])}"))
+    return rows
 
 
 def expected_layers(features: list[Feature]) -> dict[str, str]:
-    """Return what a report's ``layers`` will say of a run in a sandbox here, as far as features tell it."""
-    notification, landlock, namespaces, _ = features
-    relays = "relays" if namespaces["available"] else notification["detail"]
-    found = {
-        "seccomp": "filter",
-        "supervisor": "connects" if notification["available"] else f"absent: {relays}",
-        "landlock": landlock["detail"],
-        "namespaces": NAMESPACES,
-    }
-    for feature in (landlock, namespaces):
-        if not feature["available"]:
-            found[feature["name"].lower()] = f"absent: {feature['detail']}"
-    return found
+    """Return what a report's ``layers`` will say of a run in a sandbox here."""
+    return {row["name"]: row["detail"] for row in features if not row["name"].startswith("x07 run")}
 
 
-def _verdict(notification: Feature, landlock: Feature, namespaces: Feature) -> Feature:
-    """Tell whether `x07 run` confines here, and how."""
-    detail = "connections by the supervisor" if notification["available"] else "connections by relays"
-    missing = [] if landlock["available"] else ["Landlock"]
-    if not notification["available"] and not namespaces["available"]:
-        missing.append("seccomp notification or namespaces")
-    if missing:
-        detail = f"refused: needs {' and '.join(missing)}"
-    elif not namespaces["available"]:
-        detail += ", without namespaces"
-    return {"name": "x07 run in a sandbox", "available": not missing, "detail": detail}
+def _row(name: str, detail: str) -> Feature:
+    return {"name": name, "available": not detail.startswith("absent"), "detail": detail}
 
 
-def _syscall(number: int, *args: object) -> tuple[int, str]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = int(libc.syscall(ctypes.c_long(number), *args))
-    code = ctypes.get_errno()
-    return result, "" if result >= 0 else errno.errorcode.get(code, str(code))
+def _verdict(name: str, start: dict[str, Any], detail: str) -> Feature:
+    refused = start["refused"]
+    return {"name": name, "available": not refused, "detail": f"refused: {refused}" if refused else detail}
 
 
-def _seccomp_notification() -> Feature:
-    """Install a filter with a listener in a child, because another supervisor above shows only then."""
-    number = _SYS_SECCOMP.get(platform.machine())
-    if number is None:
-        return {"name": "seccomp notification", "available": False, "detail": "no table for this machine type"}
-    why = _in_child(lambda: _listen(number))
-    return {"name": "seccomp notification", "available": not why, "detail": why or "filter with a listener"}
+def _missing(layers: dict[str, str]) -> str:
+    names = [name for name, detail in layers.items() if detail.startswith("absent")]
+    return f", without {' and '.join(names)}" if names else ""
 
 
-def _listen(number: int) -> int:
-    allow_all = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)
-
-    class Filter(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_uint16), ("code", ctypes.c_char_p))
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    program = ctypes.byref(Filter(1, allow_all))
-    return int(libc.syscall(ctypes.c_long(number), _SET_MODE_FILTER, ctypes.c_ulong(_NEW_LISTENER), program))
-
-
-def _in_child(attempt: Callable[[], int]) -> str:
-    """Return the name of the error that `attempt` ends with in a child, or nothing."""
-    child = os.fork()
-    if child == 0:
-        failed = attempt() < 0
-        os._exit(ctypes.get_errno() if failed else 0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return "" if code == 0 else errno.errorcode.get(code, f"exit {code}")
-
-
-def _landlock() -> Feature:
-    flag = ctypes.c_uint(_LANDLOCK_VERSION_FLAG)
-    version, why = _syscall(_SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), flag)
-    if version < 0:
-        return {"name": "Landlock", "available": False, "detail": why}
-    detail = f"ABI {version}" + ("" if version >= _LANDLOCK_FLOOR else f", too old (needs {_LANDLOCK_FLOOR})")
-    return {"name": "Landlock", "available": version >= _LANDLOCK_FLOOR, "detail": detail}
-
-
-def _namespaces() -> Feature:
-    """Make namespaces in a child, because only trying tells."""
-    user = _in_child(
-        lambda: int(ctypes.CDLL(None, use_errno=True).unshare(ctypes.c_int(_CLONE_NEWUSER | _CLONE_NEWNET)))
+def _started() -> dict[str, dict[str, Any]]:
+    """Start both kinds from a process of one thread, as a launcher has to be."""
+    here = json.dumps(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _ITSELF, here],  # -P: not the modules of the folder that it starts in
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
     )
-    own = _in_child(lambda: int(ctypes.CDLL(None, use_errno=True).unshare(ctypes.c_int(_CLONE_NEWNET)))) if user else ""
-    detail = (own or "network, as root") if user else "user and network"
-    return {"name": "namespaces", "available": not (user and own), "detail": detail}
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return {world: {"layers": {}, "refused": why} for world in ("run-os-sandboxed", "solve-rr")}
+    told: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return told
+
+
+def _start(seed: bytes | None) -> dict[str, Any]:
+    from x07py.errors import RunError
+    from x07py.sandbox import landlock
+    from x07py.sandbox.confinement import Confinement
+    from x07py.sandbox.filter import Wanted
+    from x07py.sandbox.launch import run
+
+    solve = seed is not None
+    spec = Confinement(
+        argv=(sys.executable, "-I", "-S", "-c", "pass"),
+        env={},
+        cwd="/",
+        paths=(("/", landlock.READ | landlock.EXECUTE),),
+        wanted=Wanted(network=not solve, processes=not solve, clock=solve),
+        shm=True,
+        seed=seed,
+    )
+    try:
+        outcome = run(spec, timeout=_SECONDS)
+    except RunError as error:
+        return {"layers": {}, "refused": error.message}
+    return {"layers": outcome.layers, "refused": f"a start ended with {outcome.status}" if outcome.status else ""}
+
+
+def tell() -> None:
+    """Write what both starts found."""
+    sys.stdout.write(json.dumps({"run-os-sandboxed": _start(None), "solve-rr": _start(b"x07")}))

@@ -81,7 +81,7 @@ class Relay:
     """
 
     def __init__(self, listeners: Sequence[int], targets: Sequence[Address]) -> None:
-        self.connects = 0
+        self.connects: int = 0
         self._free = threading.Semaphore(_MAX_CONNECTIONS)
         self._targets = {
             handle: (socket.socket(fileno=handle), to) for handle, to in zip(listeners, targets, strict=True)

@@ -7,105 +7,124 @@ goes. No answer ever lets the kernel continue the program's own call.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import functools
 import os
-import resource
-import select
 import socket
 import struct
 import threading
-from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.answers import UNREADABLE, Access, Call, Denials, Refused, process_name, target_of
 from x07py.sandbox.clock import VirtualClock
+from x07py.sandbox.descriptors import Descriptors
+from x07py.sandbox.identity import Identity
 from x07py.sandbox.kernel import connect, read_memory, signed, syscall_numbers
+from x07py.sandbox.listener import Listener
+from x07py.sandbox.listeners import owner_of_listener
 from x07py.sandbox.metadata import Metadata
-from x07py.sandbox.network import MAX_SOCKADDR, Address, Rules, parse
+from x07py.sandbox.names import Resolver
+from x07py.sandbox.network import MAX_SOCKADDR, Address, AddressRules, Range, parse
+from x07py.sandbox.notifications import UNREADABLE, Access, Denials, Refused, SystemCall, process_name, target_of
 from x07py.sandbox.observe import Observer
+from x07py.sandbox.own_sockets import OwnSockets
+from x07py.sandbox.schedule import Schedule
+from x07py.sandbox.turns import Turns
+from x07py.sandbox.unix_sockets import UnixRules, UnixSockets
+from x07py.sandbox.waits import Waits
+from x07py.sandbox.watches import Watches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-_RECV, _SEND, _ID_VALID, _ADDFD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
-_SYNC_WAKE_UP = 1
-_ADDFD_FLAG_SEND = 2
-_CONTINUE = 1
-_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+    from x07py.sandbox.names import Name
+    from x07py.sandbox.threads import Wait
+
+_ASKS_FOR_IPV6 = "[::1]:0"
 _MAX_THREADS = 64
-_MAX_WAITING = 1024
-_MAX_SETTLED = 4096
+_MOST_JUDGED = 1024
 
 
 class Supervisor:
     """Serves one listener until no process is left under its filter.
-
-    Growth: one duplicate descriptor for each socket that is not connected yet, at most 1,024 and half of what this
-    process may open; the oldest are given up.
 
     Args:
         listener: the descriptor that the filter was installed with.
         connect: where connections may go.
         denials: where denials are noted.
         listen: what may be bound.
-        writable: folders and files, without links, in which modes and times may be changed.
+        unix: which Unix sockets may be connected to and bound.
+        writable: folders and files, without links, in which modes and times may be changed and Unix sockets be bound.
         seed: virtual time and randomness from this seed; None for the real ones.
+        schedule: what the order of its threads is drawn from; None for the fixed one.
         on_access: called with each decision, before it takes effect; if it raises, the access is refused.
+        readable: folders and files, without links, in which changes may be watched.
+        names: names that the program may look up; None for none that this process answers for.
         observe: let files and programs through and tell `on_access` of them; for a filter that hands them over.
+        roots: where a confined program may read, write and run, to tell of what the kernel refuses it elsewhere.
+        on_deadlock: called when, in virtual time, no thread can ever run again.
     """
 
     def __init__(
         self,
         listener: int,
         *,
-        connect: Rules,
+        connect: AddressRules,
         denials: Denials,
-        listen: Rules | None = None,
+        listen: AddressRules | None = None,
+        unix: UnixRules = UnixRules(),  # noqa: B008 (nothing changes it)
         writable: Iterable[str] = (),
+        readable: Iterable[str] = (),
+        names: Iterable[Name] | None = None,
         seed: bytes | None = None,
+        schedule: int | None = None,
         on_access: Callable[[Access], None] | None = None,
         observe: bool = False,
+        roots: Mapping[str, Iterable[str]] | None = None,
+        on_deadlock: Callable[[], None] = lambda: None,
     ) -> None:
-        self.listener = listener
-        self.connect_rules, self.listen_rules = connect, listen or Rules()
-        self._denials, self.on_access = denials, on_access
-        self.connects = 0
-        self._judged = functools.lru_cache(_MAX_WAITING)(self._judge)
+        self.listener: Listener = Listener(listener)
+        self.connect_rules: AddressRules = connect
+        self.listen_rules: AddressRules = listen or AddressRules()
+        self._denials = denials
+        self.on_access: Callable[[Access], None] | None = on_access
+        self.connects: int = 0
+        self._judged = functools.lru_cache(_MOST_JUDGED)(self._judge)
+        self._resolver = None if names is None else Resolver(names, self._deny_name, self._extend)
         self._lock = threading.Lock()
         self._receiving = threading.Lock()
         self._idle = 0
         self._threads = 0
-        self._waiting: OrderedDict[int, socket.socket] = OrderedDict()
-        self._most_waiting = min(_MAX_WAITING, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self._settled: OrderedDict[int, None] = OrderedDict()
-        self._bound: set[int] = set()
-        self._epoll: select.epoll | None = None
+        self._sockets = OwnSockets(self.listener)
+        self._unix = UnixSockets(
+            self._sockets, unix, writable, deny=self._deny, note=self._note, connect=self._connect_own
+        )
         self._names = {number: name for name, number in syscall_numbers().items()}
-        try:
-            fcntl.ioctl(listener, _SET_FLAGS, _SYNC_WAKE_UP)
-        except OSError:
-            self.synchronous = False
-        else:
-            self.synchronous = True
-        self._poll = select.poll()
-        self._poll.register(listener, select.POLLIN)
-        self._handlers: dict[str, Callable[[Call], int | None]] = {
-            "socket": self._socket,
+        self._handlers: dict[str, Callable[[SystemCall], Wait | int | str | None]] = {
+            "socket": self._sockets.make,
             "connect": self._connect,
             "bind": self._bind,
             "listen": self._listen,
         }
-        self._handlers |= Metadata(writable, self.still_waits).handlers()
+        self._handlers |= Metadata(writable, self.listener.still_waits).handlers()
+        self._handlers |= Watches(self.listener, readable).handlers()
+        self.turns: Turns | None = None
         if seed is not None:
-            self._handlers |= VirtualClock(seed, self.still_waits).handlers()
+            clock = VirtualClock(seed, self.listener.still_waits)
+            waits = Waits(self.listener, clock)
+            self.turns = waits.turns = Turns(clock, self._decide, self.listener.send, on_deadlock, Schedule(schedule))
+            self._handlers |= clock.handlers() | waits.handlers() | Identity(self.turns).handlers()
+            self._handlers |= Descriptors(self.listener.still_waits).handlers()
         if observe:
-            self._handlers |= Observer(self._note, self._go_on).handlers()
+            self._handlers |= Observer(self._note).handlers()
+        elif roots is not None:
+            self._roots = roots
+            self._handlers |= Observer(self._tell).handlers()
 
     def start(self) -> None:
         """Serve in threads of this process."""
+        if self._resolver is not None:
+            self._resolver.start()
         self._spawn()
         self._spawn()
 
@@ -120,105 +139,26 @@ class Supervisor:
     def _serve(self) -> None:
         while True:
             with self._receiving:
-                call = self._receive()
+                call = self.listener.receive()
             if call is None:
                 return
-            self._answer(call)
+            if self.turns is not None:
+                self.turns.arrive(call)
+            elif isinstance(found := self._decide(call), int | str):
+                self.listener.send(call, found)
 
-    def _receive(self) -> Call | None:
-        """Return the next call, or None when no process is left."""
-        while True:
-            buffer = bytearray(_NOTIFICATION.size)
-            for _, event in self._poll.poll():
-                if not event & select.POLLIN:
-                    return None
-            try:
-                fcntl.ioctl(self.listener, _RECV, buffer)
-            except OSError as error:
-                if error.errno in {errno.EINTR, errno.ENOENT}:  # the caller died, or the last process did
-                    continue
-                return None
-            ident, pid, _, number, _, _, *args = _NOTIFICATION.unpack(buffer)
-            return Call(ident, pid, number, tuple(args))
-
-    def _answer(self, call: Call) -> None:
-        value, code = 0, 0
+    def _decide(self, call: SystemCall) -> Wait | int | str | None:
+        """Return what is answered: a result, minus an error number, or why not yet; None if it has been."""
         try:
-            answer = self._handlers[self._names[call.number]](call)
-            if answer is None:
-                return
-            value = answer
+            return self._handlers[self._names[call.number]](call)
         except Refused as refused:
-            code = refused.code
+            return -refused.code
         except OSError as error:
-            code = error.errno or errno.EACCES
+            return -(error.errno or errno.EACCES)
         except Exception:  # noqa: BLE001 (whatever goes wrong here, the program gets a refusal and the service goes on)
-            code = errno.EACCES
-        self._send(call, value, code)
+            return -errno.EACCES
 
-    def _send(self, call: Call, value: int, code: int) -> None:
-        try:
-            fcntl.ioctl(self.listener, _SEND, struct.pack("=QqiI", call.id, 0 if code else value, -code, 0))
-        except OSError:
-            return  # the caller is gone
-
-    def _go_on(self, call: Call) -> None:
-        """Let the kernel carry out the call itself: for observing alone, where nothing is refused."""
-        with contextlib.suppress(OSError):  # the caller is gone
-            fcntl.ioctl(self.listener, _SEND, struct.pack("=QqiI", call.id, 0, 0, _CONTINUE))
-
-    def still_waits(self, call: Call) -> bool:
-        """Tell whether the caller is still the same process, waiting for this answer."""
-        try:
-            fcntl.ioctl(self.listener, _ID_VALID, struct.pack("=Q", call.id))
-        except OSError:
-            return False
-        return True
-
-    def _socket(self, call: Call) -> int | None:
-        """Make a TCP socket here and put it into the program; keep a duplicate until it is connected."""
-        family, kind, _ = (arg & 0xFFFFFFFF for arg in call.args[:3])
-        if kind & ~(socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC):
-            raise Refused(errno.EINVAL)
-        made = socket.socket(family, socket.SOCK_STREAM | kind & socket.SOCK_NONBLOCK, socket.IPPROTO_TCP)
-        flags = os.O_CLOEXEC if kind & socket.SOCK_CLOEXEC else 0
-        inode = os.fstat(made.fileno()).st_ino
-        with self._lock:
-            self._settled.pop(inode, None)
-            self._bound.discard(inode)
-            self._waiting[inode] = made
-            evicted = self._waiting.popitem(last=False)[1] if len(self._waiting) > self._most_waiting else None
-        if evicted is not None:
-            evicted.close()
-        try:
-            fcntl.ioctl(
-                self.listener, _ADDFD, struct.pack("=QIIII", call.id, _ADDFD_FLAG_SEND, made.fileno(), 0, flags)
-            )
-        except OSError as error:
-            self._forget(inode)
-            raise Refused(error.errno or errno.EACCES) from None
-        return None
-
-    def _forget(self, inode: int) -> None:
-        with self._lock:
-            gone = self._waiting.pop(inode, None)
-        if gone is not None:
-            gone.close()
-
-    def _inode(self, call: Call) -> int:
-        """Return the inode of the socket that the call's descriptor is."""
-        number = signed(call.args[0])
-        try:
-            link = os.readlink(f"/proc/{call.pid}/fd/{number}")  # noqa: PTH115 (half the time of a pathlib object)
-        except FileNotFoundError:
-            raise Refused(errno.EBADF) from None
-        except OSError:
-            raise Refused(errno.EACCES) from None
-        if not link.startswith("socket:["):
-            raise Refused(errno.ENOTSOCK)
-        return int(link[8:-1])
-
-    def _sockaddr(self, kind: str, call: Call) -> bytes:
+    def _sockaddr(self, kind: str, call: SystemCall) -> bytes:
         length = signed(call.args[2])
         if not 2 <= length <= MAX_SOCKADDR:
             raise Refused(errno.EINVAL)
@@ -230,25 +170,49 @@ class Supervisor:
             raise Refused(self._deny(kind, UNREADABLE, call)) from None
         if len(data) != length:
             raise Refused(errno.EFAULT)
-        if not self.still_waits(call):
+        if not self.listener.still_waits(call):
             raise Refused(errno.EINTR)
         return data
 
-    def _connect(self, call: Call) -> int:
+    def _connect(self, call: SystemCall) -> int:
         data = self._sockaddr("connect", call)
-        inode = self._inode(call)
+        inode = self._sockets.inode(call)
+        if _is_unix(data):
+            return self._unix.connect(call, inode, data)
         address, permitted = self._judged(data)
-        if address is None or not permitted:
+        if address is not None and not permitted and self._resolver is not None and self._resolver.stands_for(address):
+            return self._look_up(self._resolver, call, inode)
+        if address is None or not (permitted or self._sockets.listens(owner_of_listener(address))):
             raise Refused(self._deny("connect", target_of(data), call))
         if self.on_access is not None:
             self._note("connect", str(address), call)
-        with self._lock:
-            own, settled = self._waiting.get(inode), inode in self._settled
-        if own is None:
-            raise Refused(errno.EISCONN if settled else errno.EACCES)
-        if own.family == socket.AF_INET and not address.ipv4:
+        own = self._sockets.get(inode)
+        if own.family == socket.AF_UNIX or (own.family == socket.AF_INET and not address.ipv4):
             raise Refused(errno.EAFNOSUPPORT)
         return self._connect_own(own, inode, _raw(address, own.family))
+
+    def _look_up(self, resolver: Resolver, call: SystemCall, inode: int) -> int:
+        """Lead a connection that is to a name server to the one of this process."""
+        own = self._sockets.get(inode)
+        own.setblocking(True)
+        own.connect(resolver.address.sockaddr(own.family))
+        resolver.expect(own.getsockname()[1], call.pid, process_name(call.pid))
+        self._sockets.settle(inode)
+        return 0
+
+    def _deny_name(self, name: str, pid: int, process: str) -> None:
+        """Note that a name was asked for that no grant holds."""
+        if self.on_access is not None:
+            self.on_access(Access("resolve", name, False, pid, process))
+        self._denials.add("resolve", name, pid, process)
+
+    def _extend(self, found: list[Range]) -> None:
+        """Allow what a name stands for from now on."""
+        with self._lock:
+            known = self.connect_rules
+            new = tuple(one for one in found if one not in known.allow)
+            self.connect_rules = replace(known, allow=(*known.allow, *new))
+            self._judged.cache_clear()
 
     def _judge(self, data: bytes) -> tuple[Address | None, bool]:
         """Return the address that a ``struct sockaddr`` means, and whether it is allowed."""
@@ -271,71 +235,39 @@ class Supervisor:
             with self._lock:
                 self._idle += 1
         if code == 0:
-            self._settle(inode)
+            self._sockets.settle(inode)
         elif code in {errno.EINPROGRESS, errno.EALREADY}:
-            self._watch(own)
+            self._sockets.settle_later(own)
         if code:
             raise Refused(code)
         return 0
 
-    def _settle(self, inode: int) -> None:
-        with self._lock:
-            self._settled[inode] = None
-            if len(self._settled) > _MAX_SETTLED:
-                self._settled.popitem(last=False)
-        self._forget(inode)
-
-    def _watch(self, own: socket.socket) -> None:
-        """Drop our duplicate as soon as the connection stands or fails, so that a close reaches the peer at once."""
-        with self._lock:
-            if self._epoll is None:
-                self._epoll = select.epoll()
-                threading.Thread(target=self._settle_all, name="x07-settle", daemon=True).start()
-            epoll = self._epoll
-        try:
-            epoll.register(own.fileno(), select.EPOLLOUT | select.EPOLLONESHOT)
-        except FileExistsError:
-            return
-
-    def _settle_all(self) -> None:
-        assert self._epoll is not None  # noqa: S101 (made by the caller that started this thread)
-        while True:
-            for handle, _ in self._epoll.poll():
-                with self._lock:
-                    done = [inode for inode, own in self._waiting.items() if own.fileno() == handle]
-                for inode in done:
-                    self._settle(inode)
-
-    def _bind(self, call: Call) -> int:
+    def _bind(self, call: SystemCall) -> int:
         data = self._sockaddr("listen", call)
-        inode = self._inode(call)
+        inode = self._sockets.inode(call)
+        if _is_unix(data):
+            return self._unix.bind(call, inode, data)
         address = parse(data)
-        if address is not None and address.port == 0:  # so libraries ask whether there is IPv6: no news to the user
-            self._note("listen", str(address), call, allowed=False)
-            raise Refused(errno.EACCES)
-        if address is None or not self.listen_rules.permits(address):
+        if address is None or not self.listen_rules.permits_listening(address):
+            if address is not None and str(address) == _ASKS_FOR_IPV6:  # as libraries do: no news to the user
+                raise Refused(errno.EACCES)
             raise Refused(self._deny("listen", str(address) if address else "another address family", call))
-        with self._lock:
-            own = self._waiting.get(inode)
-        if own is None:
-            raise Refused(errno.EACCES)
+        own = self._sockets.get(inode)
+        if own.family == socket.AF_UNIX:
+            raise Refused(errno.EINVAL)
         self._note("listen", str(address), call)
         own.bind(address.sockaddr(own.family))
-        with self._lock:
-            self._bound.add(inode)
+        self._sockets.bind(inode)
         return 0
 
-    def _listen(self, call: Call) -> int:
-        inode = self._inode(call)
-        with self._lock:
-            own = self._waiting.get(inode) if inode in self._bound else None
-        if own is None:
+    def _listen(self, call: SystemCall) -> int:
+        inode = self._sockets.inode(call)
+        if not self._sockets.is_bound(inode):
             raise Refused(self._deny("listen", "a socket that is not bound", call))
-        own.listen(min(call.args[1] & 0xFFFFFFFF, 4096))
-        self._settle(inode)
+        self._sockets.listen(inode, min(call.args[1] & 0xFFFFFFFF, 4096))
         return 0
 
-    def _note(self, kind: str, target: str, call: Call, *, allowed: bool = True) -> str:
+    def _note(self, kind: str, target: str, call: SystemCall, *, allowed: bool = True) -> str:
         """Tell of a decision and return the name of the process that it was about."""
         if allowed and self.on_access is None:
             return ""
@@ -344,13 +276,23 @@ class Supervisor:
             self.on_access(Access(kind, target, allowed, call.pid, process))
         return process
 
-    def _deny(self, kind: str, target: str, call: Call) -> int:
+    def _tell(self, kind: str, path: str, call: SystemCall) -> None:
+        """Tell of a file that the kernel will refuse; a path that is not there is not refused by it."""
+        granted = any(path == one or path.startswith(one.rstrip("/") + "/") for one in self._roots[kind])
+        if not granted and os.path.exists(path):  # noqa: PTH110
+            self._deny(kind, path, call)
+
+    def _deny(self, kind: str, target: str, call: SystemCall) -> int:
         """Note a denial and return the error number that the program gets."""
         self._denials.add(kind, target, call.pid, self._note(kind, target, call, allowed=False))
         return errno.EACCES
 
 
-@functools.lru_cache(_MAX_WAITING)
+def _is_unix(data: bytes) -> bool:
+    return int(struct.unpack_from("=H", data)[0]) == socket.AF_UNIX
+
+
+@functools.lru_cache(_MOST_JUDGED)
 def _raw(address: Address, family: int) -> bytes:
     """Return the ``struct sockaddr`` of an address for a socket of `family`."""
     host, port = address.sockaddr(family)

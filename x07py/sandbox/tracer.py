@@ -18,14 +18,14 @@ import os
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
-from x07py.sandbox.answers import UNKNOWN_PROGRAM, UNREADABLE, process_name, target_of
 from x07py.sandbox.kernel import MACHINE, PR_SET_DUMPABLE, prctl, read_memory, registers, set_registers, signed, syscall
 from x07py.sandbox.network import MAX_SOCKADDR, parse
+from x07py.sandbox.notifications import UNKNOWN_PROGRAM, UNREADABLE, process_name, target_of
 
 if TYPE_CHECKING:
     import socket
 
-    from x07py.sandbox.network import Rules
+    from x07py.sandbox.network import AddressRules
 
 WAIT_ALL = 0x40000000
 """``__WALL``: wait for traced threads too."""
@@ -86,7 +86,7 @@ class Tracer:
         named: whether ``/proc`` shows this process's own namespace, so that it tells names.
     """
 
-    def __init__(self, rules: Rules, control: socket.socket, *, named: bool) -> None:
+    def __init__(self, rules: AddressRules, control: socket.socket, *, named: bool) -> None:
         self._rules, self._control, self._named = rules, control, named
 
     def stopped(self, pid: int, status: int) -> None:

@@ -9,10 +9,10 @@ import tomlkit
 
 from x07py._version import __version__
 from x07py.arch.init import first_manifest
-from x07py.arch.manifest import MANIFEST_PATH
+from x07py.arch.project import MANIFEST_PATH
 from x07py.contracts.project import PYPROJECT, STANDALONE
 from x07py.errors import FileError, UsageError
-from x07py.rr.files import write_atomically
+from x07py.files import MANIFEST_BYTES, read_file, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,17 +45,17 @@ def adopt_project(root: Path) -> list[str]:
             "X07_INIT_NO_PROJECT", f"cannot be meant: {error}", where=str(file), hint="correct the file first"
         ) from None
     if not (root / MANIFEST_PATH).exists():
-        nodes, excluded = first_manifest(root)
-        added.append(f"{MANIFEST_PATH} and its lock, with {nodes} nodes")
-        added += [f"left out of it, not a module: {path}" for path in excluded]
+        first = first_manifest(root)
+        added.append(f"{MANIFEST_PATH} and its lock, with {first.nodes} nodes")
+        added += [f"left out of it, in scan.exclude: {pattern}" for pattern in first.excluded]
     if changed != text:
-        write_atomically(file, changed.encode("utf-8"))
+        replace_file(file, changed.encode("utf-8"))
     return added
 
 
 def _read(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8")
+        return read_file(file, limit=MANIFEST_BYTES).decode("utf-8")
     except FileNotFoundError:
         raise UsageError(
             "X07_INIT_NO_PROJECT",

@@ -19,13 +19,13 @@ def explain_difference(left: object, right: object) -> list[str] | None:
     from x07py.rr.difference import describe_difference
 
     old, new = _envelope(left), _envelope(right)
-    lines = [f"two of {type(left).__name__} differ; - is the left one, + the right one"]
-    lines += describe_difference(old.encode(), new.encode()).splitlines()
+    lines = [f"two of {type(left).__name__} differ; - is the right one (expected), + the left one (actual)"]
+    lines += describe_difference(new.encode(), old.encode()).splitlines()
     if not isinstance(left, Envelope):
         one, other = left.meta, right.meta  # type: ignore[attr-defined]
         for name in sorted(one.keys() | other.keys()):
             if one.get(name) != other.get(name):
-                lines += [f"  meta {name}", f"    - {one.get(name)!r}", f"    + {other.get(name)!r}"]
+                lines += [f"  meta {name}", f"    - {other.get(name)!r}", f"    + {one.get(name)!r}"]
     return lines
 
 

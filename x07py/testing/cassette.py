@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
+import os
 import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from x07py.contracts.loader import find_root
-from x07py.errors import ReplayMismatchError, UsageError, X07Error
-from x07py.msg import Envelope
+from x07py.errors import CassetteError, UnusedRecordingError, UsageError, X07Error
+from x07py.printing import counted
 from x07py.rr import Config, Match, Mode, Session
-from x07py.rr.files import FOLDER
+from x07py.rr.cassette_files import FOLDER, PARTIAL, SideFile
+from x07py.rr.redaction import Redaction, checked_paths
+from x07py.rr.varying import Varying
 from x07py.testing import registry
+from x07py.testing.aborting import Aborter
 from x07py.testing.arrivals import Arrivals
+from x07py.testing.children import INJECT, follow_forks
 from x07py.testing.libraries import PACKAGES, library
-from x07py.testing.matching import PARTS, Rules
+from x07py.testing.settings import settings_of
+from x07py.wire.door import Door
+from x07py.wire.matching import PARTS, Rules
+from x07py.wire.process.entrance import Entrance
+from x07py.wire.process.librdkafka import Librdkafka
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
+    from x07py.rr.varying import Decoder
     from x07py.testing.libraries import Library
-    from x07py.testing.matching import Filter, Matcher
-    from x07py.testing.tape import Tape
+    from x07py.wire.matching import Filter, Matcher
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 MODES = ("none", "once", "new_episodes", "all")
 PATIENCE_S = 10.0
-_GRACE_S = 1.0
 _MAX_CASSETTE = 2**32
 _MAX_MESSAGE = 2**30
 
@@ -69,13 +76,26 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         mode: ``none``, ``once``, ``new_episodes`` or ``all``; see `mode_of`.
         match_on: what must be equal for a message to be the recorded one: ``topic``, ``key``, ``headers``, ``value``,
             and functions that take the recorded and the new `Envelope`.
-        ignore_headers: headers that are not compared, such as random identifiers.
-        filter_headers: headers whose values are replaced by ``<redacted>`` before anything is compared or written.
-        before_record: functions that take and return an `Envelope`, applied after `filter_headers`.
+        ignore_headers: headers that are not compared.
+        ignore_fields: what of JSON values is not compared: paths of RFC 9535, such as ``$.at``.
+        capture: where identifiers stand that differ in every run: such paths, ``key``, ``headers.NAME``, or ``uuid``
+            for every UUID. What this run publishes there comes back where the recorded one came back.
+        decode_value: makes JSON data of a value in another format, for ``ignore_fields`` and ``capture``.
+        filter_headers: names beside the usual ones (``authorization``, ``token``, ``password``, …) whose values are
+            replaced by ``<redacted>`` before anything is compared or written: of headers of every type, properties,
+            fields of JSON, arguments and settings. A live consumer gets what the broker sent.
+        filter_fields: values of JSON in messages that are replaced likewise, as JSONPath: ``$.customer.email``.
+        keep: usual names of secrets that are written nevertheless.
+        before_record: functions that take and return an `Envelope`, applied after redaction; they too change what is
+            compared and written, not what a live consumer gets.
         allow_unused: whether a replay may end with entries left over.
+        allow_empty: whether a recording may hold nothing, and a replay use nothing.
+        passthrough: addresses, ``host:port``, of what is no broker and may be reached in a replay too.
         real_time: whether a replay waits as long as the recording did; else time is virtual.
         patience_s: seconds that a consumer may go on polling in a replay that has nothing left for it.
         root: the project's folder; found from the working directory if not given.
+        replace_partial: whether a recording takes the place of the ``.partial`` that an interrupted one left, instead
+            of refusing (2053).
 
     Raises:
         UsageError: ``X07_CASSETTE_MODE`` or ``X07_CASSETTE_MATCH`` for an argument that cannot be meant.
@@ -90,16 +110,27 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         mode: str = "once",
         match_on: Iterable[str | Matcher] = PARTS,
         ignore_headers: Iterable[str] = (),
+        ignore_fields: Iterable[str] = (),
+        capture: Iterable[str] = (),
+        decode_value: Decoder | None = None,
         filter_headers: Iterable[str] = (),
+        filter_fields: Iterable[str] = (),
+        keep: Iterable[str] = (),
         before_record: Iterable[Filter] = (),
         allow_unused: bool = False,
+        allow_empty: bool = False,
+        passthrough: Iterable[str] = (),
         real_time: bool = False,
         patience_s: float = PATIENCE_S,
         root: Path | None = None,
+        replace_partial: bool = False,
     ) -> None:
         self.name = name
+        self.replace_partial = replace_partial
         self.mode = mode
         self.allow_unused = allow_unused
+        self.allow_empty = allow_empty
+        self.passthrough: tuple[str, ...] = tuple(passthrough)
         self.root = root
         parts = tuple(match_on)
         unknown = [part for part in parts if not callable(part) and part not in PARTS]
@@ -109,10 +140,11 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
                 f"match_on has {unknown[0]!r}",
                 hint=f"use {', '.join(PARTS)}, or a function of two envelopes",
             )
-        hidden = frozenset(header.lower() for header in filter_headers)
-        first: tuple[Filter, ...] = (functools.partial(_redact, hidden),) if hidden else ()
+        names, kept = (frozenset(name.lower() for name in given) for given in (filter_headers, keep))
+        redaction = Redaction(names, checked_paths(filter_fields), kept)
         ignored = frozenset(header.lower() for header in ignore_headers)
-        self.rules = Rules(parts, ignored, (*first, *before_record), real_time, patience_s)
+        varying = Varying(tuple(ignore_fields), ignored, tuple(capture), decode_value)
+        self.rules: Rules = Rules(parts, varying, tuple(before_record), real_time, patience_s, redaction)
         mode_of(mode, exists=False)
 
     @property
@@ -120,8 +152,14 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         """The cassette's file."""
         return (self.root or find_root()) / FOLDER / self.name
 
-    def __enter__(self) -> Self:
+    def open_session(self) -> Session:
+        """Open the cassette; the session that is returned has been entered.
+
+        Raises:
+            CassetteError: as on entering.
+        """
         root = self.root or find_root()
+        self.rules = self.rules._replace(varying=_declared(self.rules.varying, root, self.path))
         config = Config(
             mode=mode_of(self.mode, exists=self.path.exists()),
             match=Match.LOOKUP,
@@ -132,13 +170,29 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             max_resp_bytes=_MAX_MESSAGE,
             max_key_bytes=1024,
         )
-        session = Session(config, root, allow_unused=True)
-        session.__enter__()
+        return Session(
+            config,
+            root,
+            redaction=self.rules.redaction,
+            allow_unused=True,
+            varying=self.rules.varying,
+            replace_partial=self.replace_partial,
+        ).__enter__()
+
+    def __enter__(self) -> Self:
+        session = self.open_session()
         self.session = session
-        self._owner, self._aborted, self._left = _current_task(), False, False
-        self._tapes: dict[str, Tape] = {}
+        self._ways: dict[str, Any] = {}
         self._libraries: dict[str, Library] = {}
-        registry.push(self._tapes)
+        self._door = Door(session, self.rules, self.passthrough)
+        self._entrance = Entrance(self._door)
+        self._aborter = Aborter(self._entrance.loops)
+        self._door.on_failure.append(self._aborter.failed)
+        self._entrance.open()
+        self._pid, self._path_before = os.getpid(), os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [INJECT, self._path_before]))
+        follow_forks()
+        registry.push(self._ways)
         self._arrivals = Arrivals(PACKAGES, self._join)
         self._arrivals.watch()
         for package in PACKAGES:
@@ -150,73 +204,119 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         """Put a library that is loaded on the cassette."""
         if package in self._libraries:
             return
-        joining = self._libraries[package] = library(package)
-        tape = self._tapes[joining.tape.library] = joining.tape(self.session, self.rules)
-        tape.on_failure.append(self._abort_later)
+        joining = self._libraries[package] = library(package, self.session.mode)
+        self._ways[joining.name] = joining.way(self._door)
         joining.install()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._left = True
-        registry.pop(self._tapes)
+        if os.getpid() != self._pid:
+            return
+        registry.pop(self._ways)
+        self._entrance.close()
+        if self._path_before is None:
+            os.environ.pop("PYTHONPATH", None)
+        else:
+            os.environ["PYTHONPATH"] = self._path_before
         self._arrivals.end()
         if not registry.in_use():
             for joined in self._libraries.values():
                 joined.remove()
         try:
-            for tape in self._tapes.values():
-                for finish in tape.on_close:
-                    finish()
+            self._note_idleness()
+            for way in self._ways.values():
+                if isinstance(way, Librdkafka):
+                    way.close()
+            self._door.close()
         except X07Error as failure:
             self.session.__exit__(type(failure), failure, failure.__traceback__)
             raise
-        broken = self._broken()
-        if broken is not None and error is not broken:
-            self.session.__exit__(type(broken), broken, None)
-            raise broken from error
+        finally:
+            self._aborter.leave()
+        fault = self._fault() if error is None or self._door.broken is not None else None
+        if fault is not None and error is not fault:
+            self.session.__exit__(type(fault), fault, None)
+            raise fault from error
         self.session.__exit__(kind, error, trace)
         if error is None and self.session.mode is Mode.REPLAY and not self.allow_unused:
-            self._refuse_unused()
+            self.refuse_unused()
 
-    def _broken(self) -> X07Error | None:
-        """Return what a tape has failed with; the cancellation that told the program of it ends here."""
-        broken = next((tape.broken for tape in self._tapes.values() if tape.broken is not None), None)
-        if self._aborted and self._owner is not None:
-            self._owner.uncancel()
-        return broken
+    def _fault(self) -> X07Error | None:
+        """Return what the cassette has failed with, or what has passed it by."""
+        if self._door.broken is not None:
+            return self._door.broken
+        passed = self._entrance.passed_by(natives_are_known=self._natives_are_known())
+        if passed is not None or self.allow_empty:
+            return passed
+        if self.session.mode is Mode.REPLAY:
+            left_over = not self.allow_unused and bool(self.unused())
+            unused = self.last_activity is None and not self.session.ledger.used and not left_over
+            return _nothing(self.name, "the replay used nothing of the cassette") if unused else None
+        return None if self.session.appended or self.session.mode is Mode.RECORD_MISSING else self._nothing_recorded()
 
-    def _abort_later(self, _: X07Error) -> None:
-        """End the program if it does not end by itself: it may be waiting for what will never come."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(_GRACE_S, self._abort, loop)
+    def _note_idleness(self) -> None:
+        """Write that clients were made and found nothing, which a replay is to find as well."""
+        used = [tape for tape in self._door.tapes.values() if tape.last_activity is not None]
+        if used and self.session.mode.records and not self.session.appended and self._door.broken is None:
+            used[0].write_event("idle", "", {})
 
-    def _abort(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._left:
-            return
-        if self._owner is None:
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-        else:
-            self._aborted = True
-            self._owner.get_loop().call_soon_threadsafe(self._owner.cancel)
+    def _natives_are_known(self) -> bool:
+        """Tell whether clients on the cassette by their classes have connections of their own, as while they record."""
+        used = [way for way in self._ways.values() if way.last_activity is not None]
+        return any(self._door.records or isinstance(way, Librdkafka) for way in used)
+
+    def _nothing_recorded(self) -> X07Error:
+        passed = ", ".join(self._door.passed)
+        return _nothing(self.name, "nothing was recorded" + (f"; not on the cassette: {passed}" if passed else ""))
 
     @property
     def last_activity(self) -> float | None:
         """When the program last used the cassette, as `time.monotonic` counts; None if it has made no client yet."""
-        used = [tape.last_activity for tape in self._tapes.values() if tape.last_activity is not None]
+        used = [tape.last_activity for tape in self._door.tapes.values() if tape.last_activity is not None]
         return max(used, default=None)
+
+    @property
+    def not_on_it(self) -> list[str]:
+        """The connections that went on to where they wanted beside the cassette: address, and who made it."""
+        return list(self._door.passed)
+
+    @property
+    def summary(self) -> str:
+        """What the block did, in one line."""
+        ledger = self.session.ledger
+        replayed = (
+            f"replayed {ledger.used} of {_entries(len(ledger))} of {self.name}" if self.session.mode.replays else ""
+        )
+        recorded = f"recorded {_entries(self.session.appended)} of {self.name}" if self.session.mode.records else ""
+        passed = "not on the cassette: " + ", ".join(self._door.passed) if self._door.passed else ""
+        return "; ".join(filter(None, (replayed, recorded, passed)))
+
+    def keep_as_partial(self) -> None:
+        """Leave the old cassette as it is at the end of this recording, and keep the new one as ``NAME.partial``."""
+        self.session.keeps_recording = False
+
+    @property
+    def partial(self) -> Path | None:
+        """The recording that was kept beside the cassette, if there is one."""
+        path = self.path.with_name(self.path.name + PARTIAL)
+        return path if path.exists() else None
 
     def unused(self) -> list[int]:
         """Return the numbers of the recorded entries that were not used, without questions (metadata and the like)."""
-        from x07py.testing.tape import is_optional
+        from x07py.wire.tape import is_optional
 
         return [n for n in self.session.ledger.unused() if not is_optional(self.session.ledger.bucket(n).op)]
 
-    def _refuse_unused(self) -> None:
+    def refuse_unused(self) -> None:
+        """Refuse a replay that has left something over.
+
+        Raises:
+            ReplayMismatchError: 2051.
+        """
         left = self.unused()
         if left:
-            raise ReplayMismatchError(
+            raise UnusedRecordingError(
                 2051,
                 f"{len(left)} recorded entries were not used; the first is number {left[0]}, "
                 + self.session.ledger.bucket(left[0]).op.decode(),
@@ -248,15 +348,25 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         return again
 
 
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
+def _declared(given: Varying, root: Path, cassette: Path) -> Varying:
+    """Return what may differ: what the caller and the project say, or if that is nothing, what the recording said.
+
+    Raises:
+        UsageError: ``X07_CASSETTE_MATCH``.
+        CassetteError: 2054.
+    """
+    declared = given.or_also(settings_of(root))
+    return declared if declared.document() or not cassette.exists() else declared.or_also(SideFile(cassette).varying())
 
 
-def _redact(hidden: frozenset[str], envelope: Envelope) -> Envelope:
-    if not any(name.lower() in hidden for name in envelope.headers):
-        return envelope
-    headers = {name: "<redacted>" if name.lower() in hidden else text for name, text in envelope.headers.items()}
-    return Envelope(envelope.topic, envelope.key, envelope.value, headers)
+def _nothing(name: str, what: str) -> CassetteError:
+    return CassetteError(
+        "X07_CASSETTE_EMPTY",
+        what,
+        where=name,
+        hint="make the program's clients inside the block; allow_empty=True if it is meant to use no broker",
+    )
+
+
+def _entries(number: int) -> str:
+    return counted(number, "entry", "entries")

@@ -9,13 +9,14 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicCollection, admin
 from confluent_kafka.admin import AdminClient
 
 from x07py.testing.kafka_callbacks import Callbacks
 from x07py.testing.kafka_producer import unsupported
 from x07py.testing.kafka_tape import kafka_tape
 from x07py.testing.kafka_values import CODEC, dump
+from x07py.wire.decoding import decoding, misshapen, record
 
 if TYPE_CHECKING:
     from x07py.testing.kafka_tape import KafkaTape
@@ -69,11 +70,11 @@ def _init(self: Any, *args: Any, **conf: Any) -> None:
         _OWN["__init__"](self, self._x07_callbacks.recorded(settings))
 
 
-def _poll(self: Any, *timeout: Any) -> Any:
+def _poll(self: Any, timeout: float = -1) -> Any:
     """See `confluent_kafka.admin.AdminClient.poll`."""
     tape = _tape_of(self)
     if tape is None or tape.live:
-        return _OWN["poll"](self, *timeout)
+        return _OWN["poll"](self, timeout)
     self._x07_callbacks.serve()
     return 0
 
@@ -88,10 +89,13 @@ def _outcome(future: Future[Any]) -> Any:
 
 def _future(outcome: dict[str, Any]) -> Future[Any]:
     future: Future[Any] = Future()
-    if "raised" in outcome:
+    if "raised" in record(outcome):
+        record(outcome, raised=KafkaException)
         future.set_exception(outcome["raised"])
-    else:
+    elif "result" in outcome:
         future.set_result(outcome["result"])
+    else:
+        raise misshapen("a future without a result")
     return future
 
 
@@ -111,6 +115,10 @@ def _argument(value: Any) -> Any:
     if type(value).__module__.startswith("cimpl") or type(value).__name__ in ("NewTopic", "NewPartitions"):
         names = ("topic", "num_partitions", "new_total_count", "replication_factor", "config")
         return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    if isinstance(value, admin.OffsetSpec):
+        return {"offsets": type(value).__name__, **vars(value)}
+    if isinstance(value, TopicCollection):
+        return {"topics": value.topic_names}
     return dump(value)
 
 
@@ -139,7 +147,8 @@ def _futures(name: str) -> Any:
         found = tape.control(f"admin_{name}", "", _request(args, options), live, CODEC)
         if isinstance(found, dict):
             return {key: _future(outcome) for key, outcome in found.items()}
-        return _future(found[0])
+        with decoding("the result of a future"):
+            return _future(found[0])
 
     return _named(method, name)
 

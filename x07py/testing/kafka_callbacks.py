@@ -10,7 +10,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from x07py.rr.known_secrets import register_settings
 from x07py.testing.kafka_values import dump, load
+from x07py.wire.decoding import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ class Callbacks:
     """
 
     def __init__(self, tape: KafkaTape, kind: str, settings: Mapping[str, Any]) -> None:
+        register_settings(settings)
         self._tape = tape
         self._scope = tape.name_client(kind)
         self._own = {name: settings[name] for name in _NAMES if callable(settings.get(name))}
@@ -64,7 +67,7 @@ class Callbacks:
         """
         tape = self._tape
         while (number := tape.peek_event(_EVENT, self._scope)) is not None:
-            event = tape.event(number)
+            event = record(tape.event(number), callback=str, args=list)
             if (before is not None and number > before) or not (every or self._is_due(event["callback"], number)):
                 return
             tape.take(number)

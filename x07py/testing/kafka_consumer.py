@@ -14,8 +14,18 @@ from confluent_kafka import KafkaException, Message, TopicPartition, cimpl
 from x07py.drivers.base import Subscription
 from x07py.testing.kafka_callbacks import Callbacks
 from x07py.testing.kafka_tape import kafka_tape
-from x07py.testing.kafka_values import CODEC, dump, envelope_of, load, message_of, meta_of
-from x07py.testing.tape import LIBRARY_ERROR
+from x07py.testing.kafka_values import (
+    CODEC,
+    dump,
+    envelope_of,
+    failed_message,
+    load_error,
+    load_partitions,
+    message_of,
+    meta_of,
+)
+from x07py.wire.decoding import decoding, record
+from x07py.wire.tape import LIBRARY_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +46,7 @@ class _Feed:
         self.scope = ""
         self.sources: tuple[str, ...] = ()
         self.callbacks: dict[str, Any] = {}
-        self.closed = False
+        self.closing = self.closed = False
 
     def address(self, sources: tuple[str, ...]) -> None:
         """Take the scope of a subscription, once for each."""
@@ -48,23 +58,19 @@ class _Feed:
         return Subscription(self.sources, self.group, most).request()
 
     def record(self, messages: list[Message], most: int, started: float) -> list[Message]:
-        """Write what a poll returned and return it as a replay will."""
+        """Write what a poll returned, as it may be written, and return it as it came."""
         tape, ticks = self.tape, int((time.monotonic() - started) * 1000)
         batch: list[tuple[Envelope, Any]] = []
-        shown = []
         for message in messages:
             error = message.error()
             if error is not None:
-                self.write_failure({"error": dump(error), "meta": meta_of(message)})
-                shown.append(message)
+                self.write_failure({"error": dump(error), "meta": meta_of(message), "text": dump(message.value())})
                 continue
             envelope = envelope_of(message.topic() or "", message.key(), message.value(), message.headers())
-            clean = tape.clean(envelope)
-            batch.append((clean, meta_of(message)))
-            shown.append(message if clean is envelope else message_of(clean, meta_of(message)))
+            batch.append((tape.clean(envelope), meta_of(message)))
         if batch:
             tape.write_batch(self.scope, self.request(most), batch, ticks)
-        return shown
+        return messages
 
     def write_failure(self, detail: Any) -> None:
         self.tape.write_failure(self.tape.dialect.poll_op, self.scope, b"", detail, err=LIBRARY_ERROR)
@@ -98,15 +104,10 @@ class _Feed:
         detail = self.tape.failure(answer)
         if detail == _INTERRUPTED:
             raise KeyboardInterrupt
-        if "raised" in detail:
-            raise KafkaException(load(detail["raised"]))
-        meta = {name: value for name, value in detail["meta"].items() if name != "timestamp_type"}
-        return Message(
-            topic=meta.get("topic"),
-            partition=meta.get("partition", -1),
-            offset=meta.get("offset", -1001),
-            error=load(detail["error"]),
-        )
+        if "raised" in record(detail):
+            raise KafkaException(load_error(detail["raised"]))
+        record(detail, meta=dict)
+        return failed_message(load_error(detail.get("error")), detail["meta"], detail.get("text"))
 
     def wrap(self, name: str, callback: Any) -> Any:
         """Return a rebalance callback that is recorded before it runs."""
@@ -125,16 +126,16 @@ class _Feed:
             limit = before if before is not None else tape.peek(tape.dialect.poll_op, self.scope)
             if limit is not None and number > limit:
                 return
-            if limit is None and not self.closed and self._is_last(number):
+            if limit is None and not self.closing and self._is_last(number):
                 return
-            event = tape.failure(tape.take(number))
+            event = record(tape.failure(tape.take(number)), event=str, partitions=list)
             callback = self.callbacks.get(event["event"])
             if callback:
-                callback(consumer, load(event["partitions"]))
+                callback(consumer, load_partitions(event["partitions"]))
 
     def _is_last(self, number: int) -> bool:
         """Whether an event is a revocation, which comes with `close` when no delivery follows it."""
-        return bool(self.tape.event(number)["event"] != "on_assign")
+        return bool(record(self.tape.event(number), event=str)["event"] != "on_assign")
 
 
 class TapeConsumerBase(cimpl.Consumer):
@@ -257,7 +258,8 @@ class TapeConsumerBase(cimpl.Consumer):
         """See `confluent_kafka.Consumer.get_watermark_offsets`."""
         live = lambda: super(TapeConsumerBase, self).get_watermark_offsets(partition, timeout, cached)  # noqa: E731
         found = self._ask("watermarks", {"partition": _places([partition]), "cached": cached}, live)
-        return tuple(found) if found is not None else None
+        with decoding("a pair of offsets"):
+            return tuple(found) if found is not None else None
 
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float = -1) -> Any:
         """See `confluent_kafka.Consumer.offsets_for_times`."""
@@ -290,7 +292,7 @@ class TapeConsumerBase(cimpl.Consumer):
         if self._is_live():
             super().close()
         elif feed is not None:
-            feed.closed = True
+            feed.closing = True
             feed.fire(self)
             feed.settings.serve(every=True)
         if feed is not None:

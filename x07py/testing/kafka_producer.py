@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from confluent_kafka import KafkaException, cimpl
 
-from x07py.errors import DriverError
+from x07py.errors import DriverError, UnsupportedError
 from x07py.testing.kafka_callbacks import Callbacks
 from x07py.testing.kafka_tape import kafka_tape
-from x07py.testing.kafka_values import CODEC, envelope_of, load, message_of, meta_of
-from x07py.testing.tape import LIBRARY_ERROR
+from x07py.testing.kafka_values import CODEC, envelope_of, load_error, message_of, meta_of
+from x07py.wire.tape import LIBRARY_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,16 +30,16 @@ _UNCONFIRMED: dict[str, Json] = {"confirmed": False}
 class _Publish:
     """One message between `produce` and its delivery report."""
 
-    __slots__ = ("ack", "done", "envelope", "err", "meta", "started")
+    __slots__ = ("ack", "done", "envelope", "err", "given", "meta", "started")
 
-    def __init__(self, envelope: Envelope) -> None:
-        self.envelope = envelope
+    def __init__(self, envelope: Envelope, given: dict[str, Json]) -> None:
+        self.envelope, self.given = envelope, given
         self.started = time.monotonic()
         self.done, self.err, self.ack, self.meta = False, 0, b"", dict(_UNCONFIRMED)
 
     def resolve(self, error: KafkaError | None, message: Message, report: int) -> None:
         """Take what the broker said, and as which report of the producer it came."""
-        self.done, self.meta = True, {**meta_of(message), "report": report}
+        self.done, self.meta = True, {**meta_of(message), **self.given, "report": report}
         if error is None:
             self.ack = b"ACK"
         else:
@@ -55,8 +55,8 @@ class _Recorder:
         self.reports = 0
         tape.on_close.append(self.finish)
 
-    def start(self, envelope: Envelope) -> _Publish:
-        publish = _Publish(envelope)
+    def start(self, envelope: Envelope, given: dict[str, Json]) -> _Publish:
+        publish = _Publish(envelope, given)
         self.waiting.append(publish)
         return publish
 
@@ -116,32 +116,42 @@ class TapeProducerBase(cimpl.Producer):
             return
         envelope = tape.clean(envelope_of(topic, key, value, headers))
         report = report or self._default_report
-        if tape.replays and self._replay(tape, envelope, report):
+        given: dict[str, Json] = {} if partition < 0 else {"partition_given": partition}
+        if timestamp:
+            given["timestamp_given"] = timestamp
+        if tape.replays and self._replay(tape, envelope, report, partition, timestamp):
             return
-        self._produce_live(envelope, report, (topic, value, key, partition), timestamp, headers)
+        self._produce_live(envelope, report, (topic, value, key, partition), timestamp, headers, given)
 
-    def _replay(self, tape: KafkaTape, envelope: Envelope, report: Any) -> bool:
+    def _replay(self, tape: KafkaTape, envelope: Envelope, report: Any, partition: int, timestamp: int) -> bool:
         with tape.missing_allowed() as found:
             answer = tape.find_publish(envelope)
             meta = tape.meta(answer)
+            tape.compare_place(answer, meta, partition, timestamp)
             if answer.err and meta.get("raised"):
-                raise KafkaException(load(tape.failure(answer)))
+                raise KafkaException(load_error(tape.failure(answer)))
             if meta == _UNCONFIRMED:
                 self._unconfirmed += 1
                 return True
-            error = load(tape.failure(answer)) if answer.err else None
+            error = load_error(tape.failure(answer)) if answer.err else None
             message = message_of(envelope, meta, error=error, headers=False)
             self._fresh = True
             heapq.heappush(self._reports, (meta.get("report", 0), answer.number, report, error, message))
         return found.hit
 
     def _produce_live(
-        self, envelope: Envelope, report: Any, message: tuple[Any, ...], timestamp: int, headers: Any
+        self,
+        envelope: Envelope,
+        report: Any,
+        message: tuple[Any, ...],
+        timestamp: int,
+        headers: Any,
+        given: dict[str, Json],
     ) -> None:
         recorder = self._recorder
         if recorder is None:
             raise unsupported("Producer.produce")
-        publish = recorder.start(envelope)
+        publish = recorder.start(envelope, given)
         topic, value, key, partition = message
 
         def delivered(error: KafkaError | None, sent: Message) -> None:
@@ -310,6 +320,6 @@ class TapeProducer(TapeProducerBase):
 
 def unsupported(name: str) -> DriverError:
     """Return the error of a call that no cassette can hold."""
-    return DriverError(
+    return UnsupportedError(
         9641, f"confluent_kafka.{name} cannot be recorded or replayed", hint="leave the call outside use_cassette"
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from x07py.drivers.base import KAFKA, canonical_json
+from x07py.errors import DiffersFromRecordingError
 from x07py.testing.registry import tape_for
-from x07py.testing.tape import Tape
+from x07py.wire.decoding import document, misshapen, record
+from x07py.wire.tape import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Json
     from x07py.msg import Envelope
     from x07py.rr import Answer, Session
-    from x07py.testing.matching import Rules
+    from x07py.wire.matching import Rules
 
 LIBRARY = "confluent-kafka"
 _Result = TypeVar("_Result")
@@ -57,6 +58,32 @@ class KafkaTape(Tape):
     library = LIBRARY
     dialect = KAFKA
 
+    def compare_place(self, answer: Answer, meta: dict[str, Json], partition: int, timestamp: int) -> None:
+        """Check that a program gives the partition and the time that it gave in the recording.
+
+        Args:
+            answer: the recorded publish.
+            meta: its metadata.
+            partition: what the program gives, below 0 if its key decides.
+            timestamp: what it gives in milliseconds, 0 for the clock's.
+
+        Raises:
+            DiffersFromRecordingError: 2050.
+        """
+        if "report" not in meta:  # it never came to a broker
+            return
+        for name, asked, recorded in (
+            ("partition", None if partition < 0 else partition, meta.get("partition_given")),
+            ("timestamp", timestamp or None, meta.get("timestamp_given")),
+        ):
+            if asked != recorded:
+                raise DiffersFromRecordingError(
+                    2050,
+                    f"a message was published with {name} {asked}; it was recorded with {recorded}",
+                    where=f"{self.session.config.cassette}, entry {answer.number}",
+                    hint="correct the program, or record again if the change is meant",
+                )
+
     def find_publish(self, envelope: Envelope) -> Answer:
         """Return the recorded outcome of publishing `envelope`, which was cleaned.
 
@@ -93,7 +120,9 @@ class KafkaTape(Tape):
 
     def batch_size(self, answer: Answer) -> int | None:
         """Return how many messages came in the call that a delivery was the first of, or None for a later one."""
-        size: int | None = json.loads(answer.meta).get("batch") if answer.meta else None
+        size = record(document(answer.meta)).get("batch") if answer.meta else None
+        if size is not None and (type(size) is not int or size < 1):
+            raise misshapen(f"a batch of {size!r:.40} messages")
         return size
 
     def wait(self, scope: str, timeout_s: float | None) -> int | None:
@@ -150,7 +179,7 @@ class KafkaTape(Tape):
 
 def load_answer(answer: Answer, codec: Codec) -> Any:
     """Return the recorded result, or raise the recorded error of the client library."""
-    data = json.loads(answer.resp)
+    data = document(answer.resp)
     if answer.err:
         raise codec.load_error(data)
     return codec.load(data)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from x07py.rr import Mode
 from x07py.testing.patching import rebase_subclasses, replace_everywhere, replace_methods, restore_methods
+from x07py.worlds import current_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from x07py.testing.tape import Tape
+    from x07py.wire.door import Door
 
 _LEFT_ALONE = ("x07py", "confluent_kafka.cimpl", "cimpl")
 
@@ -18,13 +21,15 @@ class Library(NamedTuple):
     """A client library and what is replaced of it.
 
     Args:
-        tape: how its clients use a cassette.
+        name: what its clients are known by.
+        way: makes, for a cassette's door, what its clients use of the cassette.
         classes: its own classes and their drop-ins.
         derived: own class, drop-in base and drop-in, where classes derived from the own one are put on the base.
         methods: classes whose methods are replaced, and by what.
     """
 
-    tape: type[Tape]
+    name: str
+    way: Callable[[Door], Any]
     classes: tuple[tuple[type, type], ...]
     derived: tuple[tuple[type, type, type], ...]
     methods: tuple[tuple[type, dict[str, Any]], ...]
@@ -46,22 +51,53 @@ class Library(NamedTuple):
             restore_methods(kind, methods)
 
 
-def library(package: str) -> Library:
-    """Return the library of a package that is loaded, one of `PACKAGES`."""
-    return _MAKE[package]()
+def library(package: str, mode: Mode) -> Library:
+    """Return the library of a package that is loaded, one of `PACKAGES`.
+
+    Args:
+        package: its name.
+        mode: the cassette's.
+    """
+    return _MAKE[package](mode)
 
 
-def _aio_pika() -> Library:
-    import aiormq
+def _confluent_kafka(mode: Mode) -> Library:
+    """Replace confluent-kafka's classes; before 2.13, whose messages only librdkafka can make, lead them to a port."""
+    if _makes_messages() or current_world().solve or mode is Mode.RECORD_MISSING:
+        return _replaced()
+    from confluent_kafka import admin, cimpl
 
-    from x07py.testing.amqp_drop_in import CHANNEL_METHODS, CONNECTION_METHODS
-    from x07py.testing.amqp_tape import AmqpTape
+    from x07py.testing.kafka_routed import (
+        METHODS,
+        RoutedConsumer,
+        RoutedConsumerBase,
+        RoutedProducer,
+        RoutedProducerBase,
+    )
+    from x07py.testing.kafka_share import share_consumers
+    from x07py.testing.kafka_tape import LIBRARY
+    from x07py.wire.process.librdkafka import Librdkafka
 
-    replaced = ((aiormq.Connection, CONNECTION_METHODS), (aiormq.Channel, CHANNEL_METHODS))
-    return Library(AmqpTape, (), (), replaced)
+    classes = (
+        (cimpl.Producer, RoutedProducerBase, RoutedProducer),
+        (cimpl.Consumer, RoutedConsumerBase, RoutedConsumer),
+        *share_consumers(),
+    )
+    pairs = tuple((own, drop_in) for own, _, drop_in in classes)
+    return Library(LIBRARY, Librdkafka, pairs, classes, ((admin.AdminClient, METHODS),))
 
 
-def _confluent_kafka() -> Library:
+def _makes_messages() -> bool:
+    from confluent_kafka import cimpl
+
+    try:
+        cimpl.Message(topic="")
+    except TypeError:
+        return False
+    return True
+
+
+def _replaced() -> Library:
     from confluent_kafka import admin, cimpl
 
     from x07py.testing.kafka_admin import METHODS
@@ -75,14 +111,29 @@ def _confluent_kafka() -> Library:
         (cimpl.Consumer, TapeConsumerBase, TapeConsumer),
         *share_consumers(),
     )
+    pairs = tuple((own, drop_in) for own, _, drop_in in classes)
     return Library(
-        KafkaTape,
-        tuple((own, drop_in) for own, _, drop_in in classes),
-        classes,
-        ((admin.AdminClient, METHODS),),
+        KafkaTape.library, lambda door: door.tape(KafkaTape), pairs, classes, ((admin.AdminClient, METHODS),)
     )
 
 
-_MAKE: dict[str, Callable[[], Library]] = {"confluent_kafka": _confluent_kafka, "aiormq": _aio_pika}
+def _uvloop(_: Mode) -> Library:
+    from x07py.testing.uvloop_sockets import NAME, Sockets, methods
+
+    return Library(NAME, lambda _: Sockets(), (), (), methods())
+
+
+def _logins(package: str, _: Mode) -> Library:
+    from x07py.testing.logins import Logins, methods
+
+    return Library(package, lambda _: Logins(), (), (), methods(package))
+
+
+_MAKE: dict[str, Callable[[Mode], Library]] = {
+    "confluent_kafka": _confluent_kafka,
+    "uvloop": _uvloop,
+    "aiokafka": partial(_logins, "aiokafka"),
+    "kafka": partial(_logins, "kafka"),
+}
 PACKAGES = tuple(_MAKE)
-"""The packages that have drop-ins, by the names that they are imported by."""
+"""The packages of which something is replaced, by the names that they are imported by."""

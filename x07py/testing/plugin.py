@@ -19,17 +19,22 @@ from x07py.errors import UsageError, X07Error
 from x07py.testing.assertions import explain_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from x07py.testing.cassette import use_cassette
 
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 _used = pytest.StashKey[set[str]]()
+_beside = pytest.StashKey[set[str]]()
+_kept = pytest.StashKey[set[str]]()
+_passed = pytest.StashKey[bool]()
 _network = pytest.StashKey[str]()
 _by_kernel = pytest.StashKey[bool]()
 _brokers = pytest.StashKey[ExitStack]()
 _addresses = pytest.StashKey[dict[str, str]]()
 _NOWHERE = {"kafka": "127.0.0.1:1", "amqp": "amqp://guest:guest@127.0.0.1:1/"}
+_OF_EXPLORATION = ("explore", "promises", "dead_letters", "invariants", "members")
+"""Arguments of the marker that `x07py.explore.plugin` takes."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
 
@@ -56,10 +61,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "x07(cassette=None, world=None, broker='kafka', **options): run the test on a cassette; "
         "options are those of use_cassette",
     )
-    config.stash[_used] = set()
+    config.stash[_used], config.stash[_beside] = set(), set()
+    config.stash[_kept] = set()
     config.stash[_brokers], config.stash[_addresses] = ExitStack(), {}
     config.stash[_by_kernel], config.stash[_network] = _guard_network(config)
-    _add_packages(config)
+    _compare_packages(config)
 
 
 def _guard_network(config: pytest.Config) -> tuple[bool, str]:
@@ -73,30 +79,48 @@ def _guard_network(config: pytest.Config) -> tuple[bool, str]:
         return False, "none in this run (kernel namespace)"
     refusal = can_step_out()
     if refusal:
-        return False, f"replaying tests: refused by hooks in Python's sockets (kernel: {refusal})"
+        return False, f"replaying tests: refused in Python's sockets alone (kernel: {refusal})"
     return True, "replaying tests: none (kernel namespace)"
 
 
-def _add_packages(config: pytest.Config) -> None:
-    from x07py.testing.packages import add_packages
+def _compare_packages(config: pytest.Config) -> None:
+    """Compare the project's packages with its lock, once a run."""
+    from x07py.contracts.packages import verified_packages
 
+    if hasattr(config, "workerinput"):
+        return
     try:
-        folders = add_packages(find_root(config.rootpath), verify=not hasattr(config, "workerinput"))
+        verified_packages(find_root(config.rootpath))
     except X07Error as error:
         raise pytest.UsageError(f"x07: {error}" + (f"\n  help: {error.hint}" if error.hint else "")) from None
-    config.add_cleanup(lambda: _remove_all(folders))
-
-
-def _remove_all(folders: list[str]) -> None:
-    for folder in folders:
-        if folder in sys.path:
-            sys.path.remove(folder)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say what holds for this run."""
     mode = config.getoption("--x07-record") or "as marked"
     return f"x07: record {mode}; network: {config.stash[_network]}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note whether the test itself passed: only then its recording becomes the cassette.
+
+    A failure shows the frames of the program, not those of x07py that lie between it and the cassette.
+    """
+    if call.excinfo is not None:
+        _hide_own_frames()
+    report = yield
+    if call.when == "call":
+        item.stash[_passed] = report.passed and not hasattr(report, "wasxfail")
+    return report
+
+
+def _hide_own_frames() -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("x07py.") and module is not None:
+            module.__dict__["__tracebackhide__"] = True
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +132,7 @@ def _x07_marked(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
     """The test's cassette, in use for as long as the test runs."""
+    from x07py.pumping.draining import interrupts_taken
     from x07py.testing.cassette import use_cassette
     from x07py.testing.packages import world_packages
 
@@ -116,33 +141,47 @@ def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
     name = options.pop("cassette", None) or (marker.args[0] if marker and marker.args else _name_of(request.node))
     world = options.pop("world", None)
     options.pop("broker", None)
+    for other in _OF_EXPLORATION:
+        options.pop(other, None)
     chosen = request.config.getoption("--x07-record") or options.pop("mode", "once")
     options.pop("mode", None)
     options.setdefault("root", find_root(request.config.rootpath))
     request.config.stash[_used].add(name)
+    options.setdefault("replace_partial", True)
     cassette = use_cassette(name, mode="all" if chosen == "rewrite" else chosen, **options)
     with ExitStack() as stack:
         if world:
             stack.enter_context(world_packages(options["root"], world, getattr(request.node, "module", None)))
         if _replays(cassette):
-            stack.enter_context(_closed_world(name, world, by_kernel=request.config.stash[_by_kernel]))
-        failed = request.session.testsfailed
+            stack.enter_context(
+                _closed_world(world, by_kernel=request.config.stash[_by_kernel] and not cassette.passthrough)
+            )
+        stack.callback(_note_partial, request, cassette)
+        stack.callback(lambda: request.config.stash[_beside].update(f"{name}: {one}" for one in cassette.not_on_it))
+        interrupts = interrupts_taken()
         with cassette:
             yield cassette
-            if request.session.testsfailed > failed:
-                cassette.allow_unused = True
+            if interrupts_taken() > interrupts:
+                request.session.shouldstop = "interrupted by Ctrl-C, which a pump took to stop"
+            if request.session.shouldstop or not request.node.stash.get(_passed, False):
+                cassette.allow_unused = cassette.allow_empty = True
+                cassette.keep_as_partial()
+
+
+def _note_partial(request: pytest.FixtureRequest, cassette: use_cassette) -> None:
+    if cassette.session.mode.records and cassette.partial is not None:
+        request.config.stash[_kept].add(cassette.name)
 
 
 def _replays(cassette: use_cassette) -> bool:
     return cassette.mode == "none" or (cassette.mode == "once" and cassette.path.exists())
 
 
-def _closed_world(name: str, world: str | None, *, by_kernel: bool) -> ExitStack:
-    from x07py.testing.network import no_network, refuse_connections
+def _closed_world(world: str | None, *, by_kernel: bool) -> ExitStack:
+    from x07py.testing.network import no_network
     from x07py.worlds import ENV_WORLD, current_world
 
     stack = ExitStack()
-    stack.enter_context(refuse_connections(f"{name} is replayed"))
     if by_kernel:
         stack.enter_context(no_network())
     if world:
@@ -216,6 +255,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if output is not None:
         names: set[str] = session.config.stash[_used]
         output["x07_used"] = sorted(names)
+        kept: set[str] = session.config.stash[_kept]
+        output["x07_kept"] = sorted(kept)
+        beside: set[str] = session.config.stash[_beside]
+        output["x07_beside"] = sorted(beside)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -223,10 +266,26 @@ def pytest_testnodedown(node: Any) -> None:
     """Take the names from a worker of pytest-xdist."""
     used: set[str] = node.config.stash[_used]
     used.update(getattr(node, "workeroutput", {}).get("x07_used", ()))
+    kept: set[str] = node.config.stash[_kept]
+    kept.update(getattr(node, "workeroutput", {}).get("x07_kept", ()))
+    beside: set[str] = node.config.stash[_beside]
+    beside.update(getattr(node, "workeroutput", {}).get("x07_beside", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """List the cassettes that no test of a whole run used."""
+    """List recordings that did not become cassettes, connections beside them, and cassettes that no test used."""
+    kept: set[str] = config.stash[_kept]
+    if kept:
+        terminalreporter.section("x07: not recorded, since the test did not pass")
+        for name in sorted(kept):
+            there = (find_root(config.rootpath) / ".x07_rr" / name).exists()
+            old = "is as it was" if there else "was not written"
+            terminalreporter.write_line(f".x07_rr/{name} {old}; the new recording is {name}.partial")
+    beside: set[str] = config.stash[_beside]
+    if beside:
+        terminalreporter.section("x07: connections that went on beside a cassette")
+        for line in sorted(beside):
+            terminalreporter.write_line(line)
     used = config.stash[_used]
     if not used or not _is_whole_run(config):
         return

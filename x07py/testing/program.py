@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -18,54 +19,93 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from x07py.errors import RunError, X07Error
+from x07py.files import MANIFEST_BYTES, read_file
+from x07py.printing import terminal
 from x07py.testing.cassette import use_cassette
+from x07py.testing.children import INJECT, join_parent
+from x07py.testing.network import leave_network
+from x07py.wire.waiting import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
 _VARIABLE = "X07_RR_EXEC"
 _POLL_S = 0.05
+_PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_DEATH_SIGNAL = 1
+
+
+class Ended(NamedTuple):
+    """How a program ended.
+
+    Args:
+        code: its exit code, negative for a signal.
+        error: what was wrong with the cassette, if anything.
+        summary: how the cassette was used; empty where nothing is known of that.
+    """
+
+    code: int
+    error: X07Error | None
+    summary: str
 
 
 def run_program(
-    command: Sequence[str], options: dict[str, Any], *, until_idle_s: float | None
-) -> tuple[int, X07Error | None]:
-    """Run a Python program on a cassette and return its exit code and what was wrong with the cassette, if anything.
+    command: Sequence[str], options: dict[str, Any], *, until_idle_s: float | None, output: TextIO | None = None
+) -> Ended:
+    """Run a Python program on a cassette.
 
     Args:
         command: the command line; its first word is looked up in PATH.
         options: name, mode and other arguments of `use_cassette` that are JSON.
         until_idle_s: interrupt the program, as Ctrl-C does, when it has not used the cassette for so many seconds.
+        output: where what it prints goes; standard output by default.
 
     Raises:
-        RunError: ``X07RUN_EXEC`` if the command cannot be started, or is no Python that reads its environment.
+        RunError: ``X07RUN_EXEC`` if the command cannot be started, or ends well and is no Python that reads its
+            environment.
     """
     with tempfile.TemporaryDirectory(prefix="x07-exec-") as folder:
         report = Path(folder) / "report.json"
-        path = os.pathsep.join([str(Path(__file__).parent / "inject"), *filter(None, [os.environ.get("PYTHONPATH")])])
-        order = {"options": options, "report": str(report), "until_idle_s": until_idle_s}
+        path = os.pathsep.join([INJECT, *filter(None, [os.environ.get("PYTHONPATH")])])
+        order = {"parent": os.getpid(), "options": options, "report": str(report), "until_idle_s": until_idle_s}
         try:
-            program = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, _VARIABLE: json.dumps(order)})
-        except OSError as error:
-            raise _cannot_run(command, error.strerror or str(error)) from None
+            env = {**os.environ, "PYTHONPATH": path, _VARIABLE: json.dumps(order)}
+            program = subprocess.Popen(command, env=env, stdout=output)
+        except OSError as failure:
+            raise _cannot_run(command, failure.strerror or str(failure)) from None
         code = _wait(program)
         if not report.exists():
-            raise _cannot_run(command, f"it ended with {code} and never opened the cassette")
-        found = json.loads(report.read_text(encoding="utf-8"))
+            if code == 0:
+                raise _cannot_run(command, "it ended and never opened the cassette")
+            sys.stderr.write(terminal(f"x07: {command[0]} ended with {code} and never opened the cassette\n"))
+            return Ended(code, None, "")
+        found = json.loads(read_file(report, limit=MANIFEST_BYTES))
     if found["state"] == "open":
         why = f"the program ended with {code} and did not close its cassette"
-        return code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded")
-    return code, X07Error(**found["error"]) if found["error"] else None
+        return Ended(code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded"), "")
+    sys.stderr.write(f"x07: {found['summary']}\n" if found["summary"] else "")
+    error = X07Error(**found["error"]) if found["error"] else None
+    failed_first = code != 0 and error is not None and error.code == "X07_CASSETTE_EMPTY"
+    return Ended(code, None if failed_first else error, found["summary"])
 
 
 def _wait(program: subprocess.Popen[bytes]) -> int:
-    """Wait for the program; Ctrl-C reaches it too, and it decides what to do."""
-    while True:
-        with contextlib.suppress(KeyboardInterrupt):
-            return program.wait()
+    """Wait for the program; signals that ask this process to end are passed on, and the program decides what to do.
+
+    A terminal sends Ctrl-C to both, so that one is not.
+    """
+    before = {number: signal.signal(number, lambda got, _: program.send_signal(got)) for number in _PASSED_ON}
+    try:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                return program.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _cannot_run(command: Sequence[str], why: str) -> RunError:
@@ -77,9 +117,10 @@ def _cannot_run(command: Sequence[str], why: str) -> RunError:
 
 
 def start_from_environment(folder: str) -> None:
-    """Open the cassette that `run_program` names, for the rest of this process; its children run without one."""
+    """Open the cassette that `run_program` names, for the rest of this process; its children join it."""
     text = os.environ.pop(_VARIABLE, None)
     if text is None:
+        join_parent()
         return
     rest = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != folder]
     os.environ["PYTHONPATH"] = os.pathsep.join(rest)
@@ -87,35 +128,71 @@ def start_from_environment(folder: str) -> None:
         del os.environ["PYTHONPATH"]
     order = json.loads(text)
     report = Path(order["report"])
+    _die_with(order["parent"])
+    sys.excepthook = _tell_of_ours
     try:
         cassette = use_cassette(**order["options"])
+        held = leave_network() if _can_be_held(cassette) else None
         cassette.__enter__()
     except X07Error as error:
-        _write(report, "closed", error)
+        _write(report, "closed", error, "")
         os._exit(125)
-    _write(report, "open", None)
-    atexit.register(_finish, cassette, report)
+    _write(report, "open", None, "")
+    atexit.register(_finish, cassette, report, os.getpid(), held)
     if order["until_idle_s"] is not None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job, which nothing would end
             signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_interrupt, args=(cassette, order["until_idle_s"]), daemon=True).start()
 
 
-def _finish(cassette: use_cassette, report: Path) -> None:
+def _die_with(parent: int) -> None:
+    """Let the kernel end this process when the one that started it is gone."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _tell_of_ours(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell of the cassette's own errors without a traceback; they are no fault in the program's code."""
+    if isinstance(error, X07Error):
+        sys.stderr.write(f"{error}\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _can_be_held(cassette: use_cassette) -> bool:
+    """Tell whether the program needs no network: it replays, and no address is named that it may reach."""
+    replays = cassette.mode == "none" or (cassette.mode == "once" and cassette.path.exists())
+    return replays and not cassette.passthrough
+
+
+def _finish(cassette: use_cassette, report: Path, pid: int, held: str | None) -> None:
+    if os.getpid() != pid:
+        return
     error = None
     try:
         cassette.__exit__(None, None, None)
     except X07Error as failure:
         error = failure
     sys.stdout.flush()
-    _write(report, "closed", error)
+    _write(report, "closed", error, f"{cassette.summary}; {_network(held)}")
 
 
-def _write(report: Path, state: str, error: X07Error | None) -> None:
+def _network(refusal: str | None) -> str:
+    """Say what holds the program off the network."""
+    if refusal is None:
+        return "network: open; seen are Python's sockets and this process's connections"
+    if refusal:
+        return f"network: refused in Python's sockets alone (kernel: {refusal})"
+    return "network: none (kernel namespace)"
+
+
+def _write(report: Path, state: str, error: X07Error | None, summary: str) -> None:
     told = None
     if error is not None:
         told = {"code": error.code, "message": error.message, "where": error.where, "hint": error.hint}
-    report.write_text(json.dumps({"state": state, "error": told}), encoding="utf-8")
+    report.write_text(json.dumps({"state": state, "error": told, "summary": summary}), encoding="utf-8")
 
 
 def _interrupt(cassette: use_cassette, idle_s: float) -> None:
@@ -124,6 +201,7 @@ def _interrupt(cassette: use_cassette, idle_s: float) -> None:
     The while begins when the program makes its first client, because before that it imports and starts. Time in which
     the program itself stood still, as on a machine that hangs, counts for next to nothing.
     """
+    is_ours()
     idle, seen = 0.0, cassette.last_activity
     while True:
         began = time.monotonic()

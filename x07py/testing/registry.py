@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from x07py.testing.tape import Tape
+    from x07py.wire.tape import Tape
 
 _stack: list[Mapping[str, Any]] = []
 
@@ -54,6 +54,11 @@ def tape_for(library: str, *packages: str) -> Tape | None:
 
 def _is_in(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def forget() -> None:
+    """End the use of all tapes, in a process in which they are copies."""
+    _stack.clear()
 
 
 def in_use() -> bool:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from x07py.arch.contracts_checks.files import LoadCodes
+from x07py.arch.contracts_checks.contract_files import LoadCodes
 from x07py.arch.model import finding
+from x07py.contracts.defaults import POLICY_ID, policy_document, policy_index, sanitizer_document
+from x07py.contracts.project import PYPROJECT
+from x07py.contracts.rr import RR_INDEX
+from x07py.files import MANIFEST_BYTES, parse_toml, read_file
 
 if TYPE_CHECKING:
-    from x07py.arch.contracts_checks.files import Contracts
+    from pathlib import Path
+
+    from x07py.arch.contracts_checks.contract_files import Contracts
 
 BRAND = "std.rr.cassette_v1"
 _INDEX = LoadCodes(
@@ -49,9 +55,23 @@ _KINDS = (
 )
 
 
-def kind_of(op: str) -> str | None:
-    """Return the kind of an operation, or None if it has none."""
-    return next((kind for prefix, kind in _KINDS if op.startswith(prefix)), None)
+def kind_of(op: str, root: Path) -> str | None:
+    """Return the kind of an operation, None if it has none; a driver's, installed or made here, is ``rr``."""
+    from x07py.drivers.plugin import driver_kinds
+
+    found = next((kind for prefix, kind in _KINDS if op.startswith(prefix)), None)
+    if found is None and op.partition(".")[0] in {*driver_kinds(), *_made_here(root)}:
+        return "rr"
+    return found
+
+
+def _made_here(root: Path) -> list[str]:
+    """Return the kinds of drivers that the project itself registers."""
+    try:
+        document = parse_toml(read_file(root / PYPROJECT, limit=MANIFEST_BYTES, root=root).decode())
+        return list(document["project"]["entry-points"]["x07.drivers"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
 
 
 def check_rr(state: Contracts, config: dict[str, Any]) -> None:
@@ -61,13 +81,22 @@ def check_rr(state: Contracts, config: dict[str, Any]) -> None:
     path = config["index_path"]
     index = state.load(path, "x07.arch.rr.index", _INDEX, index=True)
     if index is None:
+        state.broken.add("rr")
         return
     state.read.add("rr")
     modes = index.get("defaults", {}).get("record_modes_allowed", ["replay_v1"])
     _order(state, index, modes, path)
     for place, entry in enumerate(index["policies"]):
         _entry(state, entry, path, place)
-        _documents(state, entry, modes)
+        _documents(state, entry, modes, path)
+
+
+def build_in_policy(state: Contracts) -> None:
+    """Let contracts name the built-in policy in a project that has no index of policies."""
+    if not (state.root / RR_INDEX).exists():
+        (state.rr_entries[POLICY_ID],) = policy_index(POLICY_ID)["policies"]
+        state.rr_policies[POLICY_ID] = policy_document(POLICY_ID)
+        state.sanitized[POLICY_ID] = True
 
 
 def _order(state: Contracts, index: dict[str, Any], modes: list[str], path: str) -> None:
@@ -103,10 +132,13 @@ def _entry(state: Contracts, entry: dict[str, Any], path: str, place: int) -> No
             operation = {"op": "replace", "path": f"/policies/{place}/{name}", "value": sorted(entry[name])}
             state.repair(path, (operation,), "sort what policies allow")
     for op in entry["ops_allowed"]:
-        kind = kind_of(op)
+        kind = kind_of(op, state.root)
         if kind is None:
             message = f"policy {entry['id']} allows {op!r}, which is of no known kind"
-            hint = "correct the name; operations start with std.msg., std.net.http., std.fs. and so on"
+            hint = (
+                "correct the name; operations start with std.msg., std.net.http., std.fs. and so on, "
+                "or with the kind of a driver that is installed"
+            )
             state.report(finding("E_ARCH_RR_OP_KIND_UNKNOWN", message, path=path, hint=hint, data={**facts, "op": op}))
         elif kind not in entry["kinds_allowed"]:
             message = f"policy {entry['id']} allows {op}, which is of kind {kind!r}, and not that kind"
@@ -115,9 +147,9 @@ def _entry(state: Contracts, entry: dict[str, Any], path: str, place: int) -> No
             state.report(finding("E_ARCH_RR_OP_KIND_NOT_ALLOWED", message, path=path, hint=hint, data=more))
 
 
-def _documents(state: Contracts, entry: dict[str, Any], modes: list[str]) -> None:
-    path = entry["policy_path"]
-    policy = state.load(path, "x07.arch.rr.policy", _POLICY)
+def _documents(state: Contracts, entry: dict[str, Any], modes: list[str], index_path: str) -> None:
+    path = entry.get("policy_path", index_path)
+    policy = state.load(path, "x07.arch.rr.policy", _POLICY) if "policy_path" in entry else policy_document(entry["id"])
     state.rr_policies[entry["id"]] = policy or {}
     if policy is not None and policy["id"] != entry["id"]:
         facts = {"policy_id": entry["id"], "policy_doc_id": policy["id"], "policy_path": path}
@@ -138,9 +170,12 @@ def _documents(state: Contracts, entry: dict[str, Any], modes: list[str]) -> Non
                 data={**facts, "index_record_modes_allowed": modes},
             )
         )
-    path = entry["sanitize_path"]
-    sanitizer = state.load(path, "x07.arch.rr.sanitize", _SANITIZER, defaults=_SANITIZER_DEFAULTS)
-    state.sanitized[entry["id"]] = bool(sanitizer and sanitizer["redact_headers"])
+    path = entry.get("sanitize_path", index_path)
+    sanitizer: dict[str, Any] | None = sanitizer_document(entry["sanitize_id"])
+    if "sanitize_path" in entry:
+        sanitizer = state.load(path, "x07.arch.rr.sanitize", _SANITIZER, defaults=_SANITIZER_DEFAULTS)
+    if sanitizer is not None:
+        state.sanitized[entry["id"]] = bool(sanitizer["redact_headers"])
     if sanitizer is not None and sanitizer["id"] != entry["sanitize_id"]:
         facts = {
             "sanitize_id": entry["sanitize_id"],

@@ -9,31 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.manifest import is_below
 from x07py.arch.model import finding
-from x07py.arch.scan.scopes import ANY_POLICY, OPEN_DRIVER
+from x07py.arch.scan.module_files import PYTHON_SUFFIXES
+from x07py.arch.scan.scopes import ANY_POLICY, OF_DRIVER, OPEN_DRIVER
 from x07py.codes import all_codes
+from x07py.drivers.base import Dialect
+from x07py.drivers.plugin import usable_drivers
+from x07py.files import SOURCE_BYTES, read_file
 from x07py.osbound import os_bound_table
 from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from x07py.arch.contracts_checks.files import Contracts
+    from x07py.arch.contracts_checks.contract_files import Contracts
     from x07py.arch.graph import Graph
     from x07py.arch.manifest import Node
     from x07py.arch.model import Module
     from x07py.arch.scan.scopes import Functions
-
-_ON_BROKERS = frozenset(
-    {
-        "std.msg.amqp.connect_from_arch_v1",
-        "std.msg.amqp.consume_env_v1",
-        "std.msg.amqp.ensure_topology_from_arch_v1",
-        "std.msg.amqp.publish_env_v1",
-        "std.msg.kafka.poll_env_v1",
-        "std.msg.kafka.publish_env_v1",
-    }
-)
-"""What x07AST modules do with brokers; ruled by policies even if none of them lists it."""
+    from x07py.drivers.plugin import DriverPlugin
 
 
 def check_scopes(state: Contracts, config: dict[str, Any], graph: Graph) -> None:
@@ -56,7 +49,9 @@ def check_scopes(state: Contracts, config: dict[str, Any], graph: Graph) -> None
 class _Scopes:
     def __init__(self, state: Contracts, graph: Graph) -> None:
         self._state, self._graph = state, graph
-        self._recordable = _ON_BROKERS.union(*(entry["ops_allowed"] for entry in state.rr_entries.values()))
+        self._drivers = {driver.dialect.name: driver for driver in usable_drivers()}
+        on_brokers = {call for driver in self._drivers.values() for call in _calls(driver)}
+        self._recordable = on_brokers.union(*(entry["ops_allowed"] for entry in state.rr_entries.values()))
         rows = os_bound_table().modules.values()
         self._clients = {row.name for row in rows if row.origin == "distribution" and row.capability == "network"}
 
@@ -77,17 +72,28 @@ class _Scopes:
 
     def _allowed(self, module: Module, name: str, op: str, offset: int) -> None:
         """Report an operation that its policy does not list; of Python's, those of drivers are known by themselves."""
+        op = self._recorded_as(op)
         entries = self._state.rr_entries
         if name == ANY_POLICY and len(entries) == 1:
             name = next(iter(entries))
-        ruled = op != OPEN_DRIVER and (op in self._recordable or module.path.endswith(".py"))
+        ruled = op != OPEN_DRIVER and (op in self._recordable or module.path.endswith(PYTHON_SUFFIXES))
         if ruled and name in entries and op not in entries[name]["ops_allowed"]:
             message = f"policy {name} does not allow {op}"
             self._report(module, offset, "E_ARCH_RR_OP_NOT_ALLOWED", message, policy_id=name, op=op)
 
+    def _recorded_as(self, op: str) -> str:
+        """Return the name of an operation in recordings, as its driver, or one that is not installed, would call it."""
+        kind, of_driver, method = op.partition(OF_DRIVER)
+        if not of_driver:
+            return op
+        driver = self._drivers.get(kind)
+        dialect = driver.dialect if driver else Dialect.of(kind, 0, ("", "", ""), (), 0)
+        return dialect.operation(method)
+
     def policy_required(self, module: Module) -> None:
         """Report operations outside of any policy, and imports of client libraries, which know of none."""
-        for kind, name, op, offset in module.scopes:
+        for kind, name, called, offset in module.scopes:
+            op = self._recorded_as(called)
             if kind == "op" and not name and (op in self._recordable or op == OPEN_DRIVER):
                 message = f"{op} is called outside of any policy"
                 self._report(module, offset, "E_ARCH_RR_POLICY_REQUIRED", message, op=op)
@@ -161,17 +167,22 @@ class _Scopes:
         self._state.report(finding(code, message, **level, **place, hint=hint, data=data))
 
 
+def _calls(driver: DriverPlugin[Any]) -> tuple[str, ...]:
+    """Return what x07AST modules do with a kind of broker; ruled by policies even if none of them lists it."""
+    return driver.dialect.publish_op, driver.dialect.poll_op, *driver.x07ast_calls
+
+
 def _functions(state: Contracts, module: Module) -> Functions:
     """Read a module again for its functions; only selectors ask, and they ask for few."""
     from x07py.arch.scan.python import package_of
     from x07py.arch.scan.scopes import python_functions
-    from x07py.arch.scan.text import source_text
     from x07py.arch.scan.x07ast import x07ast_functions
+    from x07py.files import source_text
 
     try:
-        data = (state.root / module.path).read_bytes()
+        data = read_file(state.root / module.path, limit=SOURCE_BYTES)
         if module.path.endswith(".x07.json"):
             return x07ast_functions(data)
-        return python_functions(source_text(data), module.id, package_of(module.id, module.path))
+        return python_functions(source_text(module.path, data), module.id, package_of(module.id, module.path))
     except (OSError, ValueError, SyntaxError, RecursionError):  # gone, changed or broken: the scan tells of those
         return {}

@@ -1,17 +1,22 @@
-"""Cycles among nodes or among modules: strongly connected sets, found in linear time without recursion."""
+"""Cycles among nodes or among modules: each with a shortest circle, and the imports to cut."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from x07py.arch.model import finding
+from x07py.arch.rules.circles import edges_to_cut, shortest_circle, strongly_connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from x07py.arch.graph import Edge, Graph
     from x07py.arch.manifest import Manifest
+    from x07py.arch.rules.circles import Pair
     from x07py.diag import Diagnostic
+
+_SHOWN = 20
+_NAMED = 12
 
 
 def check_cycles(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
@@ -20,13 +25,13 @@ def check_cycles(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
         return
     for rule in manifest.rules("deny_cycles_v1"):
         if rule["scope"] == "modules":
-            yield from _cycles(graph, rule, dict(graph.inside), lambda pair: graph.edge(*pair))
+            yield from _cycles(graph, rule, dict(graph.inside), lambda pair: [graph.edge(*pair)])
         else:
-            pairs = graph.node_edges()
-            yield from _cycles(graph, rule, following(pairs), pairs.__getitem__)
+            between = graph.node_imports()
+            yield from _cycles(graph, rule, following(between), between.__getitem__)
 
 
-def following(pairs: Iterable[tuple[str, str]]) -> dict[str, Iterable[str]]:
+def following(pairs: Iterable[Pair]) -> dict[str, Iterable[str]]:
     """Return the successors of each name in a graph of pairs."""
     found: dict[str, list[str]] = {}
     for source, target in pairs:
@@ -38,61 +43,47 @@ def _cycles(
     graph: Graph,
     rule: dict[str, str],
     imported: Mapping[str, Iterable[str]],
-    edge_of: Callable[[tuple[str, str]], Edge],
+    imports_of: Callable[[Pair], list[Edge]],
 ) -> Iterator[Diagnostic]:
     for members in strongly_connected(imported):
         names = sorted(members)
-        pairs = [(source, target) for source in names for target in sorted(imported[source]) if target in members]
-        inside = [edge_of(pair) for pair in pairs]
-        facts = [(e.module.path, e.module.id, e.target) for e in inside]
+        inside = {
+            (source, target): imports_of((source, target))
+            for source in names
+            for target in sorted(imported[source])
+            if target in members
+        }
+        circle = shortest_circle(imported, members)
+        steps = [inside[pair][0] for pair in zip(circle, [*circle[1:], circle[0]], strict=True)]
+        cut, fewest = edges_to_cut({pair: len(edges) for pair, edges in inside.items()}, members)
+        cuts = [edge for pair in cut for edge in inside[pair]]
+        facts = [(edges[0].module.path, edges[0].module.id, edges[0].target) for edges in inside.values()]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        what = "the fewest imports" if fewest else "a small set of imports, perhaps not the smallest,"
+        shown = [*circle[:_SHOWN], *(["..."] if len(circle) > _SHOWN else []), circle[0]]
         yield finding(
             "E_ARCH_CYCLE",
-            f"{len(names)} {rule['scope']} import each other in a circle: {', '.join(names)}",
-            **graph.at(inside[0]),
-            hint="break the circle at one of the imports below",
-            notes=tuple(graph.note(edge) for edge in inside[:20]),
+            f"{len(names)} {rule['scope']} import each other in a circle: {', '.join(names[:_NAMED])}{more}",
+            **graph.at(steps[0]),
+            hint=f"break it: {what} without which no circle is left are listed below",
+            notes=(
+                f"a shortest circle: {' > '.join(shown)}",
+                *_limited([graph.note(edge) for edge in steps]),
+                f"cut {len(cuts)} import{'s' if len(cuts) > 1 else ''}:",
+                *_limited([graph.note(edge) for edge in cuts[: _SHOWN + 1]], len(cuts)),
+            ),
+            related=tuple(dict.fromkeys(graph.related(edge) for edge in [*steps, *cuts][:_SHOWN])),
             data={
                 "rule_id": rule["id"],
                 "cycle_nodes": names,
+                "shortest": circle,
+                "cut": [{"module_path": e.module.path, "module_id": e.module.id, "import": e.target} for e in cuts],
                 "evidence": [{"module_path": p, "module_id": m, "import": i} for p, m, i in sorted(facts)],
             },
         )
 
 
-def strongly_connected(graph: Mapping[str, Iterable[str]]) -> list[set[str]]:
-    """Return the strongly connected sets of two or more names, sorted (Tarjan, iterative).
-
-    Args:
-        graph: the successors of each name.
-    """
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    on_stack: set[str] = set()
-    found: list[set[str]] = []
-    for start, first in graph.items():
-        work = [(start, iter(first))] if start not in index else []
-        while work:
-            name, rest = work[-1]
-            if name not in index:
-                index[name] = low[name] = len(index)
-                stack.append(name)
-                on_stack.add(name)
-            for other in rest:
-                if other not in index:
-                    work.append((other, iter(graph.get(other, ()))))
-                    break
-                if other in on_stack:
-                    low[name] = min(low[name], index[other])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
-                if low[name] == index[name]:
-                    at_name = stack.index(name)
-                    members = set(stack[at_name:])
-                    del stack[at_name:]
-                    on_stack -= members
-                    if len(members) > 1:
-                        found.append(members)
-    return sorted(found, key=min)
+def _limited(notes: list[str], count: int | None = None) -> list[str]:
+    """Return notes, those beyond the first as their number."""
+    count = len(notes) if count is None else count
+    return [*notes[:_SHOWN], *([f"and {count - _SHOWN} more"] if count > _SHOWN else [])]

@@ -10,7 +10,7 @@ from x07py.worlds import WORLDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from x07py.arch.graph import Graph
+    from x07py.arch.graph import Edge, Graph
     from x07py.arch.manifest import Manifest, Node
     from x07py.diag import Diagnostic
 
@@ -37,6 +37,7 @@ def check_edges(manifest: Manifest, graph: Graph, *, self_edges: bool) -> Iterat
         self_edges: whether an import inside one node is one from the node to itself, for visibility and allowlist mode.
     """
     nodes = {node.id: node for node in manifest.nodes}
+    between: dict[tuple[str, str], list[Edge]] | None = None
     for pair, edge in sorted(graph.node_edges(selves=self_edges).items()):
         source, target = (nodes[name] for name in pair)
         refused = [*_denied(manifest, source, target), *_layers(manifest, source, target)]
@@ -46,7 +47,10 @@ def check_edges(manifest: Manifest, graph: Graph, *, self_edges: bool) -> Iterat
             faults += _allowlist(manifest, source, target)
         if not faults:
             continue
-        others = [graph.note(one) for one in graph.between(*pair) if one != edge]
+        if between is None and pair[0] != pair[1]:
+            between = graph.node_imports()
+        edges = between[pair] if between and pair in between else graph.between(*pair)
+        others = [graph.note(one) for one in edges if one != edge]
         notes = others[:_SHOWN] + ([f"and {len(others) - _SHOWN} more"] if len(others) > _SHOWN else [])
         facts = {
             "node_from": source.id,
@@ -62,6 +66,7 @@ def check_edges(manifest: Manifest, graph: Graph, *, self_edges: bool) -> Iterat
                 **graph.at(edge),
                 hint=fault.hint,
                 notes=tuple(notes),
+                related=tuple(graph.related(one) for one in edges if one != edge),
                 data={**facts, **fault.data},
             )
 
@@ -89,7 +94,9 @@ def _denied(manifest: Manifest, source: Node, target: Node) -> Iterator[_Fault]:
 
 def _layers(manifest: Manifest, source: Node, target: Node) -> Iterator[_Fault]:
     for rule in manifest.rules("layers_v1"):
-        level = {name: index for index, name in enumerate(rule["layers"])}
+        if rule.get("ignore"):
+            continue  # chains tell, which know what is ignored
+        level = {name: index for index, layer in enumerate(rule["layers"]) for name in layer}
         if level.get(target.id, -1) > level.get(source.id, len(level)):
             yield _Fault(
                 "E_ARCH_LAYERS_VIOLATION",
@@ -107,7 +114,8 @@ def _allowlist(manifest: Manifest, source: Node, target: Node) -> Iterator[_Faul
         rule["mode"] == "allow" and rule["from"] == source.id and target.id in rule["to"]
         for rule in manifest.rules("deps_v1")
     )
-    if not allowed and not any({source.id, target.id} <= set(rule["layers"]) for rule in manifest.rules("layers_v1")):
+    layered = [{name for layer in rule["layers"] for name in layer} for rule in manifest.rules("layers_v1")]
+    if not allowed and not any({source.id, target.id} <= names for names in layered):
         yield _Fault(
             "E_ARCH_EDGE_NOT_ALLOWED",
             f"no rule allows {source.id} to import {target.id}",

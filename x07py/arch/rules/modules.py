@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from x07py.arch.manifest import is_below
 from x07py.arch.model import finding
 from x07py.arch.place import POINTER
+from x07py.arch.scan.module_files import PYTHON_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield imports that the manifest's externals or the prefixes of the importer's node do not admit."""
     admitted: dict[bool, dict[str, bool]] = {True: {}, False: {}}
     for module_id, imported in graph.outside.items():
-        python = graph.modules[module_id].path.endswith(".py")
+        python = graph.modules[module_id].path.endswith(PYTHON_SUFFIXES)
         known = admitted[python]
         for target in imported:
             if target not in known:
@@ -54,7 +55,10 @@ def _check_prefixes(graph: Graph) -> Iterator[Diagnostic]:
 
 def _prefix_finding(graph: Graph, node: Node, module_id: str, target: str) -> Diagnostic | None:
     denied = next((prefix for prefix in node.deny_prefixes if is_below(target, prefix)), None)
-    if denied is None and (not node.allow_prefixes or any(is_below(target, one) for one in node.allow_prefixes)):
+    own = (
+        graph.modules[module_id].path.endswith(PYTHON_SUFFIXES) and target.partition(".")[0] in sys.stdlib_module_names
+    )
+    if denied is None and (own or not node.allow_prefixes or any(is_below(target, one) for one in node.allow_prefixes)):
         return None
     edge = graph.edge(module_id, target)
     facts = {"node": node.id, **_facts(edge)}

@@ -6,13 +6,15 @@ import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from x07py.arch.git import is_ignored
 from x07py.arch.model import finding
 from x07py.arch.place import POINTER
-from x07py.arch.scan.files import compile_globs
+from x07py.arch.scan.patterns import compile_globs
 from x07py.osbound import os_bound_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from x07py.arch.graph import Graph
     from x07py.arch.manifest import Manifest
@@ -35,6 +37,19 @@ def check_names(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
         yield from names.allowed()
 
 
+def check_excludes(root: Path, manifest: Manifest, excluded: Mapping[str, Collection[str]]) -> Iterator[Diagnostic]:
+    """Yield patterns that leave out nothing; what git ignores is there on some machines only, and may be named."""
+    for place, pattern in enumerate(manifest.scan.exclude):
+        if not excluded[pattern] and not is_ignored(root, pattern.replace("**", "x")):
+            yield finding(
+                "W_ARCH_EXCLUDE_UNUSED",
+                f"scan.exclude names {pattern!r}, which leaves out nothing",
+                path=manifest.path,
+                hint="correct it, or take it out",
+                data={"name": pattern, POINTER: f"/scan/exclude/{place}"},
+            )
+
+
 class _Names:
     def __init__(self, manifest: Manifest, graph: Graph) -> None:
         self._path = manifest.path
@@ -43,6 +58,8 @@ class _Names:
         self._ours = _with_parents(graph.modules)
         outside = {target for imported in graph.outside.values() for target in imported}
         self._imported = _with_parents(outside) | self._ours
+        self._graph = graph
+        self._near: dict[str, list[str]] = {}
         self._tops = {name.partition(".")[0] for name in graph.modules}
 
     def of_nodes(self) -> Iterator[Diagnostic]:
@@ -75,8 +92,9 @@ class _Names:
                 if name in known:
                     continue
                 if self._is_ours(name):
-                    yield self._nothing(where, prefix, self._ours, pointer)
-                elif near := get_close_matches(name, sorted(known), 1, _CLOSE):
+                    if not self._is_member(name):
+                        yield self._nothing(where, prefix, self._ours, pointer)
+                elif near := self._like(name, known):
                     yield finding(
                         "W_ARCH_DENIED_UNKNOWN",
                         f"{where} names {prefix!r}, which nothing imports and which looks like {near[0]!r}",
@@ -84,6 +102,19 @@ class _Names:
                         hint=f"if {near[0]!r} is meant, correct it",
                         data={"name": prefix, POINTER: pointer},
                     )
+
+    def _is_member(self, name: str) -> bool:
+        """Tell whether a module of the project mentions the name as something of its own."""
+        above, _, member = name.rpartition(".")
+        module = self._graph.modules.get(above)
+        return module is not None and member in self._graph.sources.text(module.path)
+
+    def _like(self, name: str, known: Collection[str]) -> list[str]:
+        """Return the known name that is nearly this one, if any; many nodes may deny one name."""
+        if name not in self._near:
+            alike = sorted(one for one in known if one.count(".") == name.count(".")) if known else []
+            self._near[name] = get_close_matches(name, alike, 1, _CLOSE)
+        return self._near[name]
 
     def allowed(self) -> Iterator[Diagnostic]:
         lists = [(f"externals.{key}", f"/externals/{key}", self._document["externals"][key]) for key in _EXTERNALS]

@@ -17,7 +17,7 @@ from x07py.arch.store import Store, is_settled
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from x07py.arch.scan.files import SourceFile
+    from x07py.arch.scan.module_files import SourceFile
 
 _UNSETTLED = (0, 0, 0, 0)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from x07py.arch.scan.names import DOTTED, NAME, absolute
+
 if TYPE_CHECKING:
     from x07py.arch.model import Import
 
-NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-DOTTED = rf"{NAME}(?:\.{NAME})*"
 _OPENING = re.compile(
     r"""
     (?: [ \t]* (?:\#[^\n]*)? \n )*
@@ -34,6 +34,10 @@ _PLAIN_LINE = re.compile(
     re.VERBOSE,
 )
 """A line that is one import statement as formatters write it, and the comments and empty lines above it."""
+_LONG = 1000
+_ENDS = frozenset(("", " ", "\t", "\\", "(", "\n", "\f", "*"))
+_BEFORE = re.compile(r"(?:.*[:;])?[ \t\f]*(?:lazy[ \t\f]+)?(?:from\b.*)?")
+"""What may stand on a line before the word ``import`` of a statement."""
 _GUARD = "TYPE_CHECKING"
 
 
@@ -44,7 +48,7 @@ def lexical_imports(text: str, package: str) -> list[Import] | None:
         text: the module's source with ``\\n`` line ends.
         package: dotted name of the package that relative imports start from.
     """
-    last = text.rfind("import") + 1
+    last = _last_import(text)
     if not last:
         return []
     found: list[Import] = []
@@ -56,6 +60,21 @@ def lexical_imports(text: str, package: str) -> list[Import] | None:
         if not read_statements(text, position, last, package, found, guards):
             return None
     return found if _guards_are_clear(text, guards, found) else None
+
+
+def _last_import(text: str) -> int:
+    """Return where the last ``import`` starts before which a statement may stand on its line, plus one; 0 without any.
+
+    What is in prose (``important``, ``>>> from a import b``) need not be read up to; a long line is not looked into.
+    """
+    at = text.rfind("import")
+    while at >= 0:
+        start = text.rfind("\n", max(at - _LONG, 0), at) + 1
+        seen = (start > 0 or at < _LONG) and text[start - 2 : start] != "\\\n"
+        if not seen or (text[at + 6 : at + 7] in _ENDS and _BEFORE.fullmatch(text, start, at)):
+            return at + 1
+        at = text.rfind("import", 0, at)
+    return 0
 
 
 def _plain_lines(text: str, package: str, found: list[Import]) -> int:
@@ -75,23 +94,13 @@ def _plain_lines(text: str, package: str, found: list[Import]) -> int:
     return position
 
 
-def absolute(package: str, level: int, name: str) -> str:
-    """Return the dotted name that a relative import means, or an empty string if it leaves the top package."""
-    if not level:
-        return name
-    parts = package.split(".")
-    if level > len(parts) or not package:
-        return ""
-    return ".".join([*parts[: len(parts) - level + 1], *([name] if name else [])])
-
-
 def _guards_are_clear(text: str, guards: list[str], found: list[Import]) -> bool:
     """Tell whether each ``TYPE_CHECKING`` in the text is a guard that was seen or the import of typing's own."""
     mentions = text.count(_GUARD)
     if not mentions:
         return True
     imported = sum(names.count(_GUARD) for base, names, _, _ in found if base == "typing")
-    if mentions != len(guards) + imported or f"{_GUARD} as" in text:
+    if mentions != len(guards) + imported or f"{_GUARD} as" in text or " as typing" in text:
         return False
     if _GUARD in guards and not imported:
         return False

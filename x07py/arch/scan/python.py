@@ -41,4 +41,11 @@ def scan_python(text: str, module_id: str, path: str, depth: Depth) -> Module:
             return Module(module_id, path, tuple(imports))
     from x07py.arch.scan.syntax import scan_tree
 
-    return scan_tree(text, module_id, path, package, depth, by_name=by_name)
+    try:
+        return scan_tree(text, module_id, path, package, depth, by_name=by_name)
+    except SyntaxError:
+        if depth == 2 or (depth and _BYTES_WORD.search(text)):
+            raise
+    from x07py.arch.scan.tokens import token_imports
+
+    return Module(module_id, path, tuple(token_imports(text, package)), lexical=True)

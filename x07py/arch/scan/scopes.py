@@ -33,12 +33,9 @@ _NAMES = {
     "x07py.drivers.open_driver": OPEN_DRIVER,
     "x07py.drivers.open.open_driver": OPEN_DRIVER,
 }
-_DIALECT_OPS = {
-    ("kafka", "consume"): "poll_env",
-    ("amqp", "consume"): "consume_env",
-}
-_OPS = {"publish": "publish_env", "publish_many": "publish_env"}
-_SAME = {"ack", "nack", "commit", "seek", "pause", "resume", "lag"}
+_METHODS = frozenset(("publish", "publish_many", "consume", "ack", "nack", "commit", "seek", "pause", "resume", "lag"))
+OF_DRIVER = ":"
+"""Stands between the kind of a driver and the method that is called; the driver knows what that is recorded as."""
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -77,7 +74,7 @@ class _Visitor(ast.NodeVisitor):
         self._policy = ""
         self._drivers: dict[str, tuple[str, str]] = {}
         self._inside: list[str] = []
-        self._constants = _constants(reader.tree)
+        self._constants = text_constants(reader.tree)
 
     def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
         before = self._policy, dict(self._drivers)
@@ -126,13 +123,14 @@ class _Visitor(ast.NodeVisitor):
         meaning = self._means(node)
         offset = self.reader.offset(node)
         if meaning == "budget":
-            self.scopes.append(("budget", self._text(_argument(node, 0, "profile")), "", offset))
+            self.scopes.append(("budget", self._text(argument(node, 0, "profile")), "", offset))
         elif meaning == "session":
             policy = self._session_policy(node)
             if policy != ANY_POLICY:
                 self.scopes.append(("policy", policy, "", offset))
         elif meaning == OPEN_DRIVER:
             self.scopes.append(("op", self._policy, OPEN_DRIVER, offset))
+            self.scopes.append(("driver", self._text(argument(node, 0, "kind")), "", offset))
         elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
             kind, policy = self._drivers.get(node.func.value.id, ("", ""))
             op = self._operation(kind, node.func.attr, node) if policy else ""
@@ -158,7 +156,7 @@ class _Visitor(ast.NodeVisitor):
         """Return the policy of a session: its id, `ANY_POLICY`, or an empty string if only a run can tell."""
         if any(keyword.arg is None for keyword in node.keywords):
             return ""
-        value = _argument(node, None, "policy")
+        value = argument(node, None, "policy")
         if value is None or (isinstance(value, ast.Constant) and value.value is None):
             return ANY_POLICY
         return self._text(value)
@@ -166,38 +164,38 @@ class _Visitor(ast.NodeVisitor):
     def _bind(self, name: str, node: ast.AST) -> None:
         opening = self._call_of(OPEN_DRIVER, node)
         if opening:
-            kind = self._text(_argument(opening, 0, "kind"))
-            if kind in {"kafka", "amqp"}:
+            kind = self._text(argument(opening, 0, "kind"))
+            if kind:
                 self._drivers[name] = kind, self._policy
 
     def _operation(self, kind: str, method: str, node: ast.Call) -> str:
-        """Return the name under which a call of a driver is recorded; empty if it is no operation."""
+        """Return kind and method of a call of a driver; empty if it is no operation."""
+        name = method if method in _METHODS else ""
         if method == "control":
-            name = self._text(_argument(node, 0, "op"))
-        else:
-            name = method if method in _SAME else _DIALECT_OPS.get((kind, method), _OPS.get(method, ""))
-        return f"std.msg.{kind}.{name}_v1" if name else ""
+            name = self._text(argument(node, 0, "op"))
+        return f"{kind}{OF_DRIVER}{name}" if name else ""
 
     def _whole_budget(self, node: _Function) -> str:
         """Return the budget that holds all of a function; a decorator of a coroutine ends before it starts."""
         for decorator in node.decorator_list:
             budget = self._call_of("budget", decorator)
             if budget and isinstance(node, ast.FunctionDef):
-                return self._text(_argument(budget, 0, "profile"))
+                return self._text(argument(budget, 0, "profile"))
         body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
         if len(body) == 1 and isinstance(body[0], ast.With):
             budget = self._call_of("budget", body[0].items[0].context_expr)
-            return self._text(_argument(budget, 0, "profile")) if budget else ""
+            return self._text(argument(budget, 0, "profile")) if budget else ""
         return ""
 
 
-def _argument(node: ast.Call, place: int | None, name: str) -> ast.expr | None:
+def argument(node: ast.Call, place: int | None, name: str) -> ast.expr | None:
+    """Return an argument of a call, by its place or its name."""
     if place is not None and len(node.args) > place:
         return node.args[place]
     return next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
 
 
-def _constants(tree: ast.Module) -> dict[str, str]:
+def text_constants(tree: ast.Module) -> dict[str, str]:
     """Return the names of a module that are given a text, and nothing else anywhere."""
     bound = Counter(_bound_names(tree))
     found: dict[str, str] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from x07py.arch.scan.lexer import DOTTED, NAME, absolute
+from x07py.arch.scan.names import DOTTED, NAME, absolute
 
 if TYPE_CHECKING:
     from x07py.arch.model import Import, ImportKind
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _AS = rf"(?:[ \t]+as[ \t]+{NAME})?"
 _GAP = r"(?:[ \t]|\\\n)*"
 _NAMES = rf"{NAME}{_AS}(?:{_GAP},{_GAP}{NAME}{_AS})*"
-_STATEMENT = rf"""
+STATEMENT = rf"""
     (?P<at>)
     (?: import [ \t]+ (?P<plain>{DOTTED}{_AS}(?:[ \t]*,[ \t]*{DOTTED}{_AS})*)
       | from [ \t]+ (?P<dots>\.*) (?P<base>{DOTTED})? [ \t]+ import [ \t]+ {_GAP}
@@ -25,7 +25,7 @@ _STATEMENT = rf"""
 """
 _TOKEN = re.compile(
     rf"""
-    [\n;:] [ \t]* {_STATEMENT}
+    [\n;:] [ \t]* {STATEMENT}
   | \n (?P<indent>[ \t]*) if [ \t]+ (?P<guard>(?:typing\.)?TYPE_CHECKING) [ \t]* : [ \t]* (?=[\n\#])
   | \#[^\n]*
   | (?P<text> \"\"\" [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* \"\"\"
@@ -36,7 +36,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_IN_BLOCK = re.compile(rf"(?:[ \t]*(?:\#[^\n]*)?\n)* (?P<indent>[ \t]+) {_STATEMENT} (?:\#[^\n]*)?", re.VERBOSE)
+_IN_BLOCK = re.compile(rf"(?:[ \t]*(?:\#[^\n]*)?\n)* (?P<indent>[ \t]+) {STATEMENT} (?:\#[^\n]*)?", re.VERBOSE)
 _NEXT_LINE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*([ \t]*)(?=[^ \t]|\Z)")
 _COMMENT = re.compile(r"#[^\n]*")
 _LISTED = re.compile(rf"\s*({NAME})(?:\s+as\s+{NAME})?\s*")
@@ -68,16 +68,21 @@ def read_statements(text: str, position: int, last: int, package: str, found: li
                     return False
                 type_only_until = until
                 guards.append(token["guard"])
-            elif not _add(found, token, package, "type" if token.start() < type_only_until else "run"):
+            elif not add_import(
+                found,
+                token,
+                package,
+                "type" if token.start() < type_only_until else "run",
+                token.start("at") - 1,
+            ):
                 return False
         if token.end() > last:
             break
     return True
 
 
-def _add(found: list[Import], token: re.Match[str], package: str, kind: ImportKind) -> bool:
-    """Add what an import statement imports; tell whether that is sure."""
-    offset = token.start("at") - 1
+def add_import(found: list[Import], token: re.Match[str], package: str, kind: ImportKind, offset: int) -> bool:
+    """Add what an import statement, which stands at `offset`, imports; tell whether that is sure."""
     plain, dots, base, names, listed = token.group("plain", "dots", "base", "names", "listed")
     if plain is not None:
         found += [(part.split()[0], (), kind, offset) for part in plain.split(",")]

@@ -7,19 +7,18 @@ import warnings
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from x07py.arch.model import DYNAMIC_IMPORT, SET_ORDER, Module
-from x07py.arch.scan.lexer import absolute
-from x07py.osbound import os_bound_table
+from x07py.arch.model import Module
+from x07py.arch.scan.names import absolute
+from x07py.arch.scan.tokens import relative_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from x07py.arch.model import BareBytes, Depth, Import, ImportKind, Use
+    from x07py.arch.model import BareBytes, Depth, Import, ImportKind
 
 _IMPORTERS = {"importlib.import_module", "builtins.__import__", "importlib.__import__", "pkgutil.resolve_name"}
-_SAFE_WITH_ARGUMENTS = {"time.gmtime": 1, "time.asctime": 1, "time.strftime": 2, "random.Random": 1}
-_ORDERED = {"builtins.list", "builtins.tuple", "builtins.enumerate", "builtins.iter"}
 _BYTES = {"bytes", "bytearray", "memoryview"}
+_SWITCHES = {"TYPE_CHECKING"}
 _GUARDS = {"typing.TYPE_CHECKING", "typing_extensions.TYPE_CHECKING"}
 
 
@@ -37,11 +36,10 @@ def scan_tree(text: str, module_id: str, path: str, package: str, depth: Depth, 
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
-    reader = Reader(text, package, deep=by_name or depth == 2)
+    reader = Reader(text, package, deep=by_name, module_id=module_id)
     reader.imports.sort(key=_position)
-    uses = tuple(reader.uses) if depth == 2 else ()
     exports = tuple(_exports(reader.tree)) if depth else ()
-    return Module(module_id, path, tuple(reader.imports), uses, exports, tuple(_bare_bytes(reader)) if depth else ())
+    return Module(module_id, path, tuple(reader.imports), exports, tuple(_bare_bytes(reader)) if depth else ())
 
 
 def tree_imports(text: str, package: str) -> list[Import]:
@@ -63,39 +61,30 @@ class Reader:
     Args:
         text: the file's text.
         package: dotted name of the package that relative imports start from.
-        deep: whether to look at expressions too.
+        deep: whether to look for imports by name too, which stand in expressions.
+        module_id: dotted name of the module.
 
     Raises:
         SyntaxError, ValueError, RecursionError: the file is not Python.
     """
 
-    def __init__(self, text: str, package: str, *, deep: bool) -> None:
+    def __init__(self, text: str, package: str, *, deep: bool, module_id: str = "") -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.tree = ast.parse(text)
+            self.tree: ast.Module = ast.parse(text)
         self._lines = text.split("\n")
         self._starts = [0, *accumulate(len(line) + 1 for line in self._lines)]
         self.package = package
+        self._module_id = module_id
         self.imports: list[Import] = []
-        self.uses: list[Use] = []
-        self.calls = os_bound_table().calls
         nodes = list(ast.walk(self.tree)) if deep else _statements(self.tree)
-        self.aliases = self._aliases(nodes)
-        self.bound = _bound(nodes)
-        self.type_only = _type_only(nodes, self)
-        if not deep:
-            for node in nodes:
-                self._import(node)
-            return
-        self.called: dict[int, ast.Call] = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
-        exempt = _inside_hash(nodes)
+        self.aliases: dict[str, str] = self._aliases(nodes)
+        self.bound: set[str] = _bound(nodes)
+        self.type_only: set[int] = _type_only(nodes, self)
         for node in nodes:
-            if id(node) in exempt:
-                continue
             self._import(node)
-            if isinstance(node, ast.Attribute | ast.Name | ast.Call):
-                self._use(node)
-            self._set_order(node)
+            if isinstance(node, ast.Call) and (name := self.dotted(node.func)) in _IMPORTERS:
+                self._imported_by_name(str(name), node)
 
     def offset(self, node: ast.stmt | ast.expr | ast.arg) -> int:
         """Return where a node starts in the text."""
@@ -143,45 +132,26 @@ class Reader:
             names = tuple(item.name for item in node.names if item.name != "*")
             self.imports.append((base, names, kind, self.offset(node)))
 
-    def _use(self, node: ast.Attribute | ast.Name | ast.Call) -> None:
-        name = self.dotted(node)
-        if name is None:
-            return
-        call = self.called.get(id(node))
-        if name in _IMPORTERS and call is not None:
-            target = constant_text(call.args[0]) if call.args else None
-            if target and not target.startswith("."):
-                base = target.partition(":")[0]
-                self.imports.append((base, (), "dynamic", self.offset(call)))
-            else:
-                self.uses.append((DYNAMIC_IMPORT, self.offset(call)))
-        elif name == "random.Random" and call is not None and not call.args:
-            self.uses.append(("random.random", self.offset(node)))
-        elif name in self.calls and not self._harmless(name, call):
-            self.uses.append((name, self.offset(node)))
+    def _imported_by_name(self, name: str, call: ast.Call) -> None:
+        target = constant_text(call.args[0]) if call.args else None
+        base = self._by_name(name, call, target) if target else None
+        if base:
+            self.imports.append((base, (), "dynamic", self.offset(call)))
 
-    def _harmless(self, name: str, call: ast.Call | None) -> bool:
-        if name.startswith("builtins.") and not name.endswith("__"):
-            return call is None
-        enough = _SAFE_WITH_ARGUMENTS.get(name)
-        return enough is not None and call is not None and len(call.args) >= enough
-
-    def _set_order(self, node: ast.AST) -> None:
-        found: list[ast.expr] = []
-        if isinstance(node, ast.For | ast.AsyncFor):
-            found = [node.iter]
-        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp):
-            found = [part.iter for part in node.generators] if not isinstance(node, ast.GeneratorExp) else []
-        elif isinstance(node, ast.Call) and node.args:
-            joins = isinstance(node.func, ast.Attribute) and node.func.attr == "join"
-            if joins or self.dotted(node.func) in _ORDERED:
-                found = [node.args[0]]
-        self.uses += [(SET_ORDER, self.offset(part)) for part in found if self._is_set(part)]
-
-    def _is_set(self, node: ast.expr) -> bool:
-        if isinstance(node, ast.Set | ast.SetComp):
-            return True
-        return isinstance(node, ast.Call) and self.dotted(node.func) in {"builtins.set", "builtins.frozenset"}
+    def _by_name(self, importer: str, call: ast.Call, target: str) -> str | None:
+        """Return what an import by a constant name imports; a relative one needs a package that is known."""
+        if not target.startswith("."):
+            return target.partition(":")[0]
+        package = call.args[1] if len(call.args) > 1 else None
+        package = next((one.value for one in call.keywords if one.arg == "package"), package)
+        if importer != "importlib.import_module" or package is None:
+            return None
+        if isinstance(package, ast.Name) and package.id == "__package__" and "__package__" not in self.bound:
+            return relative_name(self.package, target)
+        if isinstance(package, ast.Name) and package.id == "__name__" and self.package == self._module_id:
+            return relative_name(self.package, target)
+        base = constant_text(package)
+        return relative_name(base, target) if base else None
 
 
 def _statements(tree: ast.Module) -> list[ast.AST]:
@@ -223,23 +193,42 @@ def _bound(nodes: list[ast.AST]) -> set[str]:
 def _type_only(nodes: list[ast.AST], reader: Reader) -> set[int]:
     """Return the nodes that run for type checkers only."""
     marked: set[int] = set()
+    off = _switched_off(nodes)
     for node in nodes:
         if not isinstance(node, ast.If):
             continue
         negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
         test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
-        if reader.dotted(test) in _GUARDS:
+        guard = reader.dotted(test) in _GUARDS and not _is_set(nodes, test)
+        if guard or (isinstance(test, ast.Name) and test.id in off):
             marked.update(id(inner) for child in (node.orelse if negated else node.body) for inner in ast.walk(child))
     return marked
 
 
-def _inside_hash(nodes: list[ast.AST]) -> set[int]:
-    """Return the nodes of ``__hash__`` methods, where ``hash()`` is what Python asks for."""
+def _is_set(nodes: list[ast.AST], test: ast.expr) -> bool:
+    """Tell whether a module sets what its condition asks for to something of its own."""
+    for node in nodes:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for part in (inner for target in targets if target is not None for inner in ast.walk(target)):
+            name = part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
+            if name in _SWITCHES and isinstance(part, type(test)):
+                return True
+    return False
+
+
+def _switched_off(nodes: list[ast.AST]) -> set[str]:
+    """Return the names among those that type checkers take for true which the module itself sets to false, for good."""
+    values: dict[str, list[ast.expr | None]] = {}
+    for node in nodes:
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Name) and target.id in _SWITCHES:
+                values.setdefault(target.id, []).append(node.value)
     return {
-        id(inner)
-        for node in nodes
-        if isinstance(node, ast.FunctionDef) and node.name == "__hash__"
-        for inner in ast.walk(node)
+        name
+        for name, found in values.items()
+        if all(isinstance(one, ast.Constant) and one.value is False for one in found)
     }
 
 

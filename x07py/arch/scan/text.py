@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.scan.secrets import secret_offsets
+from x07py.files import SOURCE_BYTES, read_file, source_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_BOM = "\ufeff"
+_SHOWN_COLUMNS = 160
 
 
-def source_text(data: bytes) -> str:
-    """Return the text of a Python file, in the encoding that it declares, with ``\\n`` line ends and without a BOM.
-
-    Raises:
-        SyntaxError, ValueError: the encoding is unknown, or the bytes are not in it.
-    """
-    head = data[: data.find(b"\n", data.find(b"\n") + 1)] if b"coding" in data else b""
-    if b"coding" in head or (head and data.count(b"\n") < 2):
-        import tokenize
-
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = data.decode(encoding)
-    else:
-        text = data.decode()
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.removeprefix(_BOM)
+def excerpt(line: str, at: int) -> str:
+    """Return a line, or of one that is long the part around an offset, with ``...`` where it goes on."""
+    if len(line) <= _SHOWN_COLUMNS:
+        return line
+    first = max(min(at, len(line)) - _SHOWN_COLUMNS // 2, 0)
+    last = first + _SHOWN_COLUMNS
+    return f"{'...' if first else ''}{line[first:last]}{'...' if last < len(line) else ''}"
 
 
 class Sources:
@@ -38,6 +28,7 @@ class Sources:
 
     def __init__(self, root: Path) -> None:
         self._text = lru_cache(maxsize=8)(lambda path: _read(root / path))
+        self._secret = lru_cache(maxsize=8)(lambda line: bool(secret_offsets(line)))
 
     def text(self, path: str) -> str:
         """Return the text of a file, empty if it is not there any more or cannot be read."""
@@ -52,8 +43,18 @@ class Sources:
         start = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", start)
         source = text[start : end if end >= 0 else None].rstrip()
-        shown = None if secret_offsets(source) else source
+        shown = None if self._secret(source) else excerpt(source, offset - start)
         return {"path": path, "line": text.count("\n", 0, start) + 1, "column": offset - start + 1, "source": shown}
+
+    def at_line(self, path: str, line: int) -> dict[str, Any]:
+        """Return the location fields of a finding about a line (1-based): its first character that is no space."""
+        text = self.text(path)
+        start = 0
+        for _ in range(line - 1):
+            start = text.find("\n", start) + 1
+        while text[start : start + 1] in {" ", "\t"}:
+            start += 1
+        return self.at(path, start)
 
     def line(self, path: str, offset: int) -> int:
         """Return the line (1-based) of an offset."""
@@ -63,6 +64,6 @@ class Sources:
 
 def _read(path: Path) -> str:
     try:
-        return source_text(path.read_bytes())
+        return source_text(path.name, read_file(path, limit=SOURCE_BYTES))
     except (OSError, ValueError, SyntaxError):  # it went away or changed since the scan
         return ""

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from x07py.arch.model import finding
+from x07py.arch.scan.allowances import allowances
 from x07py.arch.scan.cache import ScanCache
 from x07py.arch.scan.python import package_of, scan_python
 from x07py.arch.scan.secrets import secret_offsets
-from x07py.arch.scan.text import source_text
 from x07py.arch.scan.x07ast import scan_x07ast
 from x07py.errors import ArchError
+from x07py.files import SOURCE_BYTES, decoded, read_file, source_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from x07py.arch.model import Depth, Module
-    from x07py.arch.scan.files import ModuleNames, SourceFile
+    from x07py.arch.scan.module_files import SourceFile
+    from x07py.arch.scan.module_names import ModuleNames
     from x07py.diag import Diagnostic
 
-_BLOCK = 1 << 20
+_NAME_CHARS = 1000
 
 
 def read_modules(
@@ -50,7 +52,7 @@ def read_modules(
             "E_ARCH_TOOL_BUDGET_EXCEEDED",
             f"the modules have more than {max_bytes} bytes",
             where=str(root),
-            hint="raise --max-bytes-in, or exclude folders in arch/manifest.lock.json",
+            hint="raise --max-bytes-in, or exclude folders in scan.exclude of the manifest",
         )
     modules: dict[str, Module] = {}
     findings: list[Diagnostic] = []
@@ -71,7 +73,7 @@ def read_modules(
                     "E_ARCH_DUPLICATE_MODULE_ID",
                     f"module {module.id} is also {known.path}",
                     path=file.path,
-                    hint="rename one of the two files, or exclude one in arch/manifest.lock.json",
+                    hint="rename one of the two files, or exclude one in scan.exclude of the manifest",
                     data={"module_id": module.id, "module_path": file.path},
                 )
             )
@@ -88,14 +90,14 @@ def _link(root: Path, file: SourceFile, files: Sequence[SourceFile]) -> Diagnost
             "W_ARCH_MODULE_LINK",
             f"a link to {file.link}: what stands there is checked under its own name, and imports of this one are not",
             path=file.path,
-            hint="import it by its own name, or exclude the link in arch/manifest.lock.json",
+            hint="import it by its own name, or exclude the link in scan.exclude of the manifest",
             data=facts,
         )
     return finding(
         "E_ARCH_MODULE_LINK",
         f"a link to {file.link}, which is not checked: it is outside of the project, or excluded",
         path=file.path,
-        hint="put the modules there in its place, or exclude the link in arch/manifest.lock.json",
+        hint="put the modules there in its place, or exclude the link in scan.exclude of the manifest",
         data=facts,
     )
 
@@ -117,38 +119,32 @@ class _Reader:
         """
         path = file.path
         if path.endswith(".x07.json"):
-            data = _content(self._folder + path, file.stat[0])
-            return scan_x07ast(data, path)._replace(secrets=secret_offsets(source_text(data)))
+            data = read_file(Path(self._folder + path), limit=SOURCE_BYTES)
+            return scan_x07ast(data, path)._replace(secrets=secret_offsets(decoded(data)))
         name = self._name(path)
         depth = self._depth(name, path)
         module = self.cache.find(file, name, depth)
         if module is None:
-            data = _content(self._folder + path, file.stat[0])
+            data = read_file(Path(self._folder + path), limit=SOURCE_BYTES)
             module = self.cache.find_content(file, data, name, depth)
             if module is None:
-                module = _scanned(source_text(data), name, path, depth)
+                module = _scanned(source_text(path, data), name, path, depth)
                 self.cache.add(file, data, module, depth)
         return module
 
 
 def _scanned(text: str, name: str, path: str, depth: Depth) -> Module:
-    module = scan_python(text, name, path, depth)._replace(secrets=secret_offsets(text))
+    module = scan_python(text, name, path, depth)
+    module = module._replace(secrets=secret_offsets(text), allows=allowances(text))
+    if any(len(one[0]) > _NAME_CHARS for one in module.imports):
+        raise ValueError(f"it imports a name of more than {_NAME_CHARS} characters")
     if "x07py" not in text:
         return module
+    from x07py.arch.scan.messages import contract_names
     from x07py.arch.scan.scopes import python_scopes
 
-    return module._replace(scopes=python_scopes(text, package_of(name, path)))
-
-
-def _content(path: str, size: int) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = os.read(descriptor, size + 1)
-        while more := len(data) > size and os.read(descriptor, _BLOCK):  # it has grown since the walk
-            data += more
-        return data
-    finally:
-        os.close(descriptor)
+    package = package_of(name, path)
+    return module._replace(scopes=python_scopes(text, package), names=contract_names(text, package))
 
 
 def _not_a_module(path: str, error: Exception) -> Diagnostic:
@@ -165,6 +161,6 @@ def _not_a_module(path: str, error: Exception) -> Diagnostic:
         f"not a module: {error.msg if isinstance(error, SyntaxError) else error}",
         path=path,
         line=error.lineno if isinstance(error, SyntaxError) else None,
-        hint="mend the file, or exclude it in arch/manifest.lock.json",
+        hint="mend the file, or exclude it in scan.exclude of the manifest",
         data={"module_path": path},
     )

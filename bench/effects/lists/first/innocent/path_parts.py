@@ -1,0 +1,2 @@
+import os.path
+def suffix(name): return os.path.splitext(os.path.basename(name))[1]

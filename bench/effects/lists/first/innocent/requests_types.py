@@ -1,0 +1,2 @@
+from requests.structures import CaseInsensitiveDict
+def headers(d): return CaseInsensitiveDict(d)

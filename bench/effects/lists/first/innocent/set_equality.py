@@ -1,0 +1,1 @@
+def same(a, b): return set(a) == set(b) and set(a) <= set(b)

@@ -1,0 +1,1 @@
+def distinct(xs): return len(set(xs))

@@ -1,0 +1,1 @@
+def header(tags): return ",".join(sorted(set(tags)))

@@ -1,0 +1,2 @@
+import struct
+def u32(n): return struct.pack("<I", n)

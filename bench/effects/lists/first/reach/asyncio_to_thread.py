@@ -1,0 +1,2 @@
+import asyncio
+async def off(f): return await asyncio.to_thread(f)

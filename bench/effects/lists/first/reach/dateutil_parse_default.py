@@ -1,0 +1,2 @@
+from dateutil.parser import parse
+def when(text): return parse(text)

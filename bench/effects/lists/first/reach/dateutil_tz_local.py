@@ -1,0 +1,2 @@
+from dateutil import tz
+def local(d): return d.astimezone(tz.tzlocal())

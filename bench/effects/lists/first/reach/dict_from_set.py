@@ -1,0 +1,3 @@
+def index(words):
+    table = dict.fromkeys(set(words), 0)
+    return [k for k in table]

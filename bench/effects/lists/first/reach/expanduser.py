@@ -1,0 +1,2 @@
+import os.path
+def home(path): return os.path.expanduser(path)

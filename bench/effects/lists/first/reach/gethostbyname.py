@@ -1,0 +1,2 @@
+import socket
+def resolve(name): return socket.gethostbyname(name)

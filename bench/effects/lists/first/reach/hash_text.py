@@ -1,0 +1,1 @@
+def shard(key: str, n: int): return hash(key) % n

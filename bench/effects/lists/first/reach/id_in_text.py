@@ -1,0 +1,1 @@
+def name(o): return f"obj-{id(o)}"

@@ -1,0 +1,1 @@
+def unique(xs): return list(set(xs))

@@ -1,0 +1,2 @@
+import locale
+def money(x): return locale.currency(x)

@@ -1,0 +1,2 @@
+import time
+def label(): return time.strftime("%H:%M")

@@ -1,0 +1,2 @@
+import mimetypes
+def kind(name): return mimetypes.guess_type(name)

@@ -1,0 +1,1 @@
+def sizes(paths): return [len(f.read()) for f in map(open, paths)]

@@ -1,0 +1,2 @@
+import pathlib
+def ready(folder): return (pathlib.PurePath and pathlib.Path)(folder).exists()

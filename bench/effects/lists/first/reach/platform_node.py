@@ -1,0 +1,2 @@
+import platform
+def host(): return platform.node()

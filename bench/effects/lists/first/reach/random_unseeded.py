@@ -1,0 +1,2 @@
+from random import Random
+def dice(): return Random().randint(1, 6)

@@ -1,0 +1,2 @@
+import shelve
+def store(name): return shelve.open(name)

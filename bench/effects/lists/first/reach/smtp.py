@@ -1,0 +1,2 @@
+import smtplib
+def send(host, text): smtplib.SMTP(host).sendmail("a@b", "c@d", text)

@@ -1,0 +1,2 @@
+import sys
+def ask(): return sys.stdin.readline()

@@ -1,0 +1,2 @@
+import uuid
+def order_id(): return str(uuid.uuid4())

@@ -1,0 +1,2 @@
+import arrow
+def f(): return arrow.utcnow().shift(days=1)

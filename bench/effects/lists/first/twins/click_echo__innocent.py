@@ -1,0 +1,2 @@
+import click
+def f(text): return click.unstyle(text)

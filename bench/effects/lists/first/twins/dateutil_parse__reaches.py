@@ -1,0 +1,2 @@
+from dateutil import parser
+def f(t): return parser.parse(t)

@@ -1,0 +1,2 @@
+from dateutil import tz
+def f(d): return d.astimezone(tz.UTC)

@@ -1,0 +1,2 @@
+import httpx
+def f(u): return httpx.Request("GET", u)

@@ -1,0 +1,2 @@
+import logging
+def f(): return logging.Formatter("%(message)s").format(logging.makeLogRecord({"msg": "a"}))

@@ -1,0 +1,2 @@
+import orjson
+def f(b): return orjson.loads(b)

@@ -1,0 +1,2 @@
+import os
+def f(p): return os.path.normpath(p)

@@ -1,0 +1,2 @@
+import random
+def f(): return random.Random(5).random()

@@ -1,0 +1,2 @@
+import secrets
+def f(a, b): return secrets.compare_digest(a, b)

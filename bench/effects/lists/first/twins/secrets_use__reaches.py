@@ -1,0 +1,2 @@
+import secrets
+def f(): return secrets.token_hex(4)

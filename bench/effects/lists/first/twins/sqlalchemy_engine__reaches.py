@@ -1,0 +1,2 @@
+import sqlalchemy as sa
+def f(): return sa.create_engine("postgresql://h/db").connect()

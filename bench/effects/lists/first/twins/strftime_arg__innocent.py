@@ -1,0 +1,2 @@
+from time import strftime
+def f(t): return strftime("%Y", t)

@@ -1,0 +1,2 @@
+import subprocess
+def f(a): return subprocess.list2cmdline(a)

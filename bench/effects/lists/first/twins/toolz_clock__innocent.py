@@ -1,0 +1,2 @@
+from toolz import compose
+def f(x): return compose(str, abs)(x)

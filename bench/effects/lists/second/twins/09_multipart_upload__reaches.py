@@ -1,0 +1,9 @@
+# reaches: randomness -- aiohttp.MultipartWriter makes its boundary with uuid4
+from aiohttp import MultipartWriter
+
+
+def upload_headers(parts: dict[str, str]) -> dict[str, str]:
+    writer = MultipartWriter("form-data")
+    for text in parts.values():
+        writer.append(text)
+    return {"Content-Type": writer.content_type, "Parts": str(len(writer))}

@@ -1,0 +1,70 @@
+"""The rows of docs/reference/effects.md: what effects do not see is as the page says, row for row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.effects.reach import answer
+from tests.effects.test_answers import installed
+
+PAGE = Path(__file__).parents[2] / "docs/reference/effects.md"
+
+ROWS = {
+    "a method of something unknown, whose class the module does not name": (
+        {"core.py": "def f(x): return x.fetch()\n"}, [], "x.fetch",
+    ),
+    "a callable that comes in as a parameter": (
+        {"core.py": "import time\ndef f(g): return g()\ndef h(): return f(time.time)\n"}, [("h", "clock")], "",
+    ),
+    "what a native extension of the table does beyond its rows": (
+        {"core.py": "import orjson\ndef f(x): return orjson.dumps(x)\n"}, [], "",
+    ),
+    "names that a library makes at import by `setattr` or `globals().update`": (
+        {"core.py": "import made\ndef f(): return made.now()\n"}, [], "made.now",
+    ),
+    "code in strings, in pickles, behind computed names": (
+        {"core.py": "import importlib, pickle\ndef a(s): eval(s)\ndef b(s): pickle.loads(s)\n"
+                    "def c(s): importlib.import_module(s)\n"},
+        [("a", "dynamic"), ("b", "dynamic"), ("c", "dynamic")], "",
+    ),
+    "what an installed package looks at while it is imported": (
+        {"core.py": "import looks\ndef f(): return looks.X\n"}, [], "",
+    ),
+    "attributes that another module sets on an object after it was made": (
+        {"core.py": "class A: ...\nONE = A()\ndef f(): return ONE.run()\n",
+         "other.py": "import core, time\ncore.ONE.run = time.time\n"}, [], "ONE.run",
+    ),
+    "sums of floats over a set, whose last digits depend on the order": (
+        {"core.py": "def f(xs): return sum(set(xs))\n"}, [], "",
+    ),
+    "memory, recursion depth, and time that runs out": (
+        {"core.py": "def f(n): return f(n + 1)\ndef g():\n    while True: pass\n"}, [], "",
+    ),
+}  # fmt: skip
+PACKAGES = {
+    "made.py": "import time\nglobals().update({'now': time.time})\n",
+    "looks.py": "import os\nX = os.environ.get('X')\n",
+    "orjson.cpython-311-x86_64-linux-gnu.so": "",
+}
+
+
+def test_the_page_has_these_rows() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("| not seen |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (?!-)([^|]*?) \|", table, re.MULTILINE) == list(ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_what_is_not_seen_is_as_the_page_says(tmp_path: Path, row: str) -> None:
+    files, expected, unresolved = ROWS[row]
+    found = answer(tmp_path, files, environment=installed(tmp_path, PACKAGES))
+    assert [(one.steps[0].function, one.end.capability) for one in found.findings("core")] == expected
+    if unresolved:
+        assert unresolved in [text for _, _, text in found.unresolved["core"]]
+
+
+def test_what_a_package_looks_at_as_it_is_imported_is_listed(tmp_path: Path) -> None:
+    found = answer(tmp_path, {"core.py": "import looks\n"}, environment=installed(tmp_path, PACKAGES))
+    assert ("looks", "environment", "os.environ") in found.at_import

@@ -1,0 +1,25 @@
+"""RabbitMQ: acknowledges the order while its publish is still under way.
+
+promises: alerts: results=set, duplicates=after-fault
+inputs: topic `orders`, keys ada, bob, eve, values {"id": n, "amount": n, "urgent": bool} as JSON, twenty of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from x07py import Envelope, open_driver
+
+
+async def main() -> None:
+    async with open_driver("amqp", profile="local_dev_v1") as driver:
+        async for batch in driver.consume(["orders"]):
+            sending = asyncio.ensure_future(
+                driver.publish_many([Envelope("alerts", one.envelope.key, one.envelope.value) for one in batch])
+            )
+            await driver.ack(batch)
+            await sending
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

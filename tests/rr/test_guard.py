@@ -1,0 +1,156 @@
+"""The guard finds what it knows in whatever encoding it stands, and costs what the data costs."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+import os
+import quopri
+import time
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from tests.rr.builders import entry, opened
+from x07py.errors import CassetteError
+from x07py.rr import Mode, guard
+from x07py.rr.guard import refuse_secrets, register_secret, secret_in
+
+SECRETS = {
+    "plain": "correcthorsebattery",
+    "punctuation": "p@ss!w/ord &<x>7+;=?%",
+    "accents": 's3cret-"v\u00e4lue \u00e9\u00df?>',
+    "other letters": "\u043f\u0430\u0440\u043e\u043b\u044c-\u79d8\u5bc6",
+    "token": "tok-SECRETabcdef0123456789",
+    "github": "ghp_" + "aZ09" * 9,
+    "aws": "wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbU",
+    "pem": "-----BEGIN PRIVATE KEY-----\nMIIBVQIBADANBgkqhkiG9w0BAQ\nEFAASCAT8\n-----END PRIVATE KEY-----",
+    "digits": "90210443355",
+    "short": "Zq9!x",
+    "emoji": "hunter2\U0001f511",
+}
+_JSON = json.dumps
+ENCODINGS: dict[str, Callable[[str], bytes]] = {
+    "as it is": str.encode,
+    "percent": lambda s: quote(s).encode(),
+    "percent, nothing safe": lambda s: quote(s, safe="").encode(),
+    "percent, lower": lambda s: b"".join(b"%%%02x" % byte for byte in s.encode()),
+    "percent twice": lambda s: quote(quote(s, safe=""), safe="").encode(),
+    "form": lambda s: quote_plus(s).encode(),
+    "encodeURIComponent": lambda s: quote(s, safe="!~*'()").encode(),
+    "JSON": lambda s: _JSON(s).encode(),
+    "JSON, raw": lambda s: _JSON(s, ensure_ascii=False).encode(),
+    "JSON in JSON": lambda s: _JSON(_JSON({"a": s})).encode(),
+    "JSON of PHP": lambda s: _JSON(s).replace("/", "\\/").encode(),
+    "JSON of Go": lambda s: _JSON(s).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003E").encode(),
+    "HTML": lambda s: html.escape(s).encode(),
+    "HTML numbers": lambda s: "".join(f"&#{ord(c)};" for c in s).encode(),
+    "UTF-16": lambda s: s.encode("utf-16"),
+    "UTF-16 BE": lambda s: s.encode("utf-16-be"),
+    "NFD": lambda s: unicodedata.normalize("NFD", s).encode(),
+    "Base64": lambda s: base64.b64encode(s.encode()),
+    "Base64 of URLs": lambda s: base64.urlsafe_b64encode(s.encode()).rstrip(b"="),
+    "Base64 behind a user": lambda s: b"Basic " + base64.b64encode(b"user:" + s.encode()),
+    "Base64, wrapped": lambda s: base64.encodebytes(b"x" * 50 + s.encode() + b"y" * 50),
+    "Base64, wrapped with CR": lambda s: base64.encodebytes(b"x" * 50 + s.encode()).replace(b"\n", b"\r\n "),
+    "Base64 twice": lambda s: base64.b64encode(base64.b64encode(b"u:" + s.encode())),
+    "Base64 in JSON": lambda s: _JSON({"a": base64.b64encode(s.encode()).decode()}).replace("/", "\\/").encode(),
+    "Base64 of JSON": lambda s: base64.b64encode(_JSON({"k": s}).encode()),
+    "Base64 in a URL": lambda s: quote(base64.b64encode(s.encode()), safe="").encode(),
+    "hexadecimal": lambda s: s.encode().hex().encode(),
+    "hexadecimal, upper": lambda s: s.encode().hex(":").upper().encode(),
+    "Base32": lambda s: base64.b32encode(s.encode()),
+    "quoted-printable": lambda s: quopri.encodestring(s.encode()),
+    "gzip": lambda s: gzip.compress(b"before " + s.encode()),
+    "zlib": lambda s: zlib.compress(_JSON({"k": s}).encode()),
+    "gzip in Base64": lambda s: base64.b64encode(gzip.compress(s.encode())),
+    "Base64 in gzip": lambda s: gzip.compress(base64.b64encode(s.encode())),
+}
+
+
+@pytest.fixture(autouse=True)
+def known() -> Iterator[None]:
+    before = dict(guard._secrets), list(guard._wanted)
+    guard._secrets.clear()
+    guard._wanted.clear()
+    yield
+    guard._secrets.clear()
+    guard._secrets.update(before[0])
+    guard._wanted[:] = before[1]
+
+
+@pytest.mark.parametrize("shape", SECRETS)
+def test_a_secret_is_found_in_every_encoding(shape: str) -> None:
+    register_secret("db", SECRETS[shape])
+    missed = []
+    for name, encoded in ENCODINGS.items():
+        if secret_in(entry(req=b"a field, then <" + encoded(SECRETS[shape]) + b"> and more").encode()) != "db":
+            missed.append(name)
+        assert secret_in(entry(req=b"a field, then <" + encoded("harmless words") + b"> and more").encode()) is None
+    assert missed == []
+
+
+@pytest.mark.parametrize("name", ["latin-1", "cp1252"])
+def test_accents_are_found_in_older_character_sets(name: str) -> None:
+    register_secret("db", SECRETS["accents"])
+    assert secret_in(b"x" + SECRETS["accents"].encode(name)) == "db"
+
+
+def test_nothing_of_a_refused_entry_reaches_the_file_or_the_error(tmp_path: Path) -> None:
+    register_secret("db", SECRETS["token"])
+    with opened(tmp_path, Mode.RECORD) as session:
+        with pytest.raises(CassetteError) as caught:
+            session.append(entry(resp=base64.b64encode(SECRETS["token"].encode())))
+        assert caught.value.code == 2056
+        assert "SECRET" not in str(caught.value)
+        session.append(entry(req=b"harmless"))
+    assert len(list((tmp_path / ".x07_rr").glob("*.bin"))) == 1
+
+
+def test_values_before_a_rotation_are_guarded_still() -> None:
+    register_secret("db", "the first value")
+    register_secret("db", "the second value")
+    for value in (b"the first value", b"the second value"):
+        with pytest.raises(CassetteError):
+            refuse_secrets(b"..." + value)
+
+
+def test_three_bytes_are_guarded_and_two_are_not() -> None:
+    register_secret("pin", "q7#")
+    register_secret("tiny", "ab")
+    assert secret_in(b"pin=q7%23") == "pin"
+    assert secret_in(b"pin=" + base64.b64encode(b"q7#")) == "pin"
+    assert secret_in(b"ab") is None
+
+
+def test_the_cost_grows_as_the_data_does() -> None:
+    for number in range(20):
+        register_secret(f"s{number}", f"a secret value {number} {number:040d}")
+    for kind in (
+        os.urandom(50_000).hex().encode(),
+        base64.b64encode(os.urandom(75_000)),
+        b"%2525" * 20_000,
+        b"\\" * 100_000,
+        b"x\x9c" * 50_000,
+    ):
+        spent = []
+        for times in (1, 10):
+            began = time.process_time()
+            assert secret_in(kind * times) is None
+            spent.append(time.process_time() - began)
+        assert spent[1] < 40 * spent[0] + 0.05, kind[:8]
+
+
+def test_a_bomb_costs_its_bound() -> None:
+    register_secret("db", SECRETS["plain"])
+    bomb = gzip.compress(gzip.compress(b"\0" * 200_000_000))
+    began = time.process_time()
+    assert secret_in(bomb * 3) is None
+    assert time.process_time() - began < 5

@@ -1,0 +1,1 @@
+"""First manifests from the settings of other tools; what has no counterpart is named, never dropped in silence."""

@@ -1,0 +1,173 @@
+"""``x07 explore``: run a program in every history that its broker could have produced."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from x07py.contracts.loader import find_root
+from x07py.contracts.project import find_manifest, read_project
+from x07py.errors import UsageError
+from x07py.explore.campaign import explore
+from x07py.explore.faults import FAMILIES
+from x07py.explore.inputs import read_inputs
+from x07py.explore.kept import keep, schedule_of
+from x07py.explore.order import Order
+from x07py.explore.promises import Promises, parse_promise, read_promises
+from x07py.explore.report import joined, read_reports, report_of, text_report
+from x07py.worlds import CASSETTES
+
+if TYPE_CHECKING:
+    from x07py.explore.report import Report
+    from x07py.explore.search import Coverage
+
+app: typer.Typer = typer.Typer(add_completion=False, rich_markup_mode=None)
+EXIT_FOUND = 1
+
+
+@app.command(name="explore")
+def explore_program(
+    inputs: Annotated[
+        Path, typer.Argument(metavar="INPUTS", help="A cassette, or a .jsonl file with a message a line.")
+    ],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- [PROGRAM] ARGS...]",
+            help="The program, as module, module:function or file.py, and its arguments; the project's entry if no "
+            "program is named.",
+            show_default=False,
+        ),
+    ] = None,
+    histories: Annotated[int, typer.Option("--histories", min=1, help="The most histories to run.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn; the same seed, the same histories.")] = 0,
+    members: Annotated[int, typer.Option("--members", min=0, max=26, help="How many instances run.")] = 0,
+    faults: Annotated[
+        str, typer.Option("--faults", help=f"Families to explore, by commas: {', '.join(FAMILIES)}. Default: all.")
+    ] = "",
+    shard: Annotated[str, typer.Option("--shard", help="Part I of N of the histories, as 1/4.")] = "1/1",
+    promise: Annotated[
+        list[str] | None,
+        typer.Option("--promise", help="TOPIC:results=set|ce_id|sequence,duplicates=...,order=...; repeat it."),
+    ] = None,
+    dead_letter: Annotated[
+        list[str] | None,
+        typer.Option("--dead-letter", help="Topic of dead letters: a message that nobody can handle is put in."),
+    ] = None,
+    invariant: Annotated[
+        list[str] | None, typer.Option("--invariant", help="module:function, called with each history; repeat it.")
+    ] = None,
+    topic: Annotated[str, typer.Option("--topic", help="Of lines in a .jsonl file that name none.")] = "orders",
+    cores: Annotated[int, typer.Option("--cores", min=0, help="How many processes; 0 is one a core.")] = 0,
+    join: Annotated[
+        bool, typer.Option("--join", help="INPUTS is a folder with the JSON reports of shards: show them as one.")
+    ] = False,
+    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
+    """Run a program in other histories that this broker could have produced: crashes, lost confirms, rebalances.
+
+    What a program promises of its topics stands in the table tool.x07.explore of pyproject.toml. Exit code 1 if a
+    promise is broken; the shortest history is kept as a cassette below .x07_rr/explore.
+
+    Example: x07 explore orders.x07rr.bin --histories 500 -- work
+    """
+    if join:
+        _tell(joined(read_reports(inputs)), output)
+        return
+    root = find_root()
+    families = _families(faults)
+    promises = _promises(root, promise, dead_letter, invariant, members)
+    entry, args = _program(root, command or [])
+    found = read_inputs(_file(root, inputs), topic)
+    order = Order(root, entry, args, found, promises, families, seed)
+    explored = explore(order, histories, shard=_shard(shard), cores=cores, progress=_show)
+    _show_end()
+    kept = [keep(root, schedule_of(order, one), one) for one in explored.found]
+    _tell(report_of(order, explored, kept), output)
+
+
+def _tell(report: Report, output: str) -> None:
+    """Show a report; end with 1 if something was found."""
+    if output == "json":
+        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("\n".join(text_report(report)) + "\n")
+    if report["found"] or report["not_again"]:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _families(text: str) -> frozenset[str]:
+    if not text:
+        return frozenset(FAMILIES)
+    found = frozenset(part.strip() for part in text.split(","))
+    odd = found - set(FAMILIES)
+    if odd:
+        raise UsageError(
+            "X07EXPLORE_FAULTS", f"no faults are called {min(odd)!r}", where="--faults", hint=", ".join(FAMILIES)
+        )
+    return found
+
+
+def _promises(
+    root: Path, promise: list[str] | None, letters: list[str] | None, own: list[str] | None, members: int
+) -> Promises:
+    stated = read_promises(root)
+    return replace(
+        stated,
+        topics={**stated.topics, **dict(map(parse_promise, promise or ()))},
+        dead_letters=tuple(dict.fromkeys((*stated.dead_letters, *(letters or ())))),
+        invariants=tuple(dict.fromkeys((*stated.invariants, *(own or ())))),
+        instances=members or stated.instances,
+    )
+
+
+def _program(root: Path, command: list[str]) -> tuple[str, tuple[str, ...]]:
+    """Return entry and arguments: the first word names the program if it can, else the project's entry is run."""
+    words = command[1:] if command and Path(command[0]).name.startswith("python") else command
+    if words and words[0] == "-m":
+        words = words[1:]
+    if words and _names_a_program(root, words[0]):
+        return words[0], tuple(words[1:])
+    entry = read_project(root).settings.get("entry") if find_manifest(root) else None
+    if not isinstance(entry, str) or not entry:
+        hint = "name the program: x07 explore INPUTS -- module, module:function or file.py, and its arguments"
+        raise UsageError("X07EXPLORE_ENTRY", "no program is named, and the project has no entry", hint=hint)
+    return entry, tuple(words)
+
+
+def _names_a_program(root: Path, word: str) -> bool:
+    module = word.partition(":")[0]
+    if module.endswith(".py"):
+        return (root / module).is_file()
+    path = module.replace(".", "/")
+    return any((root / base / path).is_dir() or (root / base / f"{path}.py").is_file() for base in ("src", "."))
+
+
+def _file(root: Path, path: Path) -> Path:
+    return path if path.exists() else root / CASSETTES / path
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        raise UsageError("X07EXPLORE_SHARD", f"{text!r} is no shard", where="--shard", hint="as 1/4: part 1 of 4")
+    return int(number), int(count)
+
+
+def _show(coverage: Coverage, total: int, seconds: float) -> None:
+    """Keep one line about how far it is, on a terminal."""
+    if sys.stderr.isatty():
+        rate = coverage.histories / max(seconds, 1e-9)
+        met = len(coverage.faults)
+        sys.stderr.write(f"\r{coverage.histories:,} of {total:,} histories, {rate:,.0f} a second, {met} faults met  ")
+        sys.stderr.flush()
+
+
+def _show_end() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")

@@ -1,0 +1,148 @@
+"""The x07 packages of this environment: distributions with an entry point in the group ``x07.packages``.
+
+The entry point names an import package, in whose folder the document stands. Nothing of it is imported: the folder is
+found as an import would find it, so that what is looked at is what would run.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
+from pathlib import Path
+
+from x07py.contracts.distributions import InstalledDistribution, distributions_with, normalized
+from x07py.contracts.package_document import FILE_NAME, PackageDocument, read_document
+from x07py.errors import PackageError
+from x07py.files import digest_file
+
+GROUP, DRIVERS = "x07.packages", "x07.drivers"
+TOOLCHAIN = "x07py"
+"""The distribution that is x07 itself."""
+_COMPILED = "__pycache__"
+NATIVE = (".so", ".pyd", ".dll", ".dylib", *EXTENSION_SUFFIXES)
+"""Suffixes of files that differ by platform; a lock for all platforms cannot hold them."""
+
+
+class InstalledPackage:
+    """A package that is installed here.
+
+    Args:
+        document: what its author says of it.
+        place: the folder that its modules' names start in, as on the import path.
+        file: the document's file.
+        distribution: the distribution that it came with.
+        neighbours: modules of the other packages of that distribution.
+    """
+
+    def __init__(
+        self,
+        document: PackageDocument,
+        place: Path,
+        file: Path,
+        distribution: InstalledDistribution,
+        neighbours: tuple[str, ...],
+    ) -> None:
+        self.document: PackageDocument = document
+        self.place: Path = place
+        self.file: Path = file
+        self.distribution: InstalledDistribution = distribution
+        self.neighbours: tuple[str, ...] = neighbours
+
+    @property
+    def name(self) -> str:
+        """Name of the package."""
+        return self.document.name
+
+    @property
+    def distribution_name(self) -> str:
+        """Name of the distribution, normalized."""
+        return normalized(self.distribution.name)
+
+    @cached_property
+    def source(self) -> str:
+        """The folder of an editable distribution, whose files are live; empty for one that was installed."""
+        try:
+            origin = json.loads(self.distribution.metadata("direct_url.json") or "{}")
+            return str(origin["url"]).removeprefix("file://") if origin["dir_info"]["editable"] else ""
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    @property
+    def drivers(self) -> dict[str, str]:
+        """What its driver kinds are registered to, by kind; empty text for one that is not registered."""
+        points = self.distribution.entry_points(DRIVERS)
+        return {kind: points.get(kind, "") for kind in self.document.driver_kinds}
+
+    def module_files(self) -> dict[str, Path]:
+        """Return the files of its modules by their path on the import path, the document first; no compiled ones."""
+        found = {self.file.relative_to(self.place).as_posix(): self.file}
+        for module in self.document.modules:
+            base = self.place.joinpath(*module.split("."))
+            whole = base.rglob("*") if base.is_dir() else base.parent.glob(f"{base.name}.*")
+            for path in sorted(whole):
+                name = path.relative_to(self.place).as_posix()
+                if path.is_file() and _COMPILED not in path.parts and self._is_own(name):
+                    found[name] = path
+        return found
+
+    def _is_own(self, name: str) -> bool:
+        """Tell whether a file belongs to this package and not to a neighbour with a longer name."""
+        module = name.partition(".")[0].replace("/", ".")
+        owners = [own for own in (*self.document.modules, *self.neighbours) if f"{module}.".startswith(f"{own}.")]
+        return bool(owners) and max(owners, key=len) in self.document.modules
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of its files; of those that the platform decides, and of links, none is there."""
+        return {name: digest_file(path) for name, path in self.module_files().items() if not self.is_compiled(name)}
+
+    def is_compiled(self, name: str) -> bool:
+        """Tell whether a file is one that differs by platform or version of Python."""
+        return name.endswith((*NATIVE, ".pyc"))
+
+
+def installed_here() -> dict[str, InstalledPackage]:
+    """Return the packages of this environment by name.
+
+    Raises:
+        PackageError: ``X07PKG_MANIFEST_PARSE`` for a document that cannot be used, ``X07PKG_MODULE_CLASH`` if two
+            distributions hold one package.
+    """
+    found: dict[str, InstalledPackage] = {}
+    for distribution in distributions_with(GROUP):
+        places = [_place(value) for value in distribution.entry_points(GROUP).values()]
+        documents = [read_document(file) for _, file in places]
+        for (place, file), document in zip(places, documents, strict=True):
+            others = tuple(module for one in documents if one is not document for module in one.modules)
+            if document.name in found:
+                raise _twice(document.name, distribution, found[document.name].distribution)
+            found[document.name] = InstalledPackage(document, place, file, distribution, others)
+    return found
+
+
+def _place(value: str) -> tuple[Path, Path]:
+    """Return the folder on the import path that an entry point's package stands in, and the document's file."""
+    top, *rest = value.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not folders:
+        raise PackageError(
+            "X07PKG_MANIFEST_PARSE",
+            f"there is no import package {top!r} for the entry point {value!r}",
+            where=f"entry point group {GROUP}",
+            hint="install the distribution again",
+        )
+    return Path(folders[0]).parent, Path(folders[0], *rest, FILE_NAME)
+
+
+def _twice(name: str, one: InstalledDistribution, other: InstalledDistribution) -> PackageError:
+    return PackageError(
+        "X07PKG_MODULE_CLASH",
+        f"package {name} is in two distributions",
+        where=f"{one.name} and {other.name}",
+        hint="uninstall one of them",
+    )

@@ -1,0 +1,67 @@
+"""Kafka as a driver plug-in; imports no client until it connects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from x07py.drivers.base import KAFKA, Backend
+from x07py.drivers.kafka_contract import KafkaProfile, profile_ids, read_profile
+from x07py.drivers.kafka_settings import check_client_settings
+from x07py.drivers.plugin import ClientOptions, DriverPlugin, Limits, addresses_of_environment
+
+if TYPE_CHECKING:
+    from x07py.drivers.contract_check import ContractCheck
+
+
+_THREAD = re.compile(r"rdk:broker(?P<node>-?[0-9]+)")
+"""How librdkafka names the thread of each broker; those of `bootstrap.servers` have numbers below zero."""
+
+
+def addressed(profile: KafkaProfile) -> KafkaProfile:
+    """Return the profile with the addresses that the environment names, if it names any.
+
+    Raises:
+        DriverError: 9627 for a malformed address.
+    """
+    addresses = addresses_of_environment(KAFKA.name, profile.id)
+    return replace(profile, bootstrap=addresses) if addresses else profile
+
+
+def _connect(profile: KafkaProfile, options: ClientOptions) -> Backend:
+    import confluent_kafka  # noqa: F401
+
+    from x07py.drivers.kafka import KafkaBackend
+
+    check_client_settings(dict(options.settings), "open_driver")
+    return KafkaBackend(addressed(profile), dict(options.settings), options.token)
+
+
+def _origin(thread: str) -> str | None:
+    found = _THREAD.fullmatch(thread)
+    if found is None:
+        return None
+    if found["node"].startswith("-"):
+        return "from bootstrap.servers or the Kafka cluster"
+    return f"advertised by the Kafka cluster as broker {found['node']}"
+
+
+def _check(check: ContractCheck, path: str) -> None:
+    from x07py.drivers.kafka_checks import check_contracts
+
+    check_contracts(check, path)
+
+
+KAFKA_DRIVER = DriverPlugin(
+    dialect=KAFKA,
+    read_profile=read_profile,
+    profile_ids=profile_ids,
+    connect=_connect,
+    limits=lambda profile: Limits(profile.max_message_bytes, profile.max_poll_items, profile.budget_profile_id),
+    addresses=lambda profile: addressed(profile).bootstrap,
+    install_hint="x07 pkg add ext-msg-kafka-c --sync, or pip install 'x07py[kafka]'",
+    check_contracts=_check,
+    schemes={"kafka": 9092},
+    connection_origin=_origin,
+)

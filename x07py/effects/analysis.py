@@ -1,0 +1,301 @@
+"""What the functions of some modules reach: the machine run over them, and the walk over what it found."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from x07py.effects.finder import Environment, Finder
+from x07py.effects.graph import End, Point, Reach, Step
+from x07py.effects.machine import Machine
+from x07py.effects.primitives import primitives
+from x07py.effects.store import ANSWERS, Store, Summaries, facts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from x07py.effects.state import Module
+    from x07py.effects.values import Atom, Value
+
+CAPABILITIES = (
+    "clock", "randomness", "environment", "files-read", "files-write", "network", "processes", "threads", "event-loop",
+    "parallel", "native", "order", "identity", "dynamic", "unread",
+)  # fmt: skip
+"""What code can reach; ``dynamic`` is code that no check has read, ``unread`` what could not be read."""
+AT_IMPORT = frozenset(
+    {"clock", "randomness", "environment", "files-read", "native", "order", "identity", "dynamic", "unread"}
+)
+"""What an installed distribution may reach as it is imported without a finding: it is counted and listed."""
+_DEPTH = 60_000
+_STACK = 512 << 20
+_SHOWN = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of a module that was asked about, or the module's body.
+
+    Args:
+        name: name inside the module; empty for the body.
+        line: 1-based.
+        reach: what it reaches, each capability and primitive once for each line that it starts in.
+    """
+
+    name: str
+    line: int
+    reach: tuple[Reach, ...]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What modules reach, and what the answer was made from.
+
+    Args:
+        functions: by module.
+        modules: how many modules were read.
+        distributions: names of the installed packages among them.
+        unread: why, by name of a module that could not be read.
+        unresolved: calls that nobody can follow, by module: function, line, text.
+        quiet: how often a row of the list of quiet functions left something out, by function.
+        at_import: what installed packages reach as they are imported: package, capability, primitive.
+        files: files that were read and folders that were looked through.
+    """
+
+    functions: dict[str, list[Function]] = field(default_factory=dict)
+    modules: int = 0
+    distributions: tuple[str, ...] = ()
+    unread: dict[str, str] = field(default_factory=dict)
+    unresolved: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
+    quiet: dict[str, int] = field(default_factory=dict)
+    at_import: list[tuple[str, str, str]] = field(default_factory=list)
+    files: tuple[str, ...] = ()
+
+    def findings(self, module: str, admitted: Mapping[str, frozenset[str]] | None = None) -> list[Reach]:
+        """Return what a module reaches and may not, each capability once a line, by the shortest chain.
+
+        What is said of one function is not said of those that call it.
+
+        Args:
+            module: its name.
+            admitted: capabilities that each module that was asked about may reach; by default none.
+        """
+        may = admitted or {}
+        nothing: frozenset[str] = frozenset()
+        own = {
+            (name, reach.steps[0].line, reach.end.capability, reach.end.name)
+            for name, functions in self.functions.items()
+            for function in functions
+            for reach in function.reach
+            if reach.end.capability not in may.get(name, nothing)
+        }
+        found: dict[tuple[int, str], Reach] = {}
+        for function in self.functions[module]:
+            for reach in function.reach:
+                first, *rest = reach.steps
+                end = reach.end
+                others = [step for step in rest if (step.module, step.line) != (module, first.line)]
+                said = any((step.module, step.line, end.capability, end.name) in own for step in others)
+                if not said and end.capability not in may.get(module, nothing):
+                    key = first.line, end.capability
+                    found[key] = min(found.get(key, reach), reach, key=_shortest)
+        return [found[key] for key in sorted(found)]
+
+    def summary(self) -> str:
+        """Return in one line what was read."""
+        parts = f"{self.modules} modules, {len(self.distributions)} distributions"
+        return f"{parts}, {len(self.unread)} not read"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask about.
+
+    Args:
+        project: files of the project's modules by dotted name, absolute.
+        judged: names of the modules to ask about, sorted.
+        environment: what the program imports from.
+        refused: modules whose import counts in the project's code: capability, name and reason.
+        trusted: modules, with all below them, that are answered for elsewhere, so that nothing in them counts.
+        root: the project's folder, in which no cache is believed; None keeps nothing.
+    """
+
+    project: Mapping[str, str]
+    judged: tuple[str, ...]
+    environment: Environment
+    refused: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    trusted: tuple[str, ...] = ()
+    root: Path | None = None
+
+    def digest(self) -> str:
+        """Return what tells this question from others."""
+        parts = sorted(self.project.items()), self.judged, self.environment, sorted(self.refused.items()), self.trusted
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _shortest(reach: Reach) -> tuple[object, ...]:
+    return len(reach.steps), reach.end.name, reach.steps
+
+
+def analyze(question: Question) -> Answer:
+    """Return what modules of a project reach, with everything that they call.
+
+    Time is linear in the code that is reached, and in the number of files where nothing changed.
+    """
+    place = f"{ANSWERS}{question.digest()}"
+    store = Store(question.root)
+    known = store.load(place)
+    if known is not None and all(facts_of(path) == (facts and tuple(facts)) for path, facts in known[0]):
+        answer = _answer(known[1])
+        answer.files = tuple(path for path, _ in known[0])
+        return answer
+    answer, seen = _deeply(question, store)
+    answer.files = tuple(seen)
+    store.keep(place, ([(path, facts_of(path)) for path in seen], _plain(answer)))
+    return answer
+
+
+def _deeply(question: Question, store: Store) -> tuple[Answer, list[str]]:
+    """Run the machine in a thread with a stack for the deepest calls."""
+    result: list[tuple[Answer, list[str]] | BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(_run(question, store))
+        except BaseException as error:  # noqa: BLE001 (handed to the caller)
+            result.append(error)
+
+    limit, size, collects = sys.getrecursionlimit(), threading.stack_size(_STACK), gc.isenabled()
+    sys.setrecursionlimit(_DEPTH)
+    gc.disable()  # what the machine makes lives until its end, so looking through it again and again finds nothing
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(size)
+        sys.setrecursionlimit(limit)
+        if collects:
+            gc.enable()
+    found = result[0]
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
+    summaries = Summaries(store)
+    finder = Finder(question.environment, question.project)
+    machine = Machine(finder, summaries, primitives(), frozenset(question.judged), question.refused, question.trusted)
+    starts = {name: list(_starts(machine, machine.module(name))) for name in question.judged}
+    machine.settle()
+    walk = _Walk(machine, question.trusted)
+    answer = Answer(unread=dict(machine.unread))
+    for name, points in starts.items():
+        functions: dict[tuple[str, int], dict[Reach, None]] = {}
+        for number in points:
+            point = machine.graph.points[number]
+            found = functions.setdefault((point.name, point.line), {})
+            found.update(dict.fromkeys(machine.graph.reach(number, walk)))
+        answer.functions[name] = [Function(*at, tuple(found)) for at, found in sorted(functions.items())]
+    _count(machine, answer, walk)
+    return answer, [*summaries.read, *finder.folders()]
+
+
+def _count(machine: Machine, answer: Answer, walk: _Walk) -> None:
+    read = [module for module in machine.modules.values() if module.summary is not None]
+    answer.modules = len(read)
+    installed = {module.name.partition(".")[0] for module in read if module.found.kind == "installed"}
+    answer.distributions = tuple(sorted(installed))
+    answer.quiet = dict(walk.quiet)
+    answer.at_import = sorted(walk.at_import)
+    for number, calls in machine.unknown.items():
+        point = machine.graph.points[number]
+        if point.module in answer.functions:
+            rows = answer.unresolved.setdefault(point.module, [])
+            rows += [(point.name, line, text) for line, text in calls]
+    for rows in answer.unresolved.values():
+        rows[:] = sorted(set(rows))[:_SHOWN]
+
+
+def _starts(machine: Machine, module: Module) -> Iterable[int]:
+    """Yield the points of a module: its body, its functions, the methods of its classes, each called with anything."""
+    yield module.point
+    if module.summary is None:
+        return
+    for value in list(module.names.values()):
+        for atom in sorted(value, key=repr):
+            if atom[0] == "fn" and atom[1] == module.name:
+                yield machine.generic(atom)
+    for atom, state in list(machine.classes.items()):
+        if atom[1] == module.name and not atom[3]:
+            for value in list(state.names.values()):
+                yield from _methods(machine, atom, value)
+
+
+def _methods(machine: Machine, owner: Atom, value: Value) -> Iterable[int]:
+    for atom in sorted(value, key=repr):
+        function = atom if atom[0] == "fn" else atom[1] if atom[0] in {"prop", "static", "clsm"} else None
+        if function is None or function[0] != "fn" or function[1] != owner[1]:
+            continue
+        this = {"static": frozenset(), "clsm": frozenset({owner})}.get(atom[0], frozenset({("inst", owner, None)}))
+        yield machine.generic(function, owner, this)
+
+
+class _Walk:
+    """What counts: the standard library's bodies do not, installed ones do where they do more than look."""
+
+    def __init__(self, machine: Machine, trusted: tuple[str, ...]) -> None:
+        self._machine = machine
+        self._trusted = tuple(f"{name}." for name in trusted)
+        self.quiet: Counter[str] = Counter()
+        self.at_import: set[tuple[str, str, str]] = set()
+
+    def left_out(self, point: Point, end: End) -> None:
+        if self._kind(point) == "installed":
+            self.at_import.add((point.module.partition(".")[0], end.capability, end.name))
+
+    def stops(self, point: Point) -> bool:
+        if f"{point.module}.".startswith(self._trusted):
+            return True
+        return not point.name and self._kind(point) in {"standard library", "builtin"}
+
+    def drops(self, point: Point) -> frozenset[str]:
+        row = self._machine.table.quiet.get(point.full)
+        if row is not None:
+            self.quiet[point.full] += 1
+        dropped = row.capabilities if row is not None else frozenset()
+        return dropped | AT_IMPORT if not point.name and self._kind(point) == "installed" else dropped
+
+    def _kind(self, point: Point) -> str:
+        module = self._machine.modules.get(point.module)
+        return module.found.kind if module is not None else ""
+
+
+def _plain(answer: Answer) -> Any:
+    functions = {
+        name: [
+            (row.name, row.line, [(tuple(one.end), [tuple(step) for step in one.steps]) for one in row.reach])
+            for row in rows
+        ]
+        for name, rows in answer.functions.items()
+    }
+    rest = answer.modules, list(answer.distributions), answer.unread, answer.unresolved, answer.quiet, answer.at_import
+    return functions, *rest
+
+
+def _answer(value: Any) -> Answer:
+    functions, modules, distributions, unread, unresolved, quiet, at_import = value
+    found = {
+        name: [
+            Function(own, line, tuple(Reach(End(*end), tuple(Step(*step) for step in steps)) for end, steps in reach))
+            for own, line, reach in rows
+        ]
+        for name, rows in functions.items()
+    }
+    return Answer(found, modules, tuple(distributions), unread, unresolved, quiet, at_import)

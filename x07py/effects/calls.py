@@ -1,0 +1,350 @@
+"""Calls: arguments, callables that are passed on, objects that are made, primitives that are reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from x07py.effects.builtin_calls import BuiltinCalls
+from x07py.effects.evaluate import Evaluate
+from x07py.effects.moments import Moments
+from x07py.effects.reaching import Reaching
+from x07py.effects.values import (
+    LOOSE,
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Value,
+    atoms,
+    elements,
+    is_set,
+    is_unordered,
+    join,
+    seq,
+)
+
+if TYPE_CHECKING:
+    from x07py.effects.state import Frame
+    from x07py.effects.summary import Node
+
+_KEEPS_QUIET = {
+    "builtins.isinstance", "builtins.issubclass", "builtins.hasattr", "builtins.callable", "builtins.property",
+    "builtins.staticmethod", "builtins.classmethod", "builtins.type", "builtins.getattr", "builtins.vars",
+    "_functools.partial", "functools.partial", "functools.wraps", "functools.update_wrapper", "functools.lru_cache",
+    "functools.cache", "functools.singledispatch", "functools.partialmethod", "functools.total_ordering",
+    "typing.cast", "typing.overload", "typing.TypeVar", "typing.NewType", "contextlib.contextmanager",
+    "contextlib.asynccontextmanager", "dataclasses.dataclass", "atexit.register", "posix.register_at_fork",
+    "copyreg.pickle", "copyreg.constructor", "_codecs.register", "_codecs.register_error", "builtins.super",
+    "inspect.signature", "warnings.warn", "builtins.id", "builtins.repr", "builtins.dir", "abc.abstractmethod",
+    "builtins.NotImplementedError", "builtins.TypeError", "builtins.ValueError", "builtins.RuntimeError",
+}  # fmt: skip
+"""Calls that do not call what they are given, or whose result does when it is called."""
+_GROWING = {"append": 0, "extend": 0, "insert": 1, "add": 0, "update": 0, "appendleft": 0, "extendleft": 0}
+_NO_ORDER = {
+    "builtins.len", "builtins.sorted", "builtins.set", "builtins.frozenset", "builtins.sum", "builtins.any",
+    "builtins.all", "builtins.bool", "builtins.isinstance", "builtins.min", "builtins.max", "builtins.list",
+    "builtins.tuple", "builtins.iter", "builtins.enumerate", "builtins.zip", "builtins.map", "builtins.filter",
+    "builtins.dict", "builtins.reversed", "builtins.id", "builtins.type", "builtins.hash", "builtins.callable",
+    "math.fsum", "collections.Counter",
+}  # fmt: skip
+
+
+class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
+    """What calling does."""
+
+    def called(self, frame: Frame, node: Node) -> Value:
+        """Evaluate a call expression."""
+        _, line, func, arguments, keywords = node
+        receiver: Value = NOTHING
+        if func[0] == "attr":
+            receiver = self.value(frame, func[2])
+            self.use(frame, line, receiver)
+            callee = self.resolved(frame, line, self.attribute(frame, line, receiver, func[3]))
+        else:
+            callee = self.value(frame, func)
+        passing = not any(self.name_of(atom) in _KEEPS_QUIET for atom in atoms(callee))
+        followed = all(atom[0] in {"fn", "bound", "cls"} for atom in atoms(callee))
+        args, kwargs = self._arguments(frame, line, arguments, keywords, passing=passing, followed=followed)
+        self._handed_over(frame, line, callee, [*args, *kwargs.values()])
+        if receiver and func[3] in _GROWING and self._grows(frame, line, func, receiver, args):
+            return frozenset({("k", "NoneType", None)})
+        if receiver and (receiver <= LOOSE or callee <= LOOSE):
+            self._guess(frame, line, func, args)
+        elif callee & LOOSE:
+            self.unresolved(frame, line, _shown(func))
+        return self.call_atoms(frame, line, callee, args, kwargs)
+
+    def _arguments(
+        self,
+        frame: Frame,
+        line: int,
+        arguments: tuple[Node, ...],
+        keywords: tuple[Any, ...],
+        *,
+        passing: bool,
+        followed: bool,
+    ) -> tuple[list[Value], dict[str, Value]]:
+        args: list[Value] = []
+        kwargs: dict[str, Value] = {}
+        for node in arguments:
+            value = self.value(frame, node)
+            if node[0] == "star":
+                kwargs["*"] = UNKNOWN
+                continue
+            if "*" not in kwargs:
+                args.append(value)
+            if passing:
+                self.mention(frame, line, self._passed(frame, value) if followed else value, node)
+        for name, node in keywords:
+            value = self.value(frame, node)
+            if name is None:
+                kwargs |= self._spread(value)
+                continue
+            kwargs[name] = value
+            if passing:
+                self.mention(frame, line, self._passed(frame, value) if followed else value, node)
+        return args, kwargs
+
+    @staticmethod
+    def _passed(frame: Frame, value: Value) -> Value:
+        """Leave out functions made here: what they are given to is followed, and calls them if it does."""
+        return frozenset(atom for atom in atoms(value) if atom[0] != "fn" or not atom[3] or atom[3] != frame.scope)
+
+    @staticmethod
+    def _spread(value: Value) -> dict[str, Value]:
+        if len(value) == 1:
+            (atom,) = value
+            if atom[0] == "map" and atom[4] and all(isinstance(key, str) for key, _ in atom[4]):
+                return dict(atom[4])
+        return {"*": UNKNOWN}
+
+    def _handed_over(self, frame: Frame, line: int, callee: Value, given: list[Value]) -> None:
+        """Note what comes out by being handed to something that may look at its order or address."""
+        if not frame.module.own or all(self.name_of(atom) in _NO_ORDER for atom in atoms(callee)):
+            return
+        for value in given:
+            if is_unordered(value) and not is_set(value) and not all(a[0] in {"fn", "meth"} for a in callee):
+                self.escape(frame, line, value)
+
+    def _grows(self, frame: Frame, line: int, func: Node, receiver: Value, args: list[Value]) -> bool:
+        """Follow what a list or set of this function takes in, and in which order."""
+        if not receiver or any(atom[0] != "seq" for atom in atoms(receiver)) or not args:
+            return False
+        at = _GROWING[func[3]]
+        value = args[at] if at < len(args) else UNKNOWN
+        many = func[3] in {"extend", "update", "extendleft"}
+        inside, loose = elements(value) if many else (value, False)
+        grown = frozenset(
+            ("seq", atom[1], join(atom[2], inside), "?" if atom[1] == "set" or loose or frame.loops else atom[3])
+            for atom in receiver
+        )
+        if func[2][0] == "name":
+            self.bind_name(frame, func[2][2], grown)
+        elif func[2][0] == "attr":
+            self.set_attribute(self.value(frame, func[2][2]), func[2][3], grown)
+        return True
+
+    def _guess(self, frame: Frame, line: int, func: Node, args: list[Value]) -> None:
+        """Take for an unknown receiver the classes that the module names and that have such a method."""
+        self.unresolved(frame, line, _shown(func))
+        if not frame.module.own or func[0] != "attr":
+            return
+        row = self.table.about(f"?.{func[3]}")
+        if row is not None and row.capability and self.counts(frame, row, args, {}):
+            self.end(frame, line, row.capability, f"….{func[3]}", row.reason)
+        for value in list(frame.module.names.values()):
+            for atom in atoms(value):
+                if atom[0] == "cls" and not self.modules[atom[1]].own:
+                    for found in atoms(self.class_attribute(atom, func[3])):
+                        if found[0] == "fn":
+                            this = frozenset({("inst", atom, None)})
+                            self.call_atoms(frame, line, frozenset({found}), [this], {"*": UNKNOWN})
+
+    # what is called
+
+    def call_atoms(self, frame: Frame, line: int, callee: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Call each thing that a value can be."""
+        found = [self._one(frame, line, atom, args, kwargs) for atom in atoms(callee)]
+        return join(*found) if found else UNKNOWN
+
+    def _one(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        kind = atom[0]
+        if kind == "fn":
+            special = self._known(frame, line, self.name_of(atom), args, kwargs)
+            self._unseeded(frame, line, atom, args, kwargs)
+            return self.invoke(frame, line, atom, args, kwargs) if special is None else special
+        if kind == "bound":
+            return self._method(frame, line, atom, args, kwargs)
+        if kind == "cls":
+            name = self.name_of(atom)
+            special = self._known(frame, line, name, args, kwargs)
+            if special is not None:
+                return special
+            return self.given_zone(name, None, args, kwargs, self.instantiate(frame, line, atom, args, kwargs))
+        if kind == "prim":
+            return self.primitive(frame, line, atom[1], args, kwargs)
+        if kind == "meth":
+            return self.method(frame, line, atom, args, kwargs)
+        if kind == "inst":
+            return self.magic(frame, line, frozenset({atom}), "__call__", args) or UNKNOWN
+        if kind == "getter":
+            found = args[0] if args and atom[1] else UNKNOWN
+            for name in atom[1].split(".") if atom[1] else ():
+                found = self.attribute(frame, line, found, name)
+            return found
+        if kind == "k":
+            return NOTHING
+        if kind == "part":
+            return self.call_atoms(frame, line, atom[1], [*atom[2], *args], {**dict(atom[3]), **kwargs})
+        return UNKNOWN
+
+    def _method(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Call a method of an object or a class."""
+        _, function, this, owner = atom
+        given = args if this is None else [frozenset({this}), *args]
+        if function[0] != "fn":
+            return self._one(frame, line, function, given, kwargs)
+        name = self.name_of(function)
+        self._unseeded(frame, line, function, given, kwargs)
+        special = self._known(frame, line, name, args, kwargs)
+        special = self.zoned(name, this, args, kwargs) if special is None else special
+        special = self.tallied(frame, line, name, this, args) if special is None else special
+        if special is not None:
+            return special
+        return self.given_zone(name, this, args, kwargs, self.invoke(frame, line, function, given, kwargs, owner))
+
+    def _unseeded(self, frame: Frame, line: int, function: Atom, args: list[Value], kwargs: dict[str, Value]) -> None:
+        """Note a function of a library that was not given the seed that it asks for."""
+        module = self.modules[function[1]]
+        if not frame.module.own or module.found.kind != "installed" or "*" in kwargs:
+            return
+        row = self.function(function)
+        for at, name in enumerate(row.params):
+            if name in _SEEDS and row.defaults.get(name, ("",))[::2] == ("const", None):
+                given = args[at] if at < min(len(args), row.positional) else kwargs.get(name, NONE)
+                if given == NONE:
+                    full = self.name_of(function)
+                    self.end(frame, line, "randomness", full, f"draws from a generator that nobody seeded; give {name}")
+
+    def _known(self, frame: Frame, line: int, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value | None:
+        """Return what a function gives that is known better than its source says, or None."""
+        self.written(frame, line, name, args, kwargs)
+        row = self.table.rows.get(name)
+        if row is not None and row.capability and self.counts(frame, row, args, kwargs):
+            self.end(frame, line, row.capability, name, row.reason)
+            return UNKNOWN
+        return self.intercepted(frame, line, name, args, kwargs)
+
+    def instantiate(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Make an object: the metaclass's ``__call__``, ``__new__``, ``__init__``, or a base without source."""
+        state = self.classes[atom]
+        for meta in atoms(state.meta):
+            for found in atoms(self.class_attribute(meta, "__call__")):
+                if found[0] == "fn":
+                    self.invoke(frame, line, found, [frozenset({atom}), *args], {**kwargs}, meta)
+        made = self._new_objects(frame, line, atom, args, kwargs)
+        this = next((one for one in atoms(made) if one[1] == atom), ("inst", atom, None))
+        found_init = self.class_attribute(atom, "__init__")
+        owner = self._owner(atom, "__init__")
+        for found in found_init:
+            if found[0] == "fn":
+                self._unseeded(frame, line, found, [NOTHING, *args], kwargs)
+                for one in atoms(made):
+                    if one[1] == atom:
+                        self.tallied(frame, line, f"{self.name_of(owner)}.__init__", one, args)
+                        self.invoke(frame, line, found, [frozenset({one}), *args], kwargs, owner)
+        if not found_init:
+            base = next((one for one in state.order if one[0] == "prim" and one[1] != "builtins.object"), None)
+            if base is not None:
+                self.primitive(frame, line, base[1], args, kwargs)
+            if not self.class_attribute(atom, "__new__") and state.generated:
+                self._fields(frame, line, state.atom, this, args, kwargs)
+        return made
+
+    def _new_objects(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Return what ``__new__`` gives, or an object that is told from those made of other arguments."""
+        plain: Value = frozenset({("inst", atom, self.variant(atom, args, kwargs))})
+        found: list[Value] = []
+        for one in atoms(self.class_attribute(atom, "__new__")):
+            if one[0] == "static":
+                owner = self._owner(atom, "__new__")
+                given = self.invoke(frame, line, one[1], [frozenset({atom}), *args], kwargs, owner)
+                made = frozenset(each for each in given if each[0] in {"inst", "obj"})
+                found.append(made if any(each[1] == atom for each in made) else join(plain, made))
+        return join(*found) if found else plain
+
+    def _fields(
+        self, frame: Frame, line: int, atom: Atom, this: Atom, args: list[Value], kwargs: dict[str, Value]
+    ) -> None:
+        """Set the fields of a dataclass from what its constructor is given."""
+        names = [name for name in self.classes[atom].names if not name.startswith("__")]
+        for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
+            if name != "*":
+                self.attributes[this, name] = join(self.attributes.get((this, name), NOTHING), value)
+        for hook in atoms(self.class_attribute(atom, "__post_init__")):
+            if hook[0] == "fn":
+                self.invoke(frame, line, hook, [frozenset({this})], {"*": UNKNOWN}, atom)
+
+    def variant(self, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> int | None:
+        known = self.variants.setdefault(atom, {})
+        key = tuple(args), tuple(sorted(kwargs.items()))
+        if key not in known and len(known) >= _MOST_VARIANTS:
+            return None
+        return known.setdefault(key, len(known))
+
+    variants: dict[Atom, dict[Any, int]]
+
+    def magic(self, frame: Frame, line: int, value: Value, name: str, args: list[Value]) -> Value:
+        """Call a special method of the objects in a value; nothing if none has it."""
+        found: list[Value] = []
+        for atom in atoms(value):
+            if atom[0] != "inst":
+                continue
+            for method in atoms(self.class_attribute(atom[1], name)):
+                if method[0] == "fn":
+                    owner = self._owner(atom[1], name)
+                    made = self.invoke(frame, line, method, [frozenset({atom}), *args], {}, owner)
+                    found.append(self.given_zone(self.name_of(method), atom, args, {}, made))
+                elif method[0] in {"bound", "part", "inst"}:
+                    found.append(self.call_atoms(frame, line, frozenset({method}), args, {}))
+        return join(*found) if found else NOTHING
+
+    def iterated(self, frame: Frame, line: int, value: Value) -> Value:
+        """Return what goes through a value, with what its ``__iter__`` and ``__next__`` reach."""
+        self.use(frame, line, value)
+        objects = frozenset(atom for atom in atoms(value) if atom[0] == "inst")
+        if not objects:
+            return value
+        if any(map(self.is_tally, objects)):
+            return seq("gen", UNKNOWN, "?")
+        for name in ("__iter__", "__aiter__"):
+            stepped = self.magic(frame, line, objects, name, [])
+            steps = self.magic(frame, line, stepped or objects, "__next__" if name == "__iter__" else "__anext__", [])
+            value = join(value, frozenset(a for a in stepped if a[0] == "seq"), seq("gen", steps) if steps else NOTHING)
+        return (value - objects) or UNKNOWN
+
+    def entered(self, frame: Frame, line: int, value: Value) -> Value:
+        """Return what a ``with`` statement binds."""
+        found: list[Value] = []
+        for atom in atoms(value):
+            if atom[0] == "inst":
+                one = frozenset({atom})
+                inside = self.magic(frame, line, one, "__enter__", []) or self.magic(frame, line, one, "__aenter__", [])
+                found.append(inside or UNKNOWN)
+            elif atom[0] == "seq":
+                found.append(atom[2])
+            else:
+                found.append(frozenset({atom}))
+        return join(*found) if found else UNKNOWN
+
+
+_MOST_VARIANTS = 16
+_SEEDS = {"seed", "random_state", "rng"}
+"""Names by which libraries ask for a seed; None asks for a generator that nobody seeded."""
+
+
+def _shown(node: Node) -> str:
+    """Return a short text of what is called."""
+    if node[0] == "attr":
+        return f"{_shown(node[2])}.{node[3]}"
+    return str(node[2]) if node[0] == "name" else "…"

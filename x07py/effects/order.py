@@ -1,0 +1,86 @@
+"""Order and identity as properties of values: they count where they come out, not where they arise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from x07py.effects.parts import Parts
+from x07py.effects.primitives import real
+from x07py.effects.values import Atom, Value, has_identity, inside_of, is_set, is_unordered
+
+if TYPE_CHECKING:
+    from x07py.effects.state import Frame
+    from x07py.effects.summary import Node
+
+_ORDER = "the order of a set differs in each run; use sorted(...)"
+_ADDRESS = "comes from an address, other in each run; use a key of your own"
+_SHOW_NOTHING = {"abc.ABCMeta", "_py_abc.ABCMeta"}
+"""Metaclasses that leave the text of objects as it is."""
+_SILENT = {"__hash__", "__eq__", "__ne__", "__contains__"}
+
+
+class Order(Parts):
+    """What makes a set's order or an object's address part of a result."""
+
+    def comes_out(self, frame: Frame, line: int, what: str) -> None:
+        """Note that an order that nobody knows becomes part of a result; only the project's code counts."""
+        if frame.module.own:
+            self.end(frame, line, "order", what, _ORDER)
+
+    def escape(self, frame: Frame, line: int, value: Value, *, returned: bool = False) -> None:
+        """Note what a value that leaves the function carries with it."""
+        if not frame.module.own:
+            return
+        if any(is_unordered(one) and not is_set(one) for one in (frozenset({atom}) for atom in value)):
+            self.comes_out(frame, line, "a sequence made of a set")
+        name = frame.function.name.rpartition(".")[2] if frame.function is not None else ""
+        if returned and has_identity(value) and name not in _SILENT:
+            self.end(frame, line, "identity", "id", _ADDRESS)
+
+    def shown(self, frame: Frame, line: int, value: Value) -> None:
+        """Note what a value shows as text."""
+        if not frame.module.own:
+            return
+        for atom in inside_of(value):
+            if is_unordered(frozenset({atom})):
+                self.comes_out(frame, line, "a set as text")
+            if atom == ("id",):
+                self.end(frame, line, "identity", "id", _ADDRESS)
+            elif self.has_address(atom):
+                name = self._kind_of(atom)
+                self.end(
+                    frame,
+                    line,
+                    "identity",
+                    f"text of {name}",
+                    f"{name} has no text of its own, so what is shown {_ADDRESS}",
+                )
+
+    def has_address(self, atom: Atom) -> bool:
+        """Tell whether something shows its address as text."""
+        if atom[0] == "inst":
+            abstract = atom[2] is None and bool(self.classes[atom[1]].meta)  # what it is made of has a text, or may
+            return not abstract and self._default_text(atom[1])
+        if atom[0] == "obj":
+            return getattr(real(atom[1]), "__repr__", None) is object.__repr__
+        return atom[0] in {"fn", "part"} or (atom[0] == "bound" and atom[2] is not None) or atom[:2] == ("seq", "gen")
+
+    def _kind_of(self, atom: Atom) -> str:
+        if atom[0] == "inst":
+            return self.name_of(atom[1]).rpartition(".")[2]
+        return {"obj": str(atom[1]).rpartition(".")[2], "seq": "a generator"}.get(atom[0], "a function")
+
+    def _default_text(self, atom: Atom) -> bool:
+        state = self.classes[atom]
+        plain = all(self.name_of(one) in _SHOW_NOTHING for one in state.meta)
+        if not state.closed or state.shown or not plain:
+            return False
+        if any(one[0] == "prim" and one[1] != "builtins.object" for one in state.order):
+            return False
+        known = [self.classes[one].names for one in state.order if one[0] == "cls"]
+        return not any(name in names for names in known for name in ("__repr__", "__str__", "__format__"))
+
+    def leave_loop(self, frame: Frame, line: int, node: Node | None) -> None:
+        """Note that a loop over a set gives something out while it runs."""
+        if frame.loops and node is not None and node[0] != "const":
+            self.comes_out(frame, line, "a result from inside a loop over a set")

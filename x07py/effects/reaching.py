@@ -1,0 +1,168 @@
+"""What is named and what primitives are called: the ends of the graph."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from x07py.effects.parts import Parts
+from x07py.effects.values import (
+    LOOSE,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Value,
+    atoms,
+    constants,
+    is_unordered,
+    join,
+    obj,
+    seq,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from x07py.effects.primitives import Row
+    from x07py.effects.state import Frame
+    from x07py.effects.summary import Node
+
+_ASKS = re.compile(r"now|current_|random|date|time|julian|unixepoch|attach|vacuum\s+into|load_extension", re.IGNORECASE)
+"""What SQL asks for a time or a random number by, and what it opens files with."""
+BY_ARGUMENT = ("given", "absent", "locale", "memory", "sql", "waits")
+"""Rules of rows that depend on an argument."""
+_CALLABLE = {"fn", "bound", "part", "prim", "meth"}
+
+
+def _is_no_time(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and value <= 0)
+
+
+class Reaching(Parts):
+    """Notes what code reaches by naming it, by looking at it, by calling what has no source."""
+
+    def mention(self, frame: Frame, line: int, value: Value, node: Node | None, *, plain: bool = False) -> None:
+        """Count callables that are passed on as reached; in judged code those that are merely named too."""
+        if frame.function is None and not frame.judged:
+            return  # to be handed something is not to call it, and a body that is imported hands much around
+        if node is None or (plain and not frame.judged) or (node[0] == "name" and self._given(frame, node[2])):
+            return
+        for atom in atoms(value):
+            if atom[0] in _CALLABLE:
+                if atom[0] == "prim":
+                    self._named(frame, line, atom[1], plain=plain)
+                elif not (plain and atom[0] == "fn" and self.modules[atom[1]].own):
+                    self.call_atoms(frame, line, frozenset({atom}), [], {"*": UNKNOWN})
+            elif atom[0] == "cls" and frame.judged and not plain:
+                self.call_atoms(frame, line, frozenset({atom}), [], {"*": UNKNOWN})
+            elif atom[0] == "seq" and not plain and not atom[2] <= LOOSE:
+                self.mention(frame, line, frozenset(a for a in atom[2] if a[0] in _CALLABLE), node)
+
+    def _named(self, frame: Frame, line: int, name: str, *, plain: bool) -> None:
+        row = self.table.about(name)
+        if row is None or not row.capability or (row.rule.startswith("own") and not frame.module.own):
+            return
+        if row.rule.startswith("own waits") or (plain and row.rule.startswith(BY_ARGUMENT)):
+            return
+        self.end(frame, line, row.capability, name, row.reason)
+
+    def _given(self, frame: Frame, name: str) -> bool:
+        """Tell whether a name is a parameter here or further out: who gave it has accounted for it."""
+        function, number = frame.function, frame.outer
+        while function is not None:
+            if name in function.params or name in {function.star, function.stars}:
+                return True
+            scope = self.scopes[number] if number else None
+            function, number = (scope.function, scope.outer) if scope is not None else (None, 0)
+        return False
+
+    def use(self, frame: Frame, line: int, value: Value) -> None:
+        """Note that something is looked at which itself is an effect, such as the environment's variables."""
+        for atom in atoms(value):
+            if atom[0] == "prim":
+                row = self.table.about(atom[1])
+                if row is not None and row.rule == "object":
+                    self.end(frame, line, row.capability, atom[1], row.reason)
+
+    # primitives
+
+    def primitive(self, frame: Frame, line: int, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Call something without source."""
+        self.written(frame, line, name, args, kwargs)
+        special = self.intercepted(frame, line, name, args, kwargs)
+        if special is not None:
+            return special
+        row = self.table.about(name)
+        if row is None:
+            if not name.startswith("builtins.") and not any(name.startswith(f"{one}.") for one in self.computing):
+                self.end(frame, line, "unread", name, "has no source that could be read")
+        elif row.capability and self.counts(frame, row, args, kwargs):
+            capability = self._mode(row, args, kwargs) if row.rule.startswith("mode") else row.capability
+            self.end(frame, line, capability, name, row.reason)
+        if name.startswith("itertools.") and any(map(is_unordered, args)):
+            return seq("gen", UNKNOWN, "?")
+        return self.given_by(name)
+
+    def method(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Call a method of an object without source."""
+        _, owner, name, this = atom
+        self.written(frame, line, f"{owner}.{name}", args, kwargs)
+        special = self.method_of(frame, line, owner, name, this, args)
+        if special is not None:
+            return special
+        row = self.table.about(f"{owner}.{name}")
+        if row is not None and row.capability and self.counts(frame, row, args, kwargs):
+            self.end(frame, line, row.capability, f"{owner}.{name}", row.reason)
+        return self.given_by(f"{owner}.{name}")
+
+    def given_by(self, name: str) -> Value:
+        """Return what a primitive gives, as far as the table or its class says."""
+        made = self.table.returns.get(name)
+        if made is not None and "." in made and not made.startswith(("builtins.", "_")):
+            module, _, kind = made.rpartition(".")
+            found = self.modules.get(module)
+            return self._one_of(found.names.get(kind, NOTHING)) if found is not None else UNKNOWN
+        if made is not None:
+            return obj(made)
+        return self.instance_of(("prim", name)) or UNKNOWN
+
+    def _one_of(self, value: Value) -> Value:
+        return join(*(self.instance_of(atom) for atom in atoms(value))) or UNKNOWN
+
+    def counts(self, frame: Frame, row: Row, args: list[Value], kwargs: dict[str, Value]) -> bool:
+        """Tell whether a call with such arguments reaches what its row says."""
+        rule, *rest = row.rule.split() or [""]
+        if rule == "own":
+            if not frame.module.own:
+                return False
+            rule, *rest = rest or [""]
+        if rule == "waits":
+            value = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1])
+            return value is not None and any(a[0] != "k" or not _is_no_time(a[2]) for a in value)
+        if rule == "given":
+            value = (
+                args[int(rest[0])]
+                if int(rest[0]) < len(args)
+                else next((kwargs[n] for n in rest[1:] if n in kwargs), None)
+            )
+            return value is None or any(atom == ("k", "NoneType", None) for atom in atoms(value)) or value == NOTHING
+        if rule == "absent":
+            return len(args) > int(rest[0]) or any(n in kwargs for n in rest[1:]) or "*" in kwargs
+        if rule in {"memory", "sql"}:
+            given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1])
+            text = None if given is None else text_of(given)
+            return text is None or (text != ":memory:" if rule == "memory" else bool(_ASKS.search(text)))
+        if rule == "locale":
+            text = text_of(args[int(rest[0])]) if int(rest[0]) < len(args) else None
+            return text is not None and any(one in text for one in ("%c", "%x", "%X", "%Z"))
+        return True
+
+    @staticmethod
+    def _mode(row: Row, args: list[Value], kwargs: dict[str, Value]) -> str:
+        at, name = row.rule.split()[1:]
+        value = args[int(at)] if int(at) < len(args) else kwargs.get(name)
+        if value is None:
+            return "files-read" if "*" not in kwargs else row.capability
+        known = constants(value)
+        if known is None:
+            return row.capability
+        return "files-write" if any(isinstance(one, str) and set(one) & set("wax+") for one in known) else "files-read"

@@ -1,0 +1,202 @@
+"""Functions that look at names, kinds and modules, and those that make functions of functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from x07py.effects.parts import Arguments, Named, Parts
+from x07py.effects.primitives import real
+from x07py.effects.values import (
+    ANY,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Value,
+    atoms,
+    boolean,
+    const,
+    constants,
+    elements,
+    join,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from x07py.effects.state import Frame
+
+_MOST_NAMES = 40
+_DYNAMIC_IMPORT = "an import by a name that only a run can tell; import by a constant name"
+
+
+class Reflection(Parts):
+    """One method a function; each returns what the function gives."""
+
+    def _isinstance(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        if len(args) < 2:
+            return boolean(None)
+        answers = {self.is_kind(atom, args[1]) for atom in args[0]}
+        return boolean(answers.pop() if len(answers) == 1 else None)
+
+    def _hasattr(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        name = text_of(args[1]) if len(args) > 1 else None
+        answers = {self.has(atom, name) if name else None for atom in args[0]} if args else {None}
+        return boolean(answers.pop() if len(answers) == 1 else None)
+
+    def has(self, atom: Atom, name: str) -> bool | None:
+        """Tell whether something has an attribute, or None if that is not known."""
+        if atom[0] == "inst":
+            if self.class_attribute(atom[1], name) or (atom, name) in self.attributes:
+                return True
+            state = self.classes[atom[1]]
+            things = [real(one[1]) for one in state.order if one[0] == "prim"]
+            if not state.closed or None in things or self.class_attribute(atom[1], "__getattr__"):
+                return None
+            return any(hasattr(thing, name) for thing in things)
+        made = self.type_of(atom)
+        return hasattr(made, name) if made is not None and atom[0] in {"k", "obj", "seq", "map"} else None
+
+    def _getattr(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        names = constants(args[1]) if len(args) > 1 else None
+        default = args[2] if len(args) > 2 else NOTHING
+        if names is None or len(names) > _MOST_NAMES:
+            self._computed_attribute(frame, line, args)
+            return UNKNOWN
+        found = [self.attribute(frame, line, args[0], name) for name in names if isinstance(name, str)]
+        value = join(*found, default) if found else UNKNOWN
+        self.use(frame, line, value)
+        return value
+
+    def _computed_attribute(self, frame: Frame, line: int, args: Arguments) -> None:
+        modules = [atom[1] for atom in atoms(args[0]) if atom[0] == "mod"] if args else []
+        if modules and frame.module.own and not frame.module.name.startswith(modules[0]):
+            reason = "an attribute whose name only a run can tell; name it as a constant"
+            self.end(frame, line, "dynamic", f"getattr({modules[0]}, …)", reason)
+
+    def _setattr(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        name = text_of(args[1]) if len(args) > 1 else None
+        if name and len(args) > 2:
+            self.set_attribute(args[0], name, args[2])
+        return const(None)
+
+    def _vars(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        found = (
+            [frozenset({("vars", atom[1])}) if atom[0] == "mod" else UNKNOWN for atom in atoms(args[0])] if args else []
+        )
+        return join(*found) if found else UNKNOWN
+
+    def _globals(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        return frozenset({("vars", frame.module.name)}) if frame.module.own else UNKNOWN
+
+    def _type(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        if len(args) != 1:
+            return UNKNOWN
+        found = []
+        for atom in atoms(args[0]):
+            made = self.type_of(atom)
+            if atom[0] == "inst":
+                found.append(frozenset({atom[1]}))
+            else:
+                known = made is not None and made.__module__ == "builtins"
+                found.append(frozenset({("prim", f"builtins.{made.__name__}")}) if known else UNKNOWN)
+        return join(*found)
+
+    def _super(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        owner, function, number = frame.owner, frame.function, frame.outer
+        names = frame.names
+        if len(args) == 2:
+            owners, this = [a for a in args[0] if a[0] == "cls"], args[1]
+            owner = owners[0] if owners else owner
+        else:
+            while (
+                function is not None and number and (not function.params or function.params[0] not in {"self", "cls"})
+            ):
+                scope = self.scopes[number]
+                assert scope is not None  # noqa: S101 (only number 0 has none)
+                function, names, owner, number = scope.function, scope.names, scope.owner or owner, scope.outer
+            this = names.get(function.params[0], NOTHING) if function is not None and function.params else NOTHING
+        made = frozenset(("super", owner, one) for one in this if one[0] in {"inst", "cls"})
+        return made if owner is not None and made else UNKNOWN
+
+    # modules by name
+
+    def _import(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        names = constants(args[0]) if args else constants(kwargs.get("name", UNKNOWN))
+        if names is None:
+            if not any(atom[0] == "k" for atom in atoms(args[0])) if args else True:
+                self.end(frame, line, "dynamic", "import ?", _DYNAMIC_IMPORT)
+                return UNKNOWN
+            names = [atom[2] for atom in atoms(args[0]) if atom[0] == "k"]
+        package = text_of(args[1] if len(args) > 1 else kwargs.get("package", NOTHING))
+        wanted = [name for name in names if isinstance(name, str) and name]
+        found = [self._one_import(frame, line, name, package) for name in wanted]
+        return join(*found) if found else UNKNOWN
+
+    def _one_import(self, frame: Frame, line: int, name: str, package: str | None) -> Value:
+        base = name.partition(":")[0]
+        level = len(base) - len(base.lstrip("."))
+        if level:
+            parts = (package or frame.module.package).split(".")
+            base = ".".join([*parts[: len(parts) - level + 1], base[level:]]).rstrip(".")
+        module = self.import_module(frame, line, base)
+        value: Value = frozenset({("mod", module.name)})
+        for part in name.partition(":")[2].split(".") if ":" in name else ():
+            value = self.attribute(frame, line, value, part)
+        return value
+
+    def _dunder_import(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        found = self._import(frame, line, args[:1], kwargs)
+        if len(args) > 3 and self.truth(args[3]) is not False:
+            return found
+        tops = {name.partition(".")[0] for name in constants(args[0]) or () if isinstance(name, str)} if args else set()
+        return frozenset(("mod", name) for name in tops if name in self.modules) or found
+
+    # functions of functions
+
+    def _partial(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        if not args:
+            return UNKNOWN
+        return frozenset({("part", args[0], tuple(args[1:]), tuple(sorted(kwargs.items())))})
+
+    def _wrapped(self, frame: Frame, line: int, args: Arguments, kwargs: Named, *, kind: str) -> Value:
+        """Return what ``staticmethod``, ``classmethod`` and ``property`` make of a callable."""
+        given = args[0] if args else kwargs.get("fget", UNKNOWN)
+        kinds = {"fn", "bound", "part", "cls", "prim", "meth"}
+        return frozenset((kind, atom) if atom[0] in kinds else ANY for atom in given) or UNKNOWN
+
+    def _first(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value | None:
+        return args[0] if args else UNKNOWN
+
+    def _second(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        return args[1] if len(args) > 1 else UNKNOWN
+
+    def _cached(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        callables = (
+            [atom for atom in atoms(args[0]) if atom[0] in {"fn", "bound", "cls", "part", "prim"}] if args else []
+        )
+        return args[0] if callables else UNKNOWN
+
+    def _new(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        made = [self._object_of(frame, atom) for atom in atoms(args[0]) if atom[0] == "cls"] if args else []
+        return join(*made) or UNKNOWN
+
+    def _object_of(self, frame: Frame, atom: Atom) -> Value:
+        """Return a new object; what is made in one run of a function is told from what is made in others."""
+        if frame.function is None or not self.instance_of(atom):
+            return self.instance_of(atom)
+        return frozenset({("inst", atom, self.variant(atom, [const(frame.point)], {}))})
+
+    def _unknown(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        return UNKNOWN
+
+    def _attrgetter(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        names = [text_of(value) for value in args]
+        if not all(names) or not args:
+            return frozenset({("getter", "")})
+        return frozenset({("getter", name) for name in names})
+
+    def _reduce(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        if len(args) > 1:
+            if elements(args[1])[1]:
+                self.comes_out(frame, line, "a reduction of a set")
+            return self.call_atoms(frame, line, args[0], [UNKNOWN, elements(args[1])[0]], {})
+        return UNKNOWN

@@ -1,0 +1,110 @@
+"""What the machine knows while it runs: modules, classes, scopes, frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from x07py.effects.values import NOTHING, Atom, Value
+
+if TYPE_CHECKING:
+    from x07py.effects.finder import Found
+    from x07py.effects.summary import Class, Function, Node, Summary
+
+
+@dataclass(slots=True)
+class Module:
+    """One module of the program.
+
+    Args:
+        name: dotted name.
+        found: where it lies.
+        point: number of its body in the graph.
+        summary: None for what has no Python source.
+        judged: whether findings are about it.
+    """
+
+    name: str
+    found: Found
+    point: int
+    summary: Summary | None = None
+    judged: bool = False
+    done: bool = False
+    names: dict[str, Value] = field(default_factory=dict)
+    typing: dict[str, Value] | None = None
+    starred: list[str] = field(default_factory=list)
+    """Modules without source all of whose names it has."""
+
+    @property
+    def package(self) -> str:
+        """Dotted name that relative imports start from."""
+        return self.name if self.found.package else self.name.rpartition(".")[0]
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the project's."""
+        return self.found.kind == "project"
+
+
+@dataclass(slots=True)
+class ClassState:
+    """One class, with what its body bound."""
+
+    atom: Atom
+    row: Class
+    bases: list[Value] = field(default_factory=list)
+    names: dict[str, Value] = field(default_factory=dict)
+    order: list[Atom] = field(default_factory=list)
+    """The method resolution order: classes, and names of classes without source."""
+    meta: Value = NOTHING
+    closed: bool = True
+    """Whether all its bases are known."""
+    bare: set[str] = field(default_factory=set)
+    """Names that its body annotates and gives no value."""
+    generated: bool = False
+    """Whether a decorator or base writes ``__init__`` and ``__eq__``."""
+    shown: bool = False
+    """Whether it writes ``__repr__``, too."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names of one function in one context, for the functions inside it."""
+
+    names: dict[str, Value]
+    function: Function
+    outer: int
+    owner: Atom | None
+
+
+@dataclass(slots=True)
+class Frame:
+    """A function, class body or module body that is being run."""
+
+    module: Module
+    point: int
+    names: dict[str, Value]
+    function: Function | None = None
+    scope: int = 0
+    outer: int = 0
+    owner: Atom | None = None
+    """The class that the code stands in, for ``super()``."""
+    body: ClassState | None = None
+    result: list[Value] = field(default_factory=list)
+    yields: list[Value] = field(default_factory=list)
+    loops: list[tuple[int, Node]] = field(default_factory=list)
+    """Loops that are being run whose order nobody knows: line, and what they bind."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether findings are about this code."""
+        return self.module.judged
+
+
+@dataclass(slots=True)
+class Context:
+    """One function with one kind of arguments."""
+
+    point: int
+    result: Value = NOTHING
+    done: bool = False

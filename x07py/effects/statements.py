@@ -1,0 +1,395 @@
+"""Running statements: both sides of a branch unless it is known which, loops twice, names with what they can be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from x07py.effects.classes import Definitions
+from x07py.effects.order import Order
+from x07py.effects.values import (
+    ANY,
+    LOOSE,
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Value,
+    const,
+    constants,
+    elements,
+    is_empty,
+    join,
+    obj,
+    seq,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from x07py.effects.state import Frame
+    from x07py.effects.summary import Node
+
+
+_OBJECT = obj("builtins.object")
+"""What stands for "not given" in many signatures."""
+
+
+class Statements(Definitions, Order):
+    """One method a kind of statement; each returns whether the block ends there."""
+
+    def run_block(self, frame: Frame, block: tuple[Node, ...]) -> bool:
+        """Run statements; return whether the rest after them is never reached."""
+        return any(_RUN[node[0]](self, frame, node) for node in block)
+
+    def _expr(self, frame: Frame, node: Node) -> bool:
+        self.value(frame, node[2])
+        return False
+
+    def _assign(self, frame: Frame, node: Node) -> bool:
+        value = self.value(frame, node[3])
+        self.mention(frame, node[1], value, node[3], plain=True)
+        for target in node[2]:
+            self.bind(frame, target, value)
+        return False
+
+    def _augmented(self, frame: Frame, node: Node) -> bool:
+        _, line, operator, target, right = node
+        value = self.value(frame, right)
+        before = self.value(frame, target)
+        result = self.binary(frame, line, operator, before, value)
+        self.bind(frame, target, result)
+        return False
+
+    def _annotated(self, frame: Frame, node: Node) -> bool:
+        _, line, target, kind, given = node
+        value = self.value(frame, given) if given is not None else UNKNOWN
+        self.mention(frame, line, value, given, plain=True)
+        if kind is not None and (given is None or ANY in value) and target[0] != "item":
+            named = self.annotated(frame, kind)
+            value = join(named, *([value] if given is not None else [])) if named else value
+        if given is None and frame.body is not None and target[0] == "name":
+            frame.body.bare.add(target[2])
+        if given is None and (target[0] != "name" or frame.function is not None or frame.body is None):
+            if target[0] == "name" and target[2] not in frame.names:
+                self.bind(frame, target, value)
+            return False
+        self.bind(frame, target, value)
+        return False
+
+    def bind(self, frame: Frame, target: Node, value: Value) -> None:
+        """Give a name, attribute or item a value."""
+        kind = target[0]
+        if kind == "name":
+            self.bind_name(frame, target[2], value)
+        elif kind in {"tuple", "list"}:
+            self._unpack(frame, target[2], value)
+        elif kind == "star":
+            self.bind(frame, target[2], seq("list", elements(value)[0]))
+        elif kind == "attr":
+            self.escape(frame, target[1], value)
+            self.set_attribute(self.value(frame, target[2]), target[3], value)
+        elif kind == "item":
+            self._set_item(frame, target, value)
+
+    def bind_name(self, frame: Frame, name: str, value: Value) -> None:
+        """Give a name a value in the frame that owns it."""
+        function = frame.function
+        if function is not None and name in function.outer:
+            scope = self.scopes[frame.outer] if frame.outer else None
+            while scope is not None and name not in scope.function.locals:
+                scope = self.scopes[scope.outer] if scope.outer else None
+            names = scope.names if scope is not None else frame.module.names
+            names[name] = join(names.get(name, NOTHING), value)
+            return
+        if function is None and frame.body is None:
+            value = self.table.replaced(f"{frame.module.name}.{name}") or value
+        frame.names[name] = value
+        scope = self.scopes[frame.scope] if frame.scope and function is not None else None
+        if scope is not None:
+            scope.names[name] = join(scope.names.get(name, NOTHING), value)
+
+    def _unpack(self, frame: Frame, targets: tuple[Node, ...], value: Value) -> None:
+        rows = [_apart(atom) for atom in value]
+        plain = not any(target[0] == "star" for target in targets)
+        if rows and plain and all(row is not None and len(row) == len(targets) for row in rows):
+            for target, *each in zip(targets, *(row for row in rows if row is not None), strict=True):
+                self.bind(frame, target, join(*each))
+            return
+        inner, loose = elements(value)
+        if loose and len(targets) > 1:
+            self.comes_out(frame, targets[0][1], "a part of a set")
+        for target in targets:
+            self.bind(frame, target, inner)
+
+    def _set_item(self, frame: Frame, target: Node, value: Value) -> None:
+        _, line, base, index = target
+        container = self.value(frame, base)
+        self.value(frame, index)
+        self.escape(frame, line, value)
+        if frame.loops and base[0] == "name":
+            atoms = {("map", a[1], a[2], "?", ()) if a[0] == "map" else a for a in container}
+            self.bind(frame, base, frozenset(atoms))
+        elif base[0] == "name" and any(a[0] == "map" for a in container):
+            key = self.value(frame, index)
+            grown = {("map", join(a[1], key), join(a[2], value), a[3], ()) if a[0] == "map" else a for a in container}
+            self.bind_name(frame, base[2], frozenset(grown))
+        self.magic(frame, line, container, "__setitem__", [UNKNOWN, value])
+
+    def _branch(self, frame: Frame, blocks: list[Callable[[], bool]]) -> bool:
+        """Run alternatives from the same names and join what they leave; return whether none goes on."""
+        before = frame.names
+        shared = frame.function is None
+        after: list[dict[str, Value]] = []
+        for block in blocks:
+            if not shared:
+                frame.names = dict(before)
+                if not block():
+                    after.append(frame.names)
+            else:
+                saved = dict(frame.names)
+                if not block():
+                    after.append(dict(frame.names))
+                frame.names.clear()
+                frame.names.update(saved)
+        if not after:
+            return True
+        if shared:
+            frame.names.update(_joined(after))
+        else:
+            frame.names = _joined(after) if len(after) > 1 else after[0]
+        return False
+
+    def _if(self, frame: Frame, node: Node) -> bool:
+        _, _, test, body, orelse = node
+        known = self.truth(self.value(frame, test))
+        if known is not None:
+            self.narrow(frame, test, known)
+            return self.run_block(frame, body if known else orelse)
+
+        def side(holds: bool, block: tuple[Node, ...]) -> Callable[[], bool]:
+            def run() -> bool:
+                self.narrow(frame, test, holds)
+                return self.run_block(frame, block)
+
+            return run
+
+        return self._branch(frame, [side(True, body), side(False, orelse)])
+
+    def _for(self, frame: Frame, node: Node) -> bool:
+        _, line, target, iterable, body, orelse = node
+        value = self.iterated(frame, line, self.value(frame, iterable))
+        items, unordered = elements(value)
+        if is_empty(value):
+            return self.run_block(frame, orelse)
+
+        def once() -> bool:
+            self.bind(frame, target, items)
+            self.run_block(frame, body)
+            return False
+
+        if unordered:
+            frame.loops.append((line, target))
+        self._branch(frame, [once, lambda: False])
+        self._branch(frame, [once, lambda: False])
+        if unordered:
+            frame.loops.pop()
+        return self._after_loop(frame, body, orelse)
+
+    def _while(self, frame: Frame, node: Node) -> bool:
+        _, _, test, body, orelse = node
+        known = self.truth(self.value(frame, test))
+        if known is False:
+            return self.run_block(frame, orelse)
+
+        def once() -> bool:
+            self.run_block(frame, body)
+            return False
+
+        self._branch(frame, [once, lambda: False])
+        self.value(frame, test)
+        self._branch(frame, [once, lambda: False])
+        return self._after_loop(frame, body, orelse)
+
+    def _after_loop(self, frame: Frame, body: tuple[Node, ...], orelse: tuple[Node, ...]) -> bool:
+        """Run what stands under a loop's ``else``, which a ``break`` leaves out."""
+        if orelse and _breaks(body):
+            return self._branch(frame, [lambda: self.run_block(frame, orelse), lambda: False])
+        return self.run_block(frame, orelse)
+
+    def _with(self, frame: Frame, node: Node) -> bool:
+        _, line, items, body = node
+        managers = []
+        for expression, target in items:
+            manager = self.value(frame, expression)
+            entered = self.entered(frame, line, manager)
+            managers.append(manager)
+            if target is not None:
+                self.bind(frame, target, entered)
+        ends = self.run_block(frame, body)
+        for manager in managers:
+            self.magic(frame, line, manager, "__exit__", [UNKNOWN] * 3)
+            self.magic(frame, line, manager, "__aexit__", [UNKNOWN] * 3)
+        return ends and not managers
+
+    def _try(self, frame: Frame, node: Node) -> bool:
+        _, _, body, handlers, orelse, final = node
+
+        def whole() -> bool:
+            return self.run_block(frame, body) or self.run_block(frame, orelse)
+
+        def handler(row: tuple[Node | None, str, tuple[Node, ...]]) -> Callable[[], bool]:
+            def run() -> bool:
+                if row[0] is not None:
+                    self.quietly(frame, row[0])
+                if row[1]:
+                    self.bind_name(frame, row[1], UNKNOWN)
+                return self.run_block(frame, row[2])
+
+            return run
+
+        missing = handlers and self._imports_missing(frame, body)
+        if handlers and not missing and (_falls_back(body, handlers) or self._has_attribute(frame, body, handlers)):
+            ends = self.run_block(frame, body) or self.run_block(frame, orelse)
+        else:
+            runs = [handler(row) for row in handlers]
+            ends = self._branch(frame, runs if missing else [whole, *runs])
+        return self.run_block(frame, final) or ends
+
+    def _has_attribute(self, frame: Frame, body: tuple[Node, ...], handlers: tuple[Any, ...]) -> bool:
+        """Tell whether a ``try`` takes one attribute, which is there, and its handlers are for where it is not."""
+        node: Node = body[0][3] if len(body) == 1 and body[0][0] == "=" else ("",)
+        if node[0] != "attr" or any(row[0] is None or row[0][2] != "AttributeError" for row in handlers):
+            return False
+        found = self.quietly(frame, node[2])
+        return bool(found) and all(self.has(atom, node[3]) for atom in found)
+
+    def _imports_missing(self, frame: Frame, body: tuple[Node, ...]) -> bool:
+        """Tell whether the first statement imports what is not there."""
+        node = body[0] if body else ("",)
+        if node[0] == "import":
+            return any(self.finder.find(name).kind == "missing" for name, _ in node[2])
+        if node[0] == "from":
+            base = self.absolute(frame, node[2], node[3])
+            return self.finder.find(base).kind == "missing"
+        return False
+
+    def _return(self, frame: Frame, node: Node) -> bool:
+        value = self.value(frame, node[2]) if node[2] is not None else NONE
+        self.escape(frame, node[1], value, returned=True)
+        if frame.judged:
+            self.mention(frame, node[1], value, node[2])
+        self.leave_loop(frame, node[1], node[2])
+        frame.result.append(value)
+        return True
+
+    def _raise(self, frame: Frame, node: Node) -> bool:
+        if node[2] is not None:
+            self.value(frame, node[2])
+        return True
+
+    @staticmethod
+    def _break(*_: object) -> bool:
+        return True
+
+    def _assert(self, frame: Frame, node: Node) -> bool:
+        known = self.truth(self.value(frame, node[2]))
+        if known is not False:
+            self.narrow(frame, node[2], holds=True)
+        return known is False
+
+    def _match(self, frame: Frame, node: Node) -> bool:
+        self.value(frame, node[2])
+
+        def case(row: tuple[tuple[Node, ...], tuple[str, ...], Node | None, tuple[Node, ...]]) -> Callable[[], bool]:
+            def run() -> bool:
+                for part in row[0]:
+                    self.quietly(frame, part)
+                for name in row[1]:
+                    self.bind_name(frame, name, UNKNOWN)
+                if row[2] is not None:
+                    self.value(frame, row[2])
+                return self.run_block(frame, row[3])
+
+            return run
+
+        return self._branch(frame, [*map(case, node[3]), lambda: False])
+
+    def narrow(self, frame: Frame, test: Node, holds: bool) -> None:
+        """Keep of a name what a condition leaves possible."""
+        kind = test[0]
+        if kind == "un" and test[2] == "Not":
+            self.narrow(frame, test[3], not holds)
+        elif kind == ("and" if holds else "or"):
+            for part in test[2]:
+                self.narrow(frame, part, holds)
+        elif kind == "name":
+            self._keep(frame, test[2], lambda one: self.truth(frozenset({one})) in {None, holds})
+        elif kind == "cmp" and test[3] in {("Is",), ("IsNot",)} and test[2][0] == "name":
+            other = self.quietly(frame, test[4][0])
+            same = (test[3] == ("Is",)) == holds
+            if constants(other) == [None]:
+                self._keep(frame, test[2][2], lambda one: one == ANY or (one[:2] == ("k", "NoneType")) == same)
+            elif other == _OBJECT:
+                self._keep(frame, test[2][2], lambda one: one in LOOSE or (one in other) == same)
+        elif kind == "call" and test[2][0] == "name" and test[2][2] == "isinstance" and len(test[3]) == 2:
+            self._narrow_kind(frame, test[3], holds=holds)
+
+    def _narrow_kind(self, frame: Frame, given: tuple[Node, ...], *, holds: bool) -> None:
+        if given[0][0] != "name" or given[0][2] not in frame.names:
+            return
+        kinds = self.quietly(frame, given[1])
+        name = given[0][2]
+        self._keep(frame, name, lambda one: one in LOOSE or self.is_kind(one, kinds) in {None, holds})
+        if holds and frame.names[name] <= LOOSE:
+            made = [self.instance_of(kind) for kind in self.kinds(kinds)]
+            if made and all(made):
+                frame.names[name] = join(*made)
+
+    def _keep(self, frame: Frame, name: str, test: Callable[[tuple[object, ...]], bool]) -> None:
+        value = frame.names.get(name)
+        if value:
+            kept = frozenset(filter(test, value))
+            if kept:
+                frame.names[name] = kept
+
+
+def _apart(atom: Atom) -> tuple[Value, ...] | None:
+    """Return the parts of a tuple, or None if they are not told from each other."""
+    if atom[0] == "k" and isinstance(atom[2], tuple):
+        return tuple(map(const, atom[2]))
+    return atom[4] if atom[0] == "seq" and len(atom) > 4 else None
+
+
+def _breaks(block: object) -> bool:
+    """Tell whether there is a ``break`` in some statements."""
+    if not isinstance(block, tuple):
+        return False
+    return (len(block) == 3 and block[0] == "break" and block[2] is True) or any(map(_breaks, block))
+
+
+def _joined(sides: list[dict[str, Value]]) -> dict[str, Value]:
+    found = dict(sides[0])
+    for side in sides[1:]:
+        for name, value in side.items():
+            known = found.get(name)
+            found[name] = value if known is None or known == value else join(known, value)
+    return found
+
+
+def _falls_back(body: tuple[Node, ...], handlers: tuple[Any, ...]) -> bool:
+    """Tell whether a ``try`` starts with imports and its handlers are for those that fail."""
+    kinds = {part[2] for row in handlers if row[0] for part in _parts(row[0]) if part[0] == "name"}
+    return bool(body) and body[0][0] in {"import", "from"} and bool(kinds & {"ImportError", "ModuleNotFoundError"})
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    return node[2] if node[0] == "tuple" else (node,)
+
+
+_RUN: dict[str, Callable[[Statements, Frame, Node], bool]] = {
+    "expr": Statements._expr, "=": Statements._assign, "+=": Statements._augmented, ":": Statements._annotated,
+    "if": Statements._if, "for": Statements._for, "while": Statements._while, "with": Statements._with,
+    "try": Statements._try, "return": Statements._return, "raise": Statements._raise, "break": Statements._break,
+    "assert": Statements._assert, "match": Statements._match, "import": Definitions.run_import,
+    "from": Definitions.run_from, "def": Definitions.run_def, "class": Definitions.run_class,
+}  # fmt: skip

@@ -1,0 +1,135 @@
+"""What earlier runs found, in the user's cache folder and never in a checkout.
+
+A file's summary is kept by the hash of its content, so projects share it; a whole answer by everything that it was made
+from: every file that was read and every folder that was looked through, with their facts. What is damaged, or was
+written by another version, counts as not there. The folder can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import marshal
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from x07py._version import __version__
+from x07py.effects.elf import Bound, bound_of
+from x07py.effects.lower import summarize
+from x07py.effects.summary import VERSION, Summary, from_plain, plain
+from x07py.errors import FileError
+from x07py.files import SOURCE_BYTES, read_file, source_text
+from x07py.files.own import Seal, cache_folder
+
+ANSWERS = "answers/"
+"""What starts the names of what this whole room made; all else comes from `lower` alone."""
+_MOST_BYTES = 2**28
+
+
+def _salt(name: str) -> bytes:
+    return _made_by("*" if name.startswith(ANSWERS) else "lower*")
+
+
+@cache
+def _made_by(pattern: str) -> bytes:
+    """Return what makes caches of other versions of x07py, its tables and Python others.
+
+    Args:
+        pattern: which files of this room make what is kept.
+    """
+    seal = hashlib.sha256(f"{__version__} {VERSION} {sys.version}".encode())
+    for file in sorted(Path(__file__).parent.glob(pattern)):
+        if file.suffix in {".py", ".toml"}:
+            seal.update(file.read_bytes())
+    return seal.digest()
+
+
+class Store:
+    """What this user's earlier questions found, in the user's cache folder, behind a seal of the user's key.
+
+    A folder inside the project is not used: a summary that a checkout brings could hide what code reaches.
+
+    Args:
+        root: the project; None for one that has no folder, for which nothing is kept.
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        base = None if root is None else cache_folder(root)
+        self.folder: Path | None = None
+        with contextlib.suppress(FileError):  # a user without a place for a key keeps nothing
+            if root is not None and base is not None:
+                self._seal = Seal(root)
+                self.folder = base / "x07" / "effects"
+
+    def load(self, name: str) -> Any:
+        """Return the value that this version kept under a name, or None."""
+        if self.folder is None:
+            return None
+        try:
+            data = self._seal.off(read_file(self.folder / name, limit=_MOST_BYTES), _salt(name) + name.encode())
+        except OSError:
+            return None
+        return None if data is None else marshal.loads(data)  # noqa: S302 (sealed by this user's key)
+
+    def keep(self, name: str, value: Any) -> None:
+        """Keep a value of plain tuples, lists, dicts, texts and numbers; a folder that refuses it costs time only."""
+        if self.folder is None:
+            return
+        file = self.folder / name
+        temporary = file.with_name(f"{file.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(self._seal.on(marshal.dumps(value), _salt(name) + name.encode()))
+            temporary.replace(file)
+
+
+Facts = tuple[int, int, int, int]
+
+
+def facts_of(path: str) -> Facts | None:
+    """Return what tells whether a file or folder changed, or None if it is not there."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+class Summaries:
+    """Reads files to summaries through a store, and remembers which files it read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.read: dict[str, Facts | None] = {}
+        self.parsed: int = 0
+
+    def native(self, path: str) -> Bound | None:
+        """Return what an extension module may call, or None if its file does not tell."""
+        self.read[path] = facts_of(path)
+        try:
+            return bound_of(read_file(Path(path), limit=_MOST_BYTES))
+        except OSError:
+            return None
+
+    def __call__(self, path: str) -> Summary | str:
+        """Return the summary of a file, or why it has none."""
+        self.read[path] = facts_of(path)
+        try:
+            data = read_file(Path(path), limit=SOURCE_BYTES)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        name = hashlib.sha256(data).hexdigest()
+        place = f"{VERSION}/{name[:2]}/{name[2:]}"
+        known = self._store.load(place)
+        if known is not None:
+            return from_plain(known)
+        try:
+            summary = summarize(source_text(path, data))
+        except (SyntaxError, ValueError, RecursionError) as error:
+            return f"is not Python: {error.msg if isinstance(error, SyntaxError) else error}"
+        self.parsed += 1
+        self._store.keep(place, plain(summary))
+        return summary

@@ -1,0 +1,81 @@
+"""The summary of a module: plain tuples that `marshal` keeps, with what effects do not need left out.
+
+A summary has no names of modules in it that depend on where the file stands, so equal files share one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+Node: TypeAlias = tuple[Any, ...]
+"""One statement or expression: its kind, its line, its parts."""
+
+VERSION = 2
+"""Of the summaries' form; part of the cache's key."""
+
+
+class Function(NamedTuple):
+    """One function or lambda.
+
+    Args:
+        name: qualified name inside the module.
+        line: 1-based.
+        params: names of positional parameters, then of keyword-only ones.
+        positional: how many of them are positional.
+        star: name of ``*args``, or empty.
+        stars: name of ``**kwargs``, or empty.
+        defaults: by parameter.
+        kinds: annotations by parameter, and of the result under ``return``.
+        body: its statements.
+        flags: letters: ``a`` async, ``g`` generator, ``l`` lambda.
+        locals: names that it binds.
+        outer: names that it takes from an enclosing function or the module to bind them.
+    """
+
+    name: str
+    line: int
+    params: tuple[str, ...]
+    positional: int
+    star: str
+    stars: str
+    defaults: dict[str, Node]
+    kinds: dict[str, Node]
+    body: tuple[Node, ...]
+    flags: str
+    locals: frozenset[str]
+    outer: frozenset[str]
+
+
+class Class(NamedTuple):
+    """One class: its name inside the module, bases, keywords and body."""
+
+    name: str
+    line: int
+    bases: tuple[Node, ...]
+    keywords: tuple[tuple[str | None, Node], ...]
+    body: tuple[Node, ...]
+
+
+class Summary(NamedTuple):
+    """One module: what its body runs, and the functions and classes that it defines, by number."""
+
+    body: tuple[Node, ...]
+    functions: tuple[Function, ...]
+    classes: tuple[Class, ...]
+    typing: tuple[Node, ...]
+
+
+def plain(summary: Summary) -> Any:
+    """Return a summary as `marshal` can write it."""
+    return (
+        summary.body,
+        [tuple(row) for row in summary.functions],
+        [tuple(row) for row in summary.classes],
+        summary.typing,
+    )
+
+
+def from_plain(value: Any) -> Summary:
+    """Return the summary that `plain` was given."""
+    body, functions, classes, typing = value
+    return Summary(body, tuple(Function(*row) for row in functions), tuple(Class(*row) for row in classes), typing)

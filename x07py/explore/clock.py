@@ -1,0 +1,152 @@
+"""An event loop in virtual time: a timer that all wait for is due at once, and a thread's work is done on the spot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import selectors
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EPOCH_S = 1_700_000_000.0
+"""What ``time.time`` says, always: the wall clock of a solve world stands still."""
+_REAL = time.monotonic, time.time, time.sleep, os.urandom
+
+
+class Clock(Protocol):
+    """What brokers need of a loop."""
+
+    def time(self) -> float:
+        """Return the time in seconds."""
+        ...
+
+    def active(self) -> None:
+        """Note that something has happened at a broker."""
+        ...
+
+    def broker_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Have a broker do something later."""
+        ...
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future of the loop."""
+        ...
+
+
+class Stuck(BaseException):
+    """Nothing in the program will ever happen again."""
+
+
+class _Waiting(selectors.SelectSelector):
+    """Waits for nobody: instead of waiting it moves the clock."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self.loop.wait(timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """The loop of one history.
+
+    Args:
+        quiet: called when nothing has happened at the brokers for `patience_s`; returns False if it could not wake
+            anybody up any more.
+    """
+
+    patience_s: float = 35.0
+
+    def __init__(self, quiet: Callable[[], bool]) -> None:
+        self.now: float = 1000.0
+        waiting = _Waiting()
+        waiting.loop = self
+        super().__init__(waiting)
+        self.active_at: float = self.now
+        self.pending: int = 0
+        """How many timers of the brokers run: until they are over it is not quiet."""
+        self._quiet = quiet
+        self.on_signal: Callable[[int, Callable[[], object] | None], None] | None = None
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return self.now
+
+    def active(self) -> None:
+        """Note that something has happened at a broker."""
+        self.active_at = self.now
+
+    def wait(self, timeout: float | None) -> None:
+        """Move the clock to the next timer, or say that it is quiet."""
+        if not self.pending and (timeout is None or self.now + timeout > self.active_at + self.patience_s):
+            self.active()
+            if not self._quiet():
+                raise Stuck
+        elif timeout is None:
+            raise Stuck
+        else:
+            self.now += timeout
+
+    def broker_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Have a broker do something later."""
+        self.pending += 1
+
+        def due() -> None:
+            self.pending -= 1
+            self.active()
+            call()
+
+        self.call_later(delay_s, due)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        """Call at once, and tell the result on the next turn."""
+        del executor
+        future: asyncio.Future[Any] = self.create_future()
+        try:
+            result = func(*args)
+        except Exception as error:  # noqa: BLE001  (it is raised where the future is awaited)
+            self.call_soon(_settle, future.set_exception, future, error)
+        else:
+            self.call_soon(_settle, future.set_result, future, result)
+        return future
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
+        """Keep a handler of the member that asks."""
+        if self.on_signal is not None:
+            self.on_signal(sig, lambda: callback(*args))
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Forget a handler of the member that asks."""
+        if self.on_signal is not None:
+            self.on_signal(sig, None)
+        return True
+
+
+def _settle(settling: Callable[[Any], None], future: asyncio.Future[Any], value: object) -> None:
+    if not future.done():
+        settling(value)
+
+
+@contextmanager
+def virtual_time(loop: VirtualLoop, seed: int) -> Iterator[None]:
+    """Let clocks, sleeping and randomness of the process be those of the loop while the block runs."""
+    draw = random.Random(seed)  # noqa: S311
+
+    def sleep(seconds: float) -> None:
+        loop.now += max(seconds, 0.0)
+
+    time.monotonic, time.time, time.sleep = loop.time, lambda: EPOCH_S, sleep  # type: ignore[assignment]
+    os.urandom = draw.randbytes
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        time.monotonic, time.time, time.sleep, os.urandom = _REAL
+        random.setstate(state)

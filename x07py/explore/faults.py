@@ -1,0 +1,93 @@
+"""The faults: what may happen at an operation of each broker, and why a broker, a network or a machine may do so."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """One kind of fault: the family that ``--faults`` chooses, and why it is legal."""
+
+    family: str
+    why: str
+
+
+FAMILIES = ("crash", "confirm", "refuse", "rebalance", "reconnect", "stall", "stop", "poison", "order")
+"""What ``--faults`` may name; ``order`` stands for batch boundaries and the order between partitions and queues."""
+
+KINDS: dict[str, Fault] = {
+    "crash-before": Fault("crash", "the process dies before the request has left it"),
+    "crash-midway": Fault("crash", "the process dies when the broker has taken the first part of the request"),
+    "crash-after": Fault("crash", "the process dies when the broker has done it, before the answer arrives"),
+    "unconfirmed": Fault("confirm", "the broker has stored it, and its answer is lost or late"),
+    "unsent": Fault("confirm", "no answer comes, and the broker has stored nothing"),
+    "half-unconfirmed": Fault("confirm", "the broker has stored the first part, and no answer comes"),
+    "resent": Fault("confirm", "AMQP: the connection is lost after the broker stored it; the driver sends it again"),
+    "refused": Fault("refuse", "the broker refuses: too few replicas in sync, a full queue, a coordinator that moves"),
+    "unreachable": Fault("refuse", "no broker answers for longer than the driver rides out"),
+    "rebalance": Fault("rebalance", "Kafka: another member joined and left; partitions went away and came back"),
+    "refused-at-revoke": Fault("rebalance", "Kafka: the commit before partitions go away is refused"),
+    "disconnect": Fault("reconnect", "AMQP: the connection is lost; all that is not acknowledged is delivered again"),
+    "stall": Fault("stall", "Kafka: the process stands still for longer than the session; the group goes on without"),
+    "stop": Fault("stop", "the process is asked to stop (SIGTERM if it has a handler for it, else as by Ctrl-C)"),
+}
+
+_ANY = ("stop", "crash-before")
+_KAFKA = {
+    "publish": ("crash-midway", "crash-after", "unconfirmed", "unsent", "half-unconfirmed", "refused", "unreachable"),
+    "poll": ("rebalance", "unreachable"),
+    "wait": ("rebalance",),
+    "revoke": ("refused-at-revoke",),
+    "commit": ("crash-after", "refused", "unconfirmed", "stall"),
+    "commit-soon": ("crash-after", "refused"),
+    "begin": (),
+    "init": ("unreachable",),
+    "commit-transaction": ("crash-after", "refused", "stall"),
+    "abort": ("crash-after",),
+    "lag": ("refused",),
+}
+_AMQP = {
+    "publish": (
+        "crash-midway",
+        "crash-after",
+        "unconfirmed",
+        "unsent",
+        "half-unconfirmed",
+        "resent",
+        "refused",
+        "unreachable",
+    ),
+    "poll": ("disconnect", "unreachable"),
+    "wait": ("disconnect",),
+    "ack": ("crash-midway", "crash-after", "disconnect"),
+    "nack": ("crash-after", "disconnect"),
+}
+_WITHOUT_ANY = {"revoke", "lag", "commit-soon", "begin"}
+_PARTS = {"crash-midway", "half-unconfirmed"}
+
+
+@lru_cache(maxsize=512)
+def kinds_at(broker: str, operation: str, families: frozenset[str], *, many: bool) -> tuple[str, ...]:
+    """Return the kinds of faults that an operation may meet.
+
+    Args:
+        broker: ``kafka`` or ``amqp``.
+        operation: a name of the tables above.
+        families: those that are explored.
+        many: whether the request has more than one part.
+    """
+    own = (_KAFKA if broker == "kafka" else _AMQP)[operation]
+    both = own if operation in _WITHOUT_ANY else _ANY + own
+    return tuple(kind for kind in both if KINDS[kind].family in families and (many or kind not in _PARTS))
+
+
+def all_pairs() -> list[tuple[str, str, str]]:
+    """Return broker, operation and kind of every fault that there is."""
+    every = frozenset(FAMILIES)
+    return [
+        (broker, operation, kind)
+        for broker, table in (("kafka", _KAFKA), ("amqp", _AMQP))
+        for operation in table
+        for kind in kinds_at(broker, operation, every, many=True)
+    ]

@@ -1,0 +1,141 @@
+"""What a history begins with: the messages of a recording, or of a file of JSON lines."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from x07py.drivers.base import AMQP, KAFKA
+from x07py.errors import UsageError
+from x07py.files import read_file
+from x07py.msg import Envelope, MessageRecord
+from x07py.rr import Cassette
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_MOST_BYTES = 2**28
+_FIELDS = {"topic", "key", "value", "headers", "partition", "key_b64", "value_b64"}
+
+
+class Input(NamedTuple):
+    """One message that is there when the program starts.
+
+    Args:
+        envelope: the message; its topic is the topic, on AMQP the routing key.
+        partition: where it stands on Kafka, None where its key leads.
+        queue: where it stands on AMQP.
+        brokers: on which brokers it stands.
+    """
+
+    envelope: Envelope
+    partition: int | None
+    queue: str
+    brokers: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON that `input_of` reads."""
+        one = self.envelope
+        return {
+            "topic": one.topic,
+            "key_b64": base64.b64encode(one.key).decode(),
+            "value_b64": base64.b64encode(one.value).decode(),
+            "headers": dict(one.headers),
+            "partition": self.partition,
+            "queue": self.queue,
+            "brokers": list(self.brokers),
+        }
+
+
+def read_inputs(path: Path, topic: str) -> list[Input]:
+    """Return the messages of a cassette, or of a file with a JSON object a line.
+
+    What the recording has itself published is no input, unless all that was delivered is: then a sender was recorded
+    along with the program.
+
+    Args:
+        path: the file; one that ends in ``.jsonl`` has lines with ``topic``, ``key``, ``value`` (text, or JSON that is
+            not), ``headers``, ``partition``; ``key_b64`` and ``value_b64`` for bytes.
+        topic: of lines that name none.
+
+    Raises:
+        UsageError: ``X07EXPLORE_INPUTS`` if there is no message in it, or a line cannot be meant.
+        CassetteError: it is no cassette.
+    """
+    found = list(_of_lines(path, topic)) if path.suffix == ".jsonl" else _delivered(Cassette.load(path))
+    if not found:
+        hint = "record the program while it consumes something, or write a file of JSON lines"
+        raise UsageError("X07EXPLORE_INPUTS", "no message was delivered in it", where=str(path), hint=hint)
+    return found
+
+
+def _of_lines(path: Path, topic: str) -> Iterable[Input]:
+    try:
+        lines = read_file(path, limit=_MOST_BYTES).decode().splitlines()
+    except (OSError, ValueError) as error:
+        hint = "name a cassette, or a .jsonl file with a JSON object a line"
+        raise UsageError("X07EXPLORE_INPUTS", f"cannot read: {error}", where=str(path), hint=hint) from None
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield _input_of(json.loads(line), topic)
+            except (ValueError, TypeError, AttributeError) as error:
+                hint = 'for example {"key": "a", "value": {"id": 1}}'
+                where = f"{path}:{number}"
+                raise UsageError("X07EXPLORE_INPUTS", f"no message: {error}", where=where, hint=hint) from None
+
+
+def _input_of(row: Any, topic: str) -> Input:
+    if not isinstance(row, dict) or not row.keys() <= _FIELDS:
+        raise ValueError(f"a line is an object with some of {', '.join(sorted(_FIELDS))}")
+    name = row.get("topic", topic)
+    partition = row.get("partition")
+    if not isinstance(name, str) or not (partition is None or (isinstance(partition, int) and 0 <= partition < 1000)):
+        raise ValueError("topic is a string, partition a number from 0 to 999")
+    headers = {str(key): str(value) for key, value in row.get("headers", {}).items()}
+    return Input(Envelope(name, _bytes(row, "key"), _bytes(row, "value"), headers), partition, name, ("kafka", "amqp"))
+
+
+def _bytes(row: dict[str, Any], name: str) -> bytes:
+    if f"{name}_b64" in row:
+        return base64.b64decode(row[f"{name}_b64"], validate=True)
+    value = row.get(name, "")
+    return value.encode() if isinstance(value, str) else json.dumps(value, separators=(",", ":")).encode()
+
+
+def input_of(document: dict[str, Any]) -> Input:
+    """Return the input that `Input.document` has written; raises ValueError, KeyError or TypeError for others."""
+    envelope = Envelope(
+        str(document["topic"]), _bytes(document, "key"), _bytes(document, "value"), dict(document["headers"])
+    )
+    return Input(envelope, document["partition"], str(document["queue"]), tuple(document["brokers"]))
+
+
+def _delivered(cassette: Cassette) -> list[Input]:
+    return list(_of_cassette(cassette, own=False)) or list(_of_cassette(cassette, own=True))
+
+
+def _of_cassette(cassette: Cassette, *, own: bool) -> Iterable[Input]:
+    """Yield each delivered message once; those that the recording has itself published only with `own`."""
+    seen: set[tuple[object, ...]] = set()
+    published: set[bytes] = set()
+    for entry in cassette.entries:
+        if entry.err or entry.op not in {KAFKA.publish_op, KAFKA.poll_op, AMQP.publish_op, AMQP.poll_op}:
+            continue
+        record = MessageRecord.decode(entry.resp)
+        if entry.op in {KAFKA.publish_op, AMQP.publish_op}:
+            published.add(record.env)
+            continue
+        meta = json.loads(entry.meta or "{}")
+        kafka = entry.op == KAFKA.poll_op
+        place = tuple(meta.get(name) for name in (KAFKA if kafka else AMQP).coordinates)
+        again = place in seen if kafka else bool(meta.get("redelivered")) and (record.env,) in seen
+        if again or (record.env in published and not own):
+            continue
+        seen |= {place, (record.env,)}
+        envelope = Envelope.decode(record.env)
+        partition = meta.get("partition") if kafka else None
+        queue = str(meta.get("queue", envelope.topic))
+        yield Input(envelope, partition, queue, ("kafka",) if kafka else ("amqp",))

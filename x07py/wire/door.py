@@ -1,0 +1,368 @@
+"""Where connections come in: one cassette's door finds each the stand-in that serves it, or refuses it by name.
+
+A connection that no stand-in knows goes on to where it wanted while recording, and the summary lists it; in a replay it
+is refused unless its address was named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import select
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from x07py.errors import CassetteError, X07Error
+from x07py.wire.process import tls
+from x07py.wire.protocols import is_open, protocol_of
+from x07py.wire.waiting import is_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from x07py.rr import Session
+    from x07py.wire.matching import Rules
+    from x07py.wire.stand_in import Address, Connection
+    from x07py.wire.tape import Tape
+
+_T = TypeVar("_T", bound="Tape")
+_PEEK, _RELAY, _LOOK_S, _TLS = 1 << 17, 1 << 16, 0.001, 0x16
+_LAST_S = 2.0
+_SWITCH_S = 0.0005
+"""How long a thread may hold the interpreter while a connection is recorded; Python's own 5 ms are ten round trips."""
+
+
+class Visit(NamedTuple):
+    """One connection that a program makes.
+
+    Args:
+        address: where it wants to go.
+        caller: who makes it, for messages.
+        connect: connects to an address for real.
+        reach: tells where the program finds a broker whose address it is told; to the broker, where its sockets lead
+            here anyway.
+    """
+
+    address: Address
+    caller: str
+    connect: Callable[[Address], Connection]
+    reach: Callable[[Address], Address] = lambda address: address
+
+    def __str__(self) -> str:
+        return f"{self.address} ({self.caller})"
+
+
+class Door:
+    """The door of one cassette.
+
+    Args:
+        session: the open cassette.
+        rules: matching and filtering.
+        passthrough: addresses, ``host:port``, that connections may go to although no stand-in knows them.
+
+    Attributes:
+        tapes: the cassette's tapes that are in use.
+        passed: connections that went on to where they wanted, for the summary.
+        on_failure: called with the error when the cassette has failed.
+        closing: whether the cassette is about to close, so that connections that have only begun are judged by that.
+    """
+
+    def __init__(self, session: Session, rules: Rules, passthrough: Iterable[str]) -> None:
+        self._session, self._rules, self._passthrough = session, rules, frozenset(passthrough)
+        self.patience_s: float = rules.patience_s
+        self.tapes: dict[type[Tape], Tape] = {}
+        self.passed: dict[str, int] = {}
+        self.broken: X07Error | None = None
+        self.on_failure: list[Callable[[X07Error], None]] = []
+        self._lock = threading.Lock()
+        self._served: set[_Served] = set()
+        self._interval: float | None = None
+        self.closing: bool = False
+
+    @property
+    def records(self) -> bool:
+        """Whether there are brokers behind the door."""
+        return self._session.mode.records
+
+    def tape(self, kind: type[_T]) -> _T:
+        """Return the cassette's tape of a kind."""
+        with self._lock:
+            found = self.tapes.get(kind)
+            if not isinstance(found, kind):
+                found = self.tapes[kind] = kind(self._session, self._rules)
+                found.on_failure.append(self._tell)
+            return found
+
+    def close(self) -> None:
+        """Take what the program has sent, and let every tape write what it still holds.
+
+        Raises:
+            X07Error: it cannot be written.
+        """
+        if self._interval is not None:
+            sys.setswitchinterval(self._interval)
+        self.closing = True
+        deadline = time.monotonic() + _LAST_S
+        while any(served.has_more for served in list(self._served)) and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        for tape in self.tapes.values():
+            for finish in tape.on_close:
+                finish()
+
+    def fail(self, error: X07Error) -> None:
+        """End the use of the cassette with an error."""
+        for tape in list(self.tapes.values()):
+            tape.fail(error)
+        self._tell(error)
+
+    def _tell(self, error: X07Error) -> None:
+        if self.broken is None:
+            self.broken = error
+            for tell in list(self.on_failure):
+                tell(error)
+
+    def is_named(self, address: Address) -> bool:
+        """Tell whether connections to an address pass in a replay too."""
+        return str(address) in self._passthrough
+
+    def names_host(self, host: str) -> bool:
+        """Tell whether any address of a host passes."""
+        return any(named.rpartition(":")[0] == host for named in self._passthrough)
+
+    def admit(self, client: socket.socket, visit: Visit, *, to_refuse: bool = False) -> None:
+        """Serve a connection, in a thread of its own.
+
+        Args:
+            client: the other end of it.
+            visit: where it wants to go.
+            to_refuse: whether it is served even if the cassette has failed: the client hears of that by its protocol
+                only.
+
+        Raises:
+            OSError: the broker cannot be reached.
+            X07Error: the cassette has failed before.
+        """
+        if self.broken is not None and not to_refuse:
+            raise self.broken
+        if self.records and self._interval is None:  # what waits for the broker must not wait for who records beside it
+            self._interval = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._interval, _SWITCH_S))
+        upstream = visit.connect(visit.address) if self.records or self.is_named(visit.address) else None
+        served = _Served(self, client, upstream, visit)
+        self._served.add(served)
+        threading.Thread(target=served.run, daemon=True, name="x07-connection").start()
+
+    def left(self, served: _Served) -> None:
+        """Note that a connection has ended."""
+        self._served.discard(served)
+
+    def answer(self, client: socket.socket, visit: Visit) -> Callable[[], None]:
+        """Serve a connection of a replay in the threads of the program; call what is returned when it has sent.
+
+        Raises:
+            X07Error: the cassette has failed before.
+        """
+        if self.broken is not None:
+            raise self.broken
+        return _Answered(self, client, visit).take
+
+    def note_passing(self, visit: Visit) -> None:
+        """Note that a connection is not on the cassette and goes on."""
+        with self._lock:
+            self.passed[str(visit)] = self.passed.get(str(visit), 0) + 1
+
+    def refuse(self, visit: Visit, why: str) -> None:
+        """Fail the cassette because of a connection."""
+        self.fail(self.refusal(visit, why))
+
+    def refusal(self, visit: Visit, why: str) -> CassetteError:
+        """Return the error for a connection."""
+        return CassetteError(
+            "X07_CASSETTE_CONNECTION",
+            f"{visit.caller} connects to {visit.address}, {why}",
+            where=self._session.config.cassette,
+            hint=f'record it, leave it out, or name it: passthrough=["{visit.address}"]',
+        )
+
+
+def nowhere(address: Address) -> socket.socket:
+    """Refuse to connect, for connections that are there already.
+
+    Raises:
+        ConnectionRefusedError: always.
+    """
+    raise ConnectionRefusedError(errno.ECONNREFUSED, str(address))
+
+
+class _Served:
+    """One connection while it is served; what stand-ins know as a `CassetteSession`."""
+
+    def __init__(self, door: Door, client: socket.socket, upstream: Connection | None, visit: Visit) -> None:
+        self._door, self._client, self._visit = door, client, visit
+        self._raw: Connection | None = upstream
+        self._upstream: Connection | None = upstream
+        self._asked: tls.Wanted | None = None
+        self.fail: Callable[[X07Error], None] = door.fail
+
+    def tape(self, kind: type[_T]) -> _T:
+        """Return the cassette's tape of a kind."""
+        return self._door.tape(kind)
+
+    def open_upstream(self, address: Address | None = None) -> Connection:
+        """Connect to the real broker."""
+        if address is None and self._upstream is not None:
+            upstream, self._upstream, self._raw = self._upstream, None, None
+            return upstream
+        raw = self._visit.connect(address or self._visit.address)
+        if self._asked is None:
+            return raw
+        again = tls.Wanted(self._asked.context, self._asked.hostname)
+        return tls.shake_hands(again, raw) or raw
+
+    def reach(self, address: Address) -> Address:
+        """Return where the client has to connect to for a broker."""
+        return self._visit.reach(address)
+
+    def run(self) -> None:
+        """Serve the connection until it ends."""
+        is_ours()
+        try:
+            self._run()
+        except OSError:
+            pass
+        except X07Error as error:
+            self.fail(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+            self.fail(_broke(self._visit, error))
+        for end in (self._client, self._raw):
+            if end is not None:
+                end.close()
+        self._door.left(self)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the program has sent, or ended, what was not taken."""
+        try:
+            ready, _, _ = select.select([self._client], [], [], 0)
+        except (OSError, ValueError):
+            return False
+        return bool(ready)
+
+    def _run(self) -> None:
+        first = self._first_bytes()
+        if first and tls.is_greeting(first):
+            self._shake_hands()
+            first = self._first_bytes()
+        protocol = protocol_of(first or b"")
+        stand_in = protocol.load() if protocol is not None else None
+        if stand_in is not None:
+            stand_in.serve(self._client, self._visit.address, self)
+        elif protocol is not None and not self._door.is_named(self._visit.address):
+            self._door.refuse(self._visit, f"over {protocol.name}, for which there is no stand-in")
+        elif self._upstream is not None:
+            self._door.note_passing(self._visit)
+            _relay(self._client, self._upstream)
+        else:
+            what = "says nothing" if not first else "speaks TLS of its own" if first[0] == _TLS else "is no broker's"
+            self._door.refuse(self._visit, f"and the connection {what}, so that a replay has nothing for it")
+
+    def _shake_hands(self) -> None:
+        self._asked = tls.wanted(_receive(self._client, tls.GREETING))
+        if self._asked is None and self._raw is not None:
+            self._client.sendall(b"\x00")
+            self._door.refuse(self._visit, "over TLS from another process than the cassette's")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, str(self._visit))
+        try:
+            if self._asked is not None:
+                self._upstream = tls.shake_hands(self._asked, self._raw) or self._upstream
+        except OSError:
+            self._client.sendall(b"\x00")
+            raise
+        self._client.sendall(b"\x01")
+
+    def _first_bytes(self) -> bytes | None:
+        """Return what the client says first; empty if the broker speaks before it or nobody does, None at the end."""
+        ends = [self._client, *([self._raw] if self._raw is not None and self._asked is None else [])]
+        ready, _, _ = select.select(ends, [], [], None if self._upstream else self._door.patience_s)
+        if self._client not in ready:
+            return b""
+        began = time.monotonic()
+        while first := self._client.recv(_PEEK, socket.MSG_PEEK):
+            if not _may_be_known(first) or self._door.closing or time.monotonic() - began > self._door.patience_s:
+                return first  # no more comes of it
+            time.sleep(_LOOK_S)
+        return None
+
+
+class _Answered:
+    """One connection that is served whenever the program has sent something."""
+
+    def __init__(self, door: Door, client: socket.socket, visit: Visit) -> None:
+        self._door, self._client, self._visit = door, client, visit
+        self._served = _Served(door, client, None, visit)
+        self._first = b""
+        self._feed: Callable[[bytes], None] | None = None
+
+    def take(self) -> None:
+        """Take what the program has sent."""
+        with contextlib.suppress(BlockingIOError):
+            while data := self._client.recv(_RELAY, socket.MSG_DONTWAIT):
+                if self._feed is None:
+                    data = self._begin(data)
+                if self._feed is not None and data:
+                    self._feed(data)
+
+    def _begin(self, data: bytes) -> bytes:
+        """Return what is to be served of what came first, and find out who serves it."""
+        self._first += data
+        if tls.is_greeting(self._first):
+            tls.wanted(self._first)
+            self._first = self._first[tls.GREETING :]
+            self._client.sendall(b"\x01")
+        if not self._first or _may_be_known(self._first):
+            return b""
+        protocol = protocol_of(self._first)
+        stand_in = protocol.load() if protocol is not None else None
+        self._feed = stand_in.answer(self._client, self._served) if stand_in is not None else None
+        if self._feed is None:
+            self._door.refuse(self._visit, "which cannot be replayed in a solve world")
+        return self._first
+
+
+def _broke(visit: Visit, error: Exception) -> CassetteError:
+    return CassetteError(
+        "X07_CASSETTE_CONNECTION",
+        f"serving the connection to {visit} failed: {type(error).__name__}: {error}",
+        hint="this is a fault of x07py: please report it with the client's version",
+    )
+
+
+def _may_be_known(first: bytes) -> bool:
+    """Tell whether more bytes are needed to know who serves a connection."""
+    greeting = tls.is_greeting(first)
+    return greeting is None or (not greeting and is_open(first))
+
+
+def _receive(client: socket.socket, size: int) -> bytes:
+    return client.recv(size, socket.MSG_WAITALL)
+
+
+def _relay(client: Connection, upstream: Connection) -> None:
+    """Carry bytes both ways until both ends have closed."""
+    back = threading.Thread(target=_carry, args=(upstream, client), daemon=True, name="x07-relay")
+    back.start()
+    _carry(client, upstream)
+    back.join()
+    upstream.close()
+
+
+def _carry(source: Connection, sink: Connection) -> None:
+    is_ours()
+    with contextlib.suppress(OSError):
+        while data := source.recv(_RELAY):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,104 @@
+"""What members of a consumer group tell each other through the broker: subscriptions and assignments."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from x07py.wire.kafka.errors import wire_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from x07py.wire.kafka.feeds import Place
+
+CONSUMER = "consumer"
+"""The protocol type whose messages these are; others, such as Kafka Connect's, stay as they come."""
+_SHORT, _INT = struct.Struct(">h"), struct.Struct(">i")
+
+
+def subscribed_topics(metadata: bytes) -> frozenset[str]:
+    """Return the topics that a member subscribes to.
+
+    Args:
+        metadata: what it sends with its request to join.
+
+    Raises:
+        DriverError: 9650 if it is malformed.
+    """
+    try:
+        (count,), at = _INT.unpack_from(metadata, 2), 6
+        names = []
+        for _ in range(count):
+            name, at = _string(metadata, at)
+            names.append(name)
+    except (struct.error, ValueError):
+        raise wire_error("a member of a group sent a malformed subscription") from None
+    return frozenset(names)
+
+
+def assigned_places(assignment: bytes) -> dict[str, list[int]]:
+    """Return the partitions in an assignment by topic; an empty one has none.
+
+    Raises:
+        DriverError: 9650 if it is malformed.
+    """
+    if not assignment:
+        return {}
+    places: dict[str, list[int]] = {}
+    try:
+        (count,), at = _INT.unpack_from(assignment, 2), 6
+        for _ in range(count):
+            name, at = _string(assignment, at)
+            (many,) = _INT.unpack_from(assignment, at)
+            at += 4
+            if not 0 <= many <= len(assignment):
+                raise ValueError
+            places[name] = sorted(struct.unpack_from(f">{many}i", assignment, at))
+            at += 4 * many
+    except (struct.error, ValueError):
+        raise wire_error("the leader of a group sent a malformed assignment") from None
+    return places
+
+
+def assignment_of(places: Mapping[str, list[int]], own: bytes = b"") -> bytes:
+    """Return an assignment as a member gets it.
+
+    Args:
+        places: the partitions by topic.
+        own: the assignment that the member made for itself; what its assignor says beside the partitions stays.
+
+    Raises:
+        DriverError: 9650 if `own` is malformed.
+    """
+    said = own[_end_of_places(own) :] if own else _INT.pack(0)
+    parts = [_SHORT.pack(0), _INT.pack(len(places))]
+    for name, numbers in places.items():
+        raw = name.encode()
+        parts += (_SHORT.pack(len(raw)), raw, _INT.pack(len(numbers)), struct.pack(f">{len(numbers)}i", *numbers))
+    parts.append(said)
+    return b"".join(parts)
+
+
+def _end_of_places(assignment: bytes) -> int:
+    try:
+        (count,), at = _INT.unpack_from(assignment, 2), 6
+        for _ in range(count):
+            _, at = _string(assignment, at)
+            at += 4 + 4 * _INT.unpack_from(assignment, at)[0]
+    except (struct.error, ValueError):
+        raise wire_error("the leader of a group sent a malformed assignment") from None
+    return at
+
+
+def flat(places: Mapping[str, list[int]]) -> frozenset[Place]:
+    """Return the partitions of an assignment as pairs."""
+    return frozenset((topic, number) for topic, numbers in places.items() for number in numbers)
+
+
+def _string(data: bytes, at: int) -> tuple[str, int]:
+    (size,) = _SHORT.unpack_from(data, at)
+    end = at + 2 + size
+    if size < 0 or end > len(data):
+        raise ValueError
+    return data[at + 2 : end].decode(), end

@@ -1,0 +1,115 @@
+"""Who is at the other end of a connection: which consumer of the recording, as far as its requests tell."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from x07py.wire.kafka.feeds import Feed, Place
+    from x07py.wire.kafka.frames import Request
+    from x07py.wire.kafka.scram import Exchange
+    from x07py.wire.stand_in import Address
+
+
+class Peer:
+    """One connection of a client.
+
+    Args:
+        address: what the client asked for.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.client_id = ""
+        self.groups: list[str] = []
+        self.scope: str | None = None
+        self.sources: tuple[str, ...] = ()
+        self.feed: Feed | None = None
+        self.login: Exchange | None = None
+
+
+class Ask:
+    """A request as a handler takes it.
+
+    Args:
+        peer: who sends it.
+        request: its header.
+        body: its message.
+
+    Attributes:
+        taken: set once a recording has taken note of the request, which may be after it went out.
+        written: set once a recording has written what came of it.
+    """
+
+    __slots__ = ("body", "peer", "request", "taken", "written")
+
+    def __init__(self, peer: Peer, request: Request, body: Any) -> None:
+        self.peer: Peer = peer
+        self.request: Request = request
+        self.body: Any = body
+        self.taken: Event = Event()
+        self.written: Event = Event()
+
+
+class Membership:
+    """One member of a group.
+
+    Args:
+        group: the group.
+        member_id: what the broker calls it.
+        topics: what it subscribes to.
+        peer: the connection that it joined on.
+    """
+
+    def __init__(self, group: str, member_id: str, topics: frozenset[str], peer: Peer) -> None:
+        self.group: str = group
+        self.member_id: str = member_id
+        self.topics: frozenset[str] = topics
+        self.client_id: str = peer.client_id
+        self.peer: Peer = peer
+        self.assigned: frozenset[Place] = frozenset()
+        self.fetcher: Peer | None = None
+        self.scope = ""
+        self.feed: Feed | None = None
+        self.generation = 0
+        self.left = False
+
+
+class Members:
+    """The members of all groups of a run, and which connections fetch for them."""
+
+    def __init__(self) -> None:
+        self.all: list[Membership] = []
+
+    def joined(self, group: str, member_id: str, peer: Peer) -> Membership | None:
+        """Return the member that joins again, by its id or because it joins on the same connection."""
+        alive = [one for one in self.all if one.group == group and not one.left]
+        known = next((one for one in alive if member_id and one.member_id == member_id), None)
+        return known or next((one for one in alive if one.peer is peer), None)
+
+    def of(self, group: str, member_id: str) -> Membership | None:
+        """Return a member by its id."""
+        return next((one for one in self.all if one.group == group and one.member_id == member_id), None)
+
+    def fetching(self, peer: Peer, places: frozenset[Place]) -> Membership | None:
+        """Return the member that a connection fetches for, or None if it is in no group.
+
+        Requests to fetch bear no group. A connection fetches for the member of its client that was assigned the
+        partitions; where several were, for one whose group it has asked about, then for one that nobody fetches for.
+        """
+        bound = next((one for one in self.all if one.fetcher is peer and not one.left), None)
+        if bound is not None and places <= bound.assigned:
+            return bound
+        fits = [one for one in self.all if places <= one.assigned and one.client_id == peer.client_id and not one.left]
+        if not fits:
+            return bound
+        fits.sort(key=lambda one: (one.fetcher is not None, one.group not in peer.groups))
+        fits[0].fetcher = peer
+        return fits[0]
+
+    def gone(self, peer: Peer) -> None:
+        """Take note that a connection has ended."""
+        for one in self.all:
+            if one.fetcher is peer:
+                one.fetcher = None

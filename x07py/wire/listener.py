@@ -1,0 +1,129 @@
+"""A port at which a cassette's door takes connections: for programs of other languages, machines and processes.
+
+A recording stands in front of one broker. A cluster names its other brokers in its answers; each of them gets a port of
+its own beside the first when it is named, so that no connection of the client leads past the recording.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+from x07py.errors import UsageError
+from x07py.wire.door import Visit
+from x07py.wire.process.sockets import connect_for_real
+from x07py.wire.stand_in import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from x07py.wire.door import Door
+    from x07py.wire.stand_in import Connection
+
+_CONNECT_S = 10.0
+
+
+def parse_address(text: str, *, default_host: str = "127.0.0.1") -> Address:
+    """Return the address in ``HOST:PORT`` or ``:PORT``; an IPv6 host stands in brackets.
+
+    Raises:
+        UsageError: ``X07_ADDRESS`` if it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise UsageError("X07_ADDRESS", f"{text!r} is no address", hint="give HOST:PORT, for example 127.0.0.1:9092")
+    return Address(host.strip("[]") or default_host, int(port))
+
+
+def connect(address: Address) -> socket.socket:
+    """Return a connection to an address, past the cassettes of this process.
+
+    Raises:
+        OSError: it cannot be reached.
+    """
+    return connect_for_real(address, _CONNECT_S)
+
+
+class Listener:
+    """The ports of one cassette.
+
+    Args:
+        door: takes the connections.
+        at: where to listen; port 0 takes a free one.
+        upstream: the broker behind the first port while recording; None in a replay.
+        caller: who connects, for messages; None for the client's address.
+        connecting: connects to a broker.
+
+    Attributes:
+        address: where the first port listens.
+        connections: how many connections came.
+
+    Raises:
+        OSError: the address cannot be listened at.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        at: Address,
+        upstream: Address | None = None,
+        *,
+        caller: str | None = None,
+        connecting: Callable[[Address], Connection] = connect,
+    ) -> None:
+        self._door, self._caller, self._connecting = door, caller, connecting
+        self._lock = threading.Lock()
+        self._listening: list[socket.socket] = []
+        self._ports: dict[Address, int] = {}
+        self._open: set[socket.socket] = set()
+        self.connections: int = 0
+        self._host = at.host
+        self.address: Address = Address(at.host, self._listen(at.port, upstream))
+
+    def _listen(self, port: int, upstream: Address | None) -> int:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listening = socket.create_server((self._host, port), family=family, backlog=128)
+        self._listening.append(listening)
+        found: int = listening.getsockname()[1]
+        if upstream is not None:
+            self._ports[upstream] = found
+        accept = partial(self._accept, listening, upstream)
+        threading.Thread(target=accept, daemon=True, name="x07-listener").start()
+        return found
+
+    def _accept(self, listening: socket.socket, upstream: Address | None) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, peer = listening.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with self._lock:
+                    self.connections += 1
+                    self._open = {one for one in self._open if one.fileno() >= 0} | {client}
+                here = Address(*client.getsockname()[:2])
+                caller = self._caller or f"the client at {Address(*peer[:2])}"
+                visit = Visit(upstream or here, caller, self._connecting, partial(self._reach, here))
+                try:
+                    self._door.admit(client, visit, to_refuse=True)
+                except OSError:
+                    client.close()
+
+    def _reach(self, here: Address, address: Address) -> Address:
+        """Return where a client that came to `here` finds the broker at `address`."""
+        with self._lock:
+            port = self._ports.get(address)
+            if port is None:
+                port = self._listen(0, address)
+        return Address(here.host, port)
+
+    def close(self) -> None:
+        """Listen no more, and end the connections that are open."""
+        for listening in self._listening:
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            listening.close()
+        for client in self._open:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
