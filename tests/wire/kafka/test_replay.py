@@ -13,7 +13,10 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from kafka import KafkaConsumer, KafkaProducer
 
-from tests.wire.kafka.serving import TIME, record_by_driver, served
+from tests.wire.kafka.serving import RULES, TIME, ForeignTape, cassette, record_by_driver, served
+from x07py.drivers.base import Subscription
+from x07py.msg import from_native
+from x07py.rr import Mode
 
 COUNT = 30
 MESSAGES: list[tuple[bytes, bytes, Any]] = [(b"value %d" % n, b"key-%d" % n, [("n", b"%d" % n)]) for n in range(COUNT)]
@@ -159,6 +162,34 @@ def test_partitions_interleave_as_recorded(tmp_path: Path) -> None:
         for number in range(9):
             stand_in.session.use(number)
         assert asyncio.run(run(str(stand_in.address))) == [(n % 3, n // 3) for n in range(9)]
+
+
+def test_the_end_of_a_partition_waits_for_a_client_that_asks_late(tmp_path: Path) -> None:
+    """A client may look up where a partition starts after it has begun to fetch the others."""
+    with cassette(tmp_path, Mode.RECORD) as session:
+        tape = ForeignTape(session, RULES)
+        subscription = Subscription(("orders",), "workers", 1)
+        tape.write_event("end", subscription.scope(), {"topic": "orders", "partition": 1, "offset": 0})
+        for partition in range(2):
+            meta = {"topic": "orders", "partition": partition, "offset": 0, "timestamp": TIME, "timestamp_type": 1}
+            row = tape.delivery_row(subscription.request(), from_native("orders", None, b"value", []), meta)
+            tape.write_deliveries(subscription.scope(), [row])
+
+    def keep_away(consumer: Consumer, places: list[TopicPartition]) -> None:
+        consumer.assign(places)
+        consumer.pause([place for place in places if place.partition == 1])
+
+    with served(tmp_path) as stand_in:
+        settings = {"group.id": "workers", "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        consumer = Consumer({"bootstrap.servers": str(stand_in.address), **settings})
+        consumer.subscribe(["orders"], on_assign=keep_away)
+        while not consumer.assignment():
+            assert consumer.poll(0.1) is None
+        assert consumer.poll(0.5) is None
+        consumer.resume([TopicPartition("orders", 1)])
+        found = [(one.error() is not None, one.partition(), one.offset()) for one in polled(consumer, 3)]
+        consumer.close()
+    assert found == [(True, 1, 0), (False, 0, 0), (False, 1, 0)]
 
 
 def test_a_consumer_that_assigns_itself_partitions_and_goes_back(tmp_path: Path) -> None:

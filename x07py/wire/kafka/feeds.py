@@ -203,9 +203,11 @@ class Feed:
                 return again
         while (item := self._peek()) is not None:
             if item.kind == _END:
+                asked = wanted.get(item.place) == item.offset
+                if not asked and not self._is_late():
+                    return None
                 self._pass_end(item)
-                if wanted.get(item.place) == item.offset:
-                    self._told_end[item.place] = item.offset
+                if asked:
                     return Served(item.place, b"", item.offset)
                 continue
             offset = wanted.get(item.place, -1) if item.kind == _RECORD else -1
@@ -219,14 +221,21 @@ class Feed:
         return None
 
     def _pass_end(self, item: Item) -> None:
+        """Use the end of a partition; who asks at that offset, now or later, hears of it."""
         self._tape.take(item.number)
         self._at += 1
+        self._turn_since = None
+        self._told_end[item.place] = item.offset
 
     def _is_turn(self, place: Place, wanted: Mapping[Place, int]) -> bool:
         """Tell whether the client has come back for more of what it was given last; then it has taken that in order."""
         if self._turn is None or self._turn[0] == place or wanted.get(self._turn[0], -1) >= self._turn[1]:
             self._turn_since = None
             return True
+        return self._is_late()
+
+    def _is_late(self) -> bool:
+        """Tell whether the client has left what comes next alone for so long that it is not waited for any more."""
         now = time.monotonic()
         if self._turn_since is None:
             self._turn_since = now
