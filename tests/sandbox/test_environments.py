@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,35 @@ def test_relays_carry_both_directions_and_their_ends() -> None:
         )
         thread.join(30)
     assert (text, outcome["connects"]) == ("True\n", 1), outcome
+
+
+LAST_WORDS = """
+import os, socket, sys
+one = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+one.sendall(bytes(1 << 20))
+os._exit(0)
+"""
+
+
+def test_relays_carry_what_a_program_sent_right_before_its_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        got: list[int] = []
+
+        def read_late() -> None:
+            client, _ = server.accept()
+            with client:
+                time.sleep(1)
+                while data := client.recv(65536):
+                    got.append(len(data))
+
+        thread = threading.Thread(target=read_late)
+        thread.start()
+        port = server.getsockname()[1]
+        argv = [PYTHON, "-c", LAST_WORDS, str(port)]
+        outcome, _ = drive(argv=argv, port=port, namespaces=True, emulate=["busy"], uid=None)
+        thread.join(30)
+    assert (sum(got), outcome["connects"]) == (1 << 20, 1), outcome
+    assert "relays" not in outcome["layers"]
 
 
 def x07_run(tmp_path: Path, environment: str, *options: str) -> subprocess.CompletedProcess[str]:

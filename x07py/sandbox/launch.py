@@ -356,6 +356,8 @@ class _Running:
         if not self.confined:
             raise cannot("the child ended early", "`x07 doctor` tells what is there")
         found = self.supervisor or self.relay
+        if self.relay is not None:
+            self.layers |= self.relay.finish()
         return ProgramOutcome(
             self.status,
             self.timed_out,

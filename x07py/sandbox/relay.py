@@ -14,6 +14,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from x07py.sandbox.network import LOOPBACK_IPV4, Address
@@ -27,6 +28,7 @@ _IFA_ADDRESS, _IFA_LOCAL, _LOOPBACK_INDEX, _HOST_SCOPE = 1, 2, 1, 254
 _BACKLOG = 1024
 _CHUNK = 1 << 16
 _MAX_CONNECTIONS = 256
+_FINISH_S, _TURN_S = 10.0, 0.05
 
 
 def listen_inside(addresses: Sequence[Address]) -> list[socket.socket]:
@@ -83,6 +85,8 @@ class Relay:
     def __init__(self, listeners: Sequence[int], targets: Sequence[Address]) -> None:
         self.connects: int = 0
         self._free = threading.Semaphore(_MAX_CONNECTIONS)
+        self._changed = threading.Condition()
+        self._carrying = 0
         self._targets = {
             handle: (socket.socket(fileno=handle), to) for handle, to in zip(listeners, targets, strict=True)
         }
@@ -99,12 +103,34 @@ class Relay:
             for handle, _ in poll.poll():
                 listener, target = self._targets[handle]
                 self._free.acquire()
+                self._carry(1)
                 try:
                     inside, _ = listener.accept()
                 except OSError:
+                    self._carry(-1)
                     self._free.release()
                     continue
                 threading.Thread(target=self._join, args=(inside, target), daemon=True).start()
+
+    def finish(self) -> dict[str, str]:
+        """When the program has ended: carry what it had sent, as the kernel does for connections of its own.
+
+        Returns:
+            What is told of connections whose targets did not take everything within ten seconds.
+        """
+        ends = time.monotonic() + _FINISH_S
+        waiting = select.poll()
+        for handle in self._targets:
+            waiting.register(handle, select.POLLIN)
+        with self._changed:
+            while (left := self._carrying + len(waiting.poll(0))) and (rest := ends - time.monotonic()) > 0:
+                self._changed.wait(min(rest, _TURN_S))
+        return {"relays": f"{left} connections were cut, since their targets took nothing more"} if left else {}
+
+    def _carry(self, change: int) -> None:
+        with self._changed:
+            self._carrying += change
+            self._changed.notify_all()
 
     def _join(self, inside: socket.socket, target: Address) -> None:
         outside = socket.socket(_family(target), socket.SOCK_STREAM)
@@ -113,6 +139,7 @@ class Relay:
                 outside.connect(target.sockaddr(_family(target)))
             except OSError:
                 inside.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 0))  # a reset, not an end
+                self._carry(-1)
             else:
                 self.connects += 1
                 for one in (inside, outside):
@@ -120,6 +147,7 @@ class Relay:
                 back = threading.Thread(target=_copy, args=(outside, inside), daemon=True)
                 back.start()
                 _copy(inside, outside)
+                self._carry(-1)
                 back.join()
         self._free.release()
 
