@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.arch.trees import manifest, node, run, write
@@ -80,6 +80,8 @@ def is_rest_of_a_circle(row: Diagnostic, before: list[frozenset[str]]) -> bool:
 
 @settings(max_examples=40, deadline=None)
 @given(TREES, TREES)
+@example({"lib/c.py": "import a", "a/x.py": ""}, {"lib/c.py": "import a", "a/x.py": "", "c.py": ""})
+@example({"lib/c.py": "import a", "a/x.py": "", "c.py": ""}, {"lib/c.py": "import a", "a/x.py": ""})
 def test_every_finding_that_a_change_adds_is_kept(before: dict[str, str], after: dict[str, str]) -> None:
     with project(before) as root:
         first = run(root)

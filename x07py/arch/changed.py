@@ -60,12 +60,19 @@ class _Part:
         if self.is_everything():
             self.modules = set(self._graph.modules)
         else:
-            names = ModuleNames(
-                request.root, manifest.roots, (path for path in self._files if path.endswith(PYTHON_SUFFIXES))
-            )
-            self.modules = _reached(self._graph, change.paths, names)
+            self.modules = _reached(self._graph, change.paths, *self._names(request, manifest))
         self._paths = {self._graph.modules[name].path for name in self.modules} | change.paths
         self._pairs = self._node_pairs()
+
+    def _names(self, request: Request, manifest: Manifest) -> tuple[ModuleNames, set[str]]:
+        """Return the names of modules, and the top-level names that may mean something else since the change."""
+        now = {path for path in self._files if path.endswith(PYTHON_SUFFIXES)}
+        touched = {path for path in self._changed if path.endswith(PYTHON_SUFFIXES)}
+        names, *others = (
+            ModuleNames(request.root, manifest.roots, paths) for paths in (now, now - touched, now | touched)
+        )
+        known = names.ambiguous()
+        return names, set().union(*(known ^ other.ambiguous() for other in others))
 
     def is_everything(self) -> bool:
         """Tell whether the change may bear on any module: of an x07AST file that is gone, the name is gone too."""
@@ -117,12 +124,14 @@ class _Part:
         }
 
 
-def _reached(graph: Graph, paths: Iterable[str], names: ModuleNames) -> set[str]:
-    """Return the modules that were touched, and all that import them, directly or not; linear in the imports."""
+def _reached(graph: Graph, paths: Iterable[str], names: ModuleNames, renamed: set[str]) -> set[str]:
+    """Return the modules that were touched or have another name, and all that import them; linear in the imports."""
     by_path = {module.path: name for name, module in graph.modules.items()}
     gone = {names.name(path) for path in paths if path.endswith(PYTHON_SUFFIXES) and path not in by_path}
     left = [by_path[path] for path in paths if path in by_path] + list(gone & graph.modules.keys())
-    gone |= {above for name in gone for above in _packages(name)}
+    gone |= {above for name in gone for above in _packages(name)} | renamed
+    if renamed:
+        left += [name for path, name in by_path.items() if names.top(path) in renamed]
     for imports in (graph.inside, graph.outside):
         left += [name for name, imported in imports.items() if not gone.isdisjoint(imported)]
     importers: dict[str, list[str]] = {}

@@ -165,7 +165,7 @@ class _Resolver:
         self._modules = modules
         self._packages = _packages(modules)
         self._names = names
-        self._ambiguous = names.ambiguous()
+        self._ambiguous = bool(names.ambiguous())
         self._type_imports = type_imports
         self._above: dict[str, str | None] = {}
         self.unresolved: list[tuple[Module, Import]] = []

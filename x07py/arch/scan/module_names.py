@@ -53,9 +53,13 @@ class ModuleNames:
         own = self._placed(importer)[0]
         return self._prefix(own) + name if own in roots else None
 
-    def ambiguous(self) -> bool:
-        """Tell whether a name stands for different modules in different members."""
-        return bool(self._twice)
+    def top(self, path: str) -> str:
+        """Return the top-level name of a Python file as an import of its own member says it."""
+        return self._placed(path)[1].partition(".")[0]
+
+    def ambiguous(self) -> set[str]:
+        """Return the top-level names that stand for different modules in different members."""
+        return set(self._twice)
 
     def _placed(self, path: str) -> tuple[str, str]:
         root = next((one for one in self._roots if path.startswith(one)), "")
