@@ -146,13 +146,16 @@ static void *swap_folders(void *unused) {
     while (!stop) renameat2(AT_FDCWD, folder[0], AT_FDCWD, folder[1], RENAME_EXCHANGE);
     return NULL;
 }
-static int race_bind(const char *inside, const char *outside) {
+static int race_bind(double seconds, const char *inside, const char *outside) {
     int reached = 0;
+    struct timespec first, now;
     snprintf(folder[0], sizeof folder[0], "%s/f", inside);
     snprintf(folder[1], sizeof folder[1], "%s/g", inside);
     if (mkdir(folder[0], 0700) || symlink(outside, folder[1])) return -1;
     pthread_t thread = begin(swap_folders);
-    for (int n = 0; n < 150; n++) {
+    clock_gettime(CLOCK_MONOTONIC, &first);
+    int n = 0;
+    do {
         struct sockaddr_un u = {.sun_family = AF_UNIX};
         char made[4096];
         int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -162,7 +165,10 @@ static int race_bind(const char *inside, const char *outside) {
         snprintf(made, sizeof made, "%s/%d", outside, n);
         reached += access(made, F_OK) == 0;
         unlink(made);
-    }
+        unlink(u.sun_path);
+        n++;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (!reached && (now.tv_sec - first.tv_sec) + (now.tv_nsec - first.tv_nsec) / 1e9 < seconds);
     end(thread);
     return verdict(reached);
 }
@@ -171,7 +177,7 @@ void races(double seconds, const char *inside, const char *outside) {
     TRY("race on the address", race_address(seconds));
     TRY("race on the descriptor", race_descriptor(seconds));
     TRY("race on blocking", flip_blocking());
-    TRY("race on a bound path", race_bind(inside, outside));
+    TRY("race on a bound path", race_bind(seconds, inside, outside));
     TRY("+connect after it", reach4("127.0.0.1", allowed));
     TRY("+interrupted connects", interrupted(allowed));
     TRY("interrupted connects denied", interrupted(denied));
