@@ -14,9 +14,11 @@ from unittest import mock
 
 import pytest
 
+from tests.forked import Forking
 from x07py.brokers.embedded import EmbeddedKafka
 from x07py.cli.main import main
 
+_FORKING = Forking()
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLE = REPOSITORY / "docs" / "examples" / "contracts_project"
 
@@ -46,16 +48,15 @@ def kafka(project: Path, embedded: EmbeddedKafka, monkeypatch: pytest.MonkeyPatc
 
 
 def x07(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line of ``x07`` with a width of 100 columns and without colour."""
+    """Run a command line of ``x07`` with a width of 100 columns and without colour.
+
+    It runs in a fork of a process that has imported x07py, unless the test gives variables of its own.
+    """
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        ["x07", *args],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PATH": path, "COLUMNS": "100", **env},
-    )
+    whole = {**os.environ, "PATH": path, "COLUMNS": "100", **env}
+    if not env and _FORKING.fits(whole):
+        return _FORKING.run(args, cwd, whole)
+    return subprocess.run(["x07", *args], cwd=cwd, capture_output=True, text=True, check=False, env=whole)
 
 
 def x07_here(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
