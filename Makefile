@@ -48,9 +48,11 @@ docs: $(STAMP) ## build the documentation site into build/docs; warnings are err
 help-pages: $(STAMP) ## make x07py/cli/help.json, which answers --help, from the commands
 	$(BIN)/python .ci/help_pages.py
 
+RERUNS ?= 1
+
 unit: $(STAMP) $(VENV)/lowest $(VENV)/foreign chromium $(if $(X07_SKIP_LIVE),,brokers) ## all tests, on real brokers; X07_SKIP_LIVE=1 leaves those out that need one
 	$(BIN)/python -m compileall -q x07py # x07 starts thousands of times, also where PYTHONDONTWRITEBYTECODE is set
-	$(BIN)/pytest -n 3 # on two cores too: many tests wait for brokers
+	$(BIN)/pytest -n 3 --reruns $(RERUNS) # three on two cores too: many tests wait for brokers
 
 $(VENV)/foreign: tests/wire/clients/client.go tests/wire/clients/client.js ## clients of Kafka in Go and Node, for the tests
 	mkdir -p $@

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests import live
-from tests.campaign import CAMPAIGN, LEFT
+from tests.campaign import CAMPAIGN, LEFT, ONCE
 from tests.docs.not_run import NOT_RUN
 from tests.live import (
     amqp_listeners,
@@ -52,6 +52,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_RUNTIME_DIR"] = folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Ask once only what has to hold each time."""
+    for item in items:
+        if item.nodeid.startswith(ONCE):
+            item.add_marker(pytest.mark.flaky(reruns=0))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave live tests out only where that was asked for."""
     if live.SKIP and item.get_closest_marker("live"):
@@ -63,6 +70,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if live.SKIP:
         terminalreporter.section("LIVE TESTS SKIPPED", red=True, bold=True)
         terminalreporter.write_line(live.SKIPPED)
+    if again := terminalreporter.getreports("rerun"):
+        terminalreporter.section("failed at the first try, and were asked again", red=True, bold=True)
+        for report in again:
+            terminalreporter.write_line(f"{report.nodeid} ({report.when})")
+            terminalreporter.write_line(str(report.longrepr))
     if any("tests/docs/" in report.nodeid for report in terminalreporter.getreports("passed")):
         terminalreporter.section("commands of the documentation that were not run")
         for (page, command), why in NOT_RUN.items():
