@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     )
     from x07py.msg import Envelope, answer_to, typed
     from x07py.pumping import PumpOptions, PumpReport, pump
-    from x07py.testing import use_cassette
+    from x07py.testing.cassette import use_cassette
 
 __all__ = [
     "ArchError",
@@ -134,7 +134,7 @@ _ROOMS = {
     "open_driver": "x07py.drivers",
     "pump": "x07py.pumping",
     "typed": "x07py.msg",
-    "use_cassette": "x07py.testing",
+    "use_cassette": "x07py.testing.cassette",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from x07py.brokers.process import RunningBroker
 from x07py.errors import ReplayMismatchError
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 

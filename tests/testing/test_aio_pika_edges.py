@@ -20,7 +20,7 @@ from x07py.errors import CassetteError, DriverError, ReplayMismatchError
 from x07py.msg import Envelope
 from x07py.rr import Cassette
 from x07py.rr.guard import register_secret
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 
@@ -217,7 +217,7 @@ PATIENT = """
 import asyncio, sys
 import aio_pika
 from x07py.rr.replay_state import ReplayState
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 async def patient(url):
     loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ from confluent_kafka.aio import AIOConsumer, AIOProducer
 from x07py.brokers.embedded import EmbeddedKafka
 from x07py.errors import DriverError, ReplayMismatchError, UsageError
 from x07py.msg import Envelope
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 NOWHERE = "127.0.0.1:1"
 

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Pro
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from x07py.brokers.process import RunningBroker
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 from x07py.testing.kafka_values import dump
 
 pytestmark = pytest.mark.live

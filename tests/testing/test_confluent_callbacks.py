@@ -17,7 +17,7 @@ from x07py.brokers.embedded import EmbeddedKafka
 from x07py.errors import CassetteError, DriverError, ReplayMismatchError
 from x07py.rr import replay_state
 from x07py.rr.guard import register_secret
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 NOWHERE = "127.0.0.1:1"
 

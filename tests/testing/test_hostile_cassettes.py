@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from x07py.errors import CassetteError, X07Error
 from x07py.rr import Cassette, Entry
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 from x07py.testing.kafka_objects import ENUMS, KINDS
 from x07py.testing.kafka_values import dump, load
 

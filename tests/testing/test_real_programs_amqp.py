@@ -20,7 +20,7 @@ import pytest
 
 from tests.testing.programs import NOWHERE, programs, prove, readme, write
 from x07py.brokers.process import RunningBroker
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 
 async def publish(address: str, queue: str, *bodies: bytes) -> None:

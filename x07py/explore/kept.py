@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from x07py.drivers.base import AMQP, KAFKA, canonical_json
 from x07py.errors import UsageError
 from x07py.explore.inputs import Input, input_of
+from x07py.explore.kept_entry import FOLDER
 from x07py.explore.promises import Promises, promise_of
 from x07py.files import make_folder, replace_file
 from x07py.msg import MessageRecord
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from x07py.explore.process import Event
     from x07py.explore.shrinking import Counterexample
 
-FOLDER = "explore"
 _DIALECTS = {"kafka": KAFKA, "amqp": AMQP}
 _SCHEDULE = "x07.explore.schedule_v1"
 _KEY = "explored"

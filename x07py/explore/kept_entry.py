@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+FOLDER = "explore"
+"""Where kept histories are, below the folder of cassettes."""
 CALLED_WITH = {"x07_broker": "127.0.0.1:1"}
 """What an explored test may take, and what it is called with."""
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

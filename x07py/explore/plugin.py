@@ -12,7 +12,7 @@ import pytest
 
 from x07py.contracts.loader import find_root
 from x07py.errors import UsageError, X07Error
-from x07py.explore.kept_entry import CALLED_WITH
+from x07py.explore.kept_entry import CALLED_WITH, FOLDER
 from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
@@ -121,8 +121,6 @@ class KeptHistory(pytest.Item):
 
 
 def _kept(session: pytest.Session) -> Iterator[KeptHistory]:
-    from x07py.explore.kept import FOLDER
-
     root = find_root(session.config.rootpath)
     for file in sorted((root / CASSETTES / FOLDER).glob("*.x07rr.bin")):
         item: KeptHistory = KeptHistory.from_parent(session, name=f"history {file.name.partition('.')[0]}")

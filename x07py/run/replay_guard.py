@@ -22,7 +22,7 @@ from x07py.worlds import ENV_CASSETTE, ENV_MODE, current_world
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from x07py.testing import use_cassette
+    from x07py.testing.cassette import use_cassette
     from x07py.wire.stand_in import Address
     from x07py.worlds import World
 
@@ -103,7 +103,7 @@ class ReplayGuard:
         if self._name is None:
             _refuse_clients()
         else:
-            from x07py.testing import use_cassette
+            from x07py.testing.cassette import use_cassette
 
             self.opened = True
             self._cassette = use_cassette(self._name, mode="none").__enter__()

@@ -19,7 +19,7 @@ from tests.listeners import Listeners
 from tests.live import rabbitmqctl
 from tests.proxy import Proxy
 from x07py.brokers.process import RunningBroker
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 NOWHERE = "amqp://guest:guest@rabbit.example:5672/%2F"
 

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from tests.listeners import PASSWORD, USER, Listeners, add_scram_user
 from tests.wire.kafka.serving import record_by_driver, served
 from x07py.brokers.process import RunningBroker
-from x07py.testing import use_cassette
+from x07py.testing.cassette import use_cassette
 
 
 def program(address: str, mechanism: str, context: ssl.SSLContext) -> list[Any]:
