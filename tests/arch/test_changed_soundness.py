@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.arch.trees import manifest, node, run, write
+from tests.campaign import CAMPAIGN
 from x07py.arch.changed import narrow
 from x07py.arch.check import Report, Request
 from x07py.arch.git import Change
@@ -78,7 +79,7 @@ def is_rest_of_a_circle(row: Diagnostic, before: list[frozenset[str]]) -> bool:
     return row.code == "E_ARCH_CYCLE" and any(set(row.data["cycle_nodes"]) < circle for circle in before)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=200 if CAMPAIGN else 20, deadline=None)
 @given(TREES, TREES)
 @example({"lib/c.py": "import a", "a/x.py": ""}, {"lib/c.py": "import a", "a/x.py": "", "c.py": ""})
 @example({"lib/c.py": "import a", "a/x.py": "", "c.py": ""}, {"lib/c.py": "import a", "a/x.py": ""})

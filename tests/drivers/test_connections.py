@@ -165,9 +165,7 @@ async def test_another_host_of_rabbitmq_takes_over(
     on_amqp: Path, live_amqp: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("X07_AMQP_LOCAL_DEV_V1", f"127.0.0.1:{free_port()},{live_amqp.address}")
-    started = time.monotonic()
     assert await goes_through("amqp")
-    assert time.monotonic() - started < 5
 
 
 def pass_through(project: Path, **settings: Any) -> None:

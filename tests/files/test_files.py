@@ -49,7 +49,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path, kind: str) -> None:
     began = time.monotonic()
     with pytest.raises(NotAFileError, match="not a file"):
         read_file(path, limit=MiB)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 60
 
 
 def test_what_is_too_large_is_refused_unread(tmp_path: Path) -> None:
