@@ -47,14 +47,14 @@ settings.load_profile("x07py")
 def pytest_configure(config: pytest.Config) -> None:
     """Keep what tests leave in folders for state away from the user; workers have the folder of the first.
 
-    What a test starts with pytest does without hypothesis, whose import costs more than everything else of it.
+    What a test starts with pytest does without the plugins of hypothesis and anyio, which cost more than all the rest.
     """
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="x07-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_RUNTIME_DIR"] = folder
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
-        os.environ["PYTEST_ADDOPTS"] = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:hypothesispytest"
+        os.environ["PYTEST_ADDOPTS"] = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:hypothesispytest -p no:anyio"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
