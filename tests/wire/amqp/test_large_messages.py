@@ -55,6 +55,8 @@ def test_a_message_goes_on_before_all_of_it_has_come(tmp_path: Path) -> None:
             assert receive(program, begun) == got[:begun]
             broker.sendall(got[-1:])
             assert receive(program, len(got) - begun) == got[begun:]
+            program.close()  # before the broker, whose end would be recorded
+            assert broker.recv(1) == b""
         assert between.end(signal.SIGTERM) == 0, between.lines
     entries = Cassette.load(tmp_path / ".x07_rr" / "large.x07rr.bin").entries
     assert [entry.op.rpartition(".")[2] for entry in entries] == ["publish_env_v1", "get_env_v1"]

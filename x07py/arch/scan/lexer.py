@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OPENING = re.compile(
     r"""
-    (?: [ \t]* (?:\#[^\n]*)? \n )*
+    (?: [ \t]* (?:\#[^\n]*)? \n )*+
     (?: [rR]? (?: \"\"\" [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* \"\"\"
                 | ''' [^'\\]* (?: (?: \\. | '(?!'') ) [^'\\]* )* ''' ) [ \t]* \n )?
     """,
@@ -27,7 +27,7 @@ _OPENING = re.compile(
 """Comments and the docstring that a module starts with."""
 _PLAIN_LINE = re.compile(
     rf"""
-    (?: [ \t]* (?:\#[^\n]*)? \n )*
+    (?: [ \t]* (?:\#[^\n]*)? \n )*+
     () (?: import [ ] ({DOTTED}) | from [ ] (\.*) ({DOTTED})? [ ] import [ ] ({NAME}) ((?:,[ ]{NAME})*) )
     (?:[ ]as[ ]{NAME})? [ \t]* (?:\#[^\n]*)? \n
     """,
