@@ -51,9 +51,11 @@ def told(error: Exception) -> str:
     changed = changed_files()
     if changed:
         return f"error[{TAMPERED}]: {described(changed)}\n  help: {HINT}\n"
+    from x07py.printing import terminal
+
     return (
-        f"error[X07_INTERNAL]: {type(error).__name__}: {error}\n"
-        f"  help: run again with {_DEBUG}=1 to see where, and report it\n"
+        terminal(f"error[X07_INTERNAL]: {type(error).__name__}: {error}\n")
+        + f"  help: run again with {_DEBUG}=1 to see where, and report it\n"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.cli.output import console
+from x07py.printing import escaped
 
 if TYPE_CHECKING:
     from x07py.arch.check import Report
@@ -42,7 +43,7 @@ def print_text(report: Report) -> None:
         out.print(f"{row.severity}[{row.code}]", style="bold red" if row.severity == "error" else "yellow", end="")
         out.print(f": {row.message}")
         if row.path:
-            out.print(f"  --> {row.location()}", style="cyan")
+            out.print(f"  --> {escaped(row.location())}", style="cyan")
         if row.source:
             out.print(f"   {row.line:>4} | {row.source}")
         for note in row.notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from x07py.explore.kept import keep, schedule_of
 from x07py.explore.order import Order
 from x07py.explore.promises import Promises, parse_promise, read_promises
 from x07py.explore.report import joined, read_reports, report_of, text_report
+from x07py.printing import json_text, terminal
 from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def explore_program(
 def _tell(report: Report, output: str) -> None:
     """Show a report; end with 1 if something was found."""
     if output == "json":
-        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(report) + "\n")
     else:
-        sys.stdout.write("\n".join(text_report(report)) + "\n")
+        sys.stdout.write(terminal("\n".join(text_report(report))) + "\n")
     if report["found"] or report["not_again"]:
         raise typer.Exit(EXIT_FOUND)
 

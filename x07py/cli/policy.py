@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -118,4 +117,4 @@ def learn(audits: Annotated[list[Path], typer.Argument(help="Files of x07 run --
     from x07py.run.profile import find_project_to_run
 
     accesses = [access for path in audits for access in read_audit(path)]
-    sys.stdout.write(json.dumps(learned_policy(accesses, find_project_to_run().root), indent=2) + "\n")
+    print_json(learned_policy(accesses, find_project_to_run().root))

@@ -31,6 +31,7 @@ def check_architecture() -> int:
     """
     from x07py.arch.project import MANIFEST_PATH, project_folder
     from x07py.arch.result_cache import remember_clean, unchanged_summary
+    from x07py.printing import terminal
 
     root = project_folder(None, MANIFEST_PATH)
     summary = unchanged_summary(root)
@@ -53,5 +54,6 @@ def check_architecture() -> int:
         summary = report.summary()
         remember_clean(root, started, report, summary)
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    sys.stdout.write(f"\x1b[32m{summary}\x1b[0m\n" if coloured else f"{summary}\n")
+    shown = terminal(summary)
+    sys.stdout.write(f"\x1b[32m{shown}\x1b[0m\n" if coloured else f"{shown}\n")
     return 0

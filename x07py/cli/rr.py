@@ -69,7 +69,7 @@ def list_cassettes(
         print_json({"schema_version": "x07.rr.list.report@0.1.0", "folder": str(where), "cassettes": rows})
         return
     for row in rows:
-        console().print(f"{row['name']}  {_entries(row['entries'])}  {row['bytes']} bytes  {row['state']}")
+        console().print(f"{escaped(row['name'])}  {_entries(row['entries'])}  {row['bytes']} bytes  {row['state']}")
     if not rows:
         console(stderr=True).print(f"no cassettes in {where}")
 

@@ -276,7 +276,7 @@ def _run(plan: RunPlan, profile: str | None, report: Path | None, watch: Watch, 
     if out is not None:
         print_json(finished)
     if outcome.doubtful:
-        sys.stderr.write(f"x07 run: warning: {outcome.doubtful}: another run may differ\n")
+        say(f"x07 run: warning: {outcome.doubtful}: another run may differ")
     if (why := ending(plan, outcome)) is not None:
         say(f"x07 run: {why}")
     if sys.stderr.isatty():
@@ -385,5 +385,5 @@ def _explain(plan: RunPlan) -> int:
     machine = kernel_features()
     layers = {"isolation": "none: world run-os"} if plan.world == "run-os" else expected_layers(machine)
     shown = effective_policy(plan) | {"command": list(plan.argv), "layers": layers, "machine": machine}
-    sys.stdout.write(json.dumps(shown, indent=2, sort_keys=True) + "\n")
+    print_json(shown)
     return 0

@@ -7,6 +7,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, NoReturn
 
 from x07py.errors import RunError
+from x07py.printing import terminal
 from x07py.run.plan import EXIT_CANNOT
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def no_function(module: str, function: str) -> RunError:
 
 def error_text(error: X07Error) -> str:
     """Return the lines of an error, for a process that has no part of the command line loaded."""
-    return f"error[{error.code}]: {error.message}\n  at: {error.where}\n  help: {error.hint}\n"
+    return terminal(f"error[{error.code}]: {error.message}\n  at: {error.where}\n  help: {error.hint}\n")
 
 
 def import_path(root: Path, explained: tuple[Path, ...]) -> list[str]:

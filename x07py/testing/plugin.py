@@ -16,6 +16,7 @@ import pytest
 
 from x07py.contracts.loader import find_root
 from x07py.errors import UsageError, X07Error
+from x07py.printing import escaped
 from x07py.testing.assertions import explain_difference
 
 if TYPE_CHECKING:
@@ -280,12 +281,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for name in sorted(kept):
             there = (find_root(config.rootpath) / ".x07_rr" / name).exists()
             old = "is as it was" if there else "was not written"
-            terminalreporter.write_line(f".x07_rr/{name} {old}; the new recording is {name}.partial")
+            shown = escaped(name)
+            terminalreporter.write_line(f".x07_rr/{shown} {old}; the new recording is {shown}.partial")
     beside: set[str] = config.stash[_beside]
     if beside:
         terminalreporter.section("x07: connections that went on beside a cassette")
         for line in sorted(beside):
-            terminalreporter.write_line(line)
+            terminalreporter.write_line(escaped(line))
     used = config.stash[_used]
     if not used or not _is_whole_run(config):
         return
@@ -294,7 +296,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if stale:
         terminalreporter.section("x07: cassettes that no test used")
         for name in stale:
-            terminalreporter.write_line(f"{folder.name}/{name}")
+            terminalreporter.write_line(f"{folder.name}/{escaped(name)}")
 
 
 def _names_in(folder: Path) -> set[str]:

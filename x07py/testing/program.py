@@ -87,7 +87,7 @@ def run_program(
     if found["state"] == "open":
         why = f"the program ended with {code} and did not close its cassette"
         return Ended(code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded"), "")
-    sys.stderr.write(f"x07: {found['summary']}\n" if found["summary"] else "")
+    sys.stderr.write(terminal(f"x07: {found['summary']}\n") if found["summary"] else "")
     error = X07Error(**found["error"]) if found["error"] else None
     failed_first = code != 0 and error is not None and error.code == "X07_CASSETTE_EMPTY"
     return Ended(code, None if failed_first else error, found["summary"])

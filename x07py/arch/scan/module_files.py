@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from x07py.arch.scan.patterns import compile_globs
 from x07py.arch.store import FileFacts, facts
 from x07py.files import NOTEBOOK
+from x07py.printing import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -212,4 +213,4 @@ def _runs_unread(name: str, names: Collection[str]) -> bool:
 
 def _few(paths: Sequence[str]) -> str:
     more = f", and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more
+    return ", ".join(map(escaped, paths[:_SHOWN])) + more
