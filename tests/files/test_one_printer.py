@@ -113,8 +113,8 @@ def test_cassettes_that_no_test_used_are_named_without_escapes(pytester: pytest.
     for name in ("used", "a\n::error::PWN\x1b]0;T\x07"):
         (folder / f"{name}.x07rr.bin").write_bytes(framed(entry(0)))
     pytester.makepyfile(
-        "import x07py\n"
-        "@x07py.use_cassette('used.x07rr.bin', mode='none', allow_unused=True, allow_empty=True)\n"
+        "import pytest\n"
+        "@pytest.mark.x07('used.x07rr.bin', allow_unused=True, allow_empty=True)\n"
         "def test_it():\n    assert True\n"
     )
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
