@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import html
 import json
+import lzma
 import os
 import quopri
 import time
@@ -13,12 +15,15 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus
 
+import cramjam
 import pytest
 
 from tests.rr.builders import entry, opened
 from x07py.errors import CassetteError
+from x07py.msg import Envelope
 from x07py.rr import Mode, guard
 from x07py.rr.guard import refuse_secrets, register_secret, secret_in
 
@@ -72,18 +77,32 @@ ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "zlib": lambda s: zlib.compress(_JSON({"k": s}).encode()),
     "gzip in Base64": lambda s: base64.b64encode(gzip.compress(s.encode())),
     "Base64 in gzip": lambda s: gzip.compress(base64.b64encode(s.encode())),
+    "bzip2": lambda s: bz2.compress(_JSON({"k": s}).encode()),
+    "xz": lambda s: lzma.compress(_JSON({"k": s}).encode()),
+    "Zstandard": lambda s: bytes(cramjam.zstd.compress(_JSON({"k": s}).encode())),
+    "LZ4": lambda s: bytes(cramjam.lz4.compress(_JSON({"k": s}).encode())),
+    "Snappy": lambda s: bytes(cramjam.snappy.compress(_JSON({"k": s}).encode())),
+    "Zstandard in Base64": lambda s: base64.b64encode(bytes(cramjam.zstd.compress(s.encode()))),
+    "Base85": lambda s: base64.b85encode(s.encode()),
+    "Ascii85": lambda s: base64.a85encode(s.encode(), adobe=True),
+    "Ascii85 in JSON": lambda s: _JSON({"a": base64.a85encode(s.encode()).decode()}).encode(),
+    "numbers, as of Node's Buffer": lambda s: _JSON({"type": "Buffer", "data": list(s.encode())}).encode(),
+    "numbers, as of Java": lambda s: _JSON([(one + 128) % 256 - 128 for one in s.encode()], indent=4).encode(),
+    "escapes, as of C": lambda s: b"".join(b"\\x%02x" % one for one in s.encode()),
 }
 
 
 @pytest.fixture(autouse=True)
 def known() -> Iterator[None]:
-    before = dict(guard._secrets), list(guard._wanted)
+    derived: tuple[list[Any], ...] = guard._wanted, guard._base85, guard._whole
+    before = dict(guard._secrets), *(list(one) for one in derived)
     guard._secrets.clear()
-    guard._wanted.clear()
+    for one in derived:
+        one.clear()
     yield
     guard._secrets.clear()
     guard._secrets.update(before[0])
-    guard._wanted[:] = before[1]
+    guard._wanted[:], guard._base85[:], guard._whole[:] = before[1:]
 
 
 @pytest.mark.parametrize("shape", SECRETS)
@@ -114,6 +133,59 @@ def test_nothing_of_a_refused_entry_reaches_the_file_or_the_error(tmp_path: Path
     assert len(list((tmp_path / ".x07_rr").glob("*.bin"))) == 1
 
 
+@pytest.mark.parametrize("before", [b"", b"a", b"ab", b"abc"])
+def test_base85_is_found_at_every_offset(before: bytes) -> None:
+    register_secret("db", SECRETS["token"])
+    for encode in (base64.b85encode, base64.a85encode):
+        assert secret_in(b"text " + encode(before + SECRETS["token"].encode() + b" and more")) == "db"
+    assert secret_in(b"text 3kLu7k#D>y" + encode(before + b"harmless, but as long as it is")) is None
+
+
+PIECES: dict[str, Callable[[str, str], bytes]] = {
+    "fields": lambda a, b: _JSON({"a": a, "n": 5, "b": b}).encode(),
+    "a list": lambda a, b: _JSON([a, b]).encode(),
+    "a list of letters": lambda a, b: _JSON(list(a + b), ensure_ascii=False).encode(),
+    "three of a list": lambda a, b: _JSON([a, b[:4], b[4:]], indent=2).encode(),
+    "fields of JSON in JSON": lambda a, b: _JSON(_JSON({"a": a, "b": b})).encode(),
+    "headers": lambda a, b: Envelope("orders", b"k", b"v", {"first": a, "second": b}).encode(),
+    "key and value": lambda a, b: Envelope("orders", a.encode(), b.encode(), {}).encode(),
+    "a long key and value": lambda a, b: Envelope("orders", b"k" * 300 + a.encode(), b.encode(), {}).encode(),
+    "lines": lambda a, b: f"{a}\n{b}".encode(),
+    "lines that are cited": lambda a, b: f"> {a}\n> {b}".encode(),
+    "fields of a form": lambda a, b: f"a={quote(a, safe='')}&x=1&b={quote(b, safe='')}".encode(),
+}
+
+
+@pytest.mark.parametrize("shape", [name for name in SECRETS if name not in {"short", "plain", "digits"}])
+def test_a_secret_in_pieces_is_found(shape: str) -> None:
+    secret = SECRETS[shape]
+    register_secret("db", secret)
+    half = max(4, len(secret) // 2)
+    for name, cut in PIECES.items():
+        assert secret_in(entry(req=cut(secret[:half], secret[half:])).encode()) == "db", name
+        assert secret_in(entry(req=cut(secret[:half], "another end of it")).encode()) is None, name
+
+
+def test_words_of_a_weak_password_are_no_pieces_of_it() -> None:
+    register_secret("db", "shop-password")
+    register_secret("other", "orders2024")
+    register_secret("words", "billingpassword")
+    said = _JSON({"topic": "shop-events", "shop": "billing", "password": "", "x-password": "", "at": "2024-01-01"})
+    assert secret_in(entry(req=said.encode(), op="shop", key="orders").encode()) is None
+
+
+def test_a_secret_that_goes_on_in_the_next_message_is_found(tmp_path: Path) -> None:
+    register_secret("db", SECRETS["token"])
+    first, rest = SECRETS["token"][:11], SECRETS["token"][11:]
+    with opened(tmp_path, Mode.RECORD) as session:
+        session.append(entry(scope="a", req=f"first part: {first}".encode()))
+        session.append(entry(scope="b", req=rest.encode()))  # of another stream
+        with pytest.raises(CassetteError) as caught:
+            session.append(entry(scope="a", req=f"{rest}, then more".encode()))
+        assert caught.value.code == 2056
+        session.append(entry(scope="a", req=b"harmless"))
+
+
 def test_values_before_a_rotation_are_guarded_still() -> None:
     register_secret("db", "the first value")
     register_secret("db", "the second value")
@@ -139,6 +211,9 @@ def test_the_cost_grows_as_the_data_does() -> None:
         b"%2525" * 20_000,
         b"\\" * 100_000,
         b"x\x9c" * 50_000,
+        b"\x28\xb5\x2f\xfd" * 25_000,
+        b"a se," * 20_000,
+        b"11," * 30_000,
     ):
         spent = []
         for times in (1, 10):

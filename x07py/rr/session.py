@@ -25,6 +25,7 @@ from x07py.rr.index import Bucket
 from x07py.rr.known_secrets import register_surroundings
 from x07py.rr.mismatch import out_of_order
 from x07py.rr.old_entries import refuse_unredacted
+from x07py.rr.pieces import WITHIN
 from x07py.rr.redaction import Redaction, redaction_of
 from x07py.rr.replay_state import Answer, ReplayState
 from x07py.rr.text_side import write_text_side
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from x07py.rr.entry import Entry, EntryTemplate, Fields
 
 _U32 = struct.Struct("<I")
+_MOST_STREAMS = 256
 _current: ContextVar[Session | None] = ContextVar("x07_rr_session", default=None)
 
 
@@ -85,6 +87,8 @@ class Session:
         self.allow_unused = allow_unused
         self.virtual_ticks: int = 0
         self.appended: int = 0
+        self._said: dict[bytes, bytes] = {}
+        """How the last entry of each operation and place ended: a secret may begin there and go on in the next."""
         self._moves_clock = config.mode is Mode.REPLAY and current_world().solve and wanted()
         self._limits = EntryLimits(config.max_req_bytes, config.max_resp_bytes, config.max_key_bytes)
         self._partial: PartialFile | None = None
@@ -279,7 +283,8 @@ class Session:
         payload = entry if isinstance(entry, bytes) else entry.encode()
         span = scan_entry(payload, 0, len(payload), self._limits)
         self._check_allowed(*(str(payload[slice(*part)], "utf-8", "replace") for part in (span.kind, span.op)))
-        self._write([_U32.pack(len(payload)), payload], 1, lambda: payload)
+        stream = payload[slice(*span.op)] + payload[slice(*span.scope)]
+        self._write([_U32.pack(len(payload)), payload], 1, lambda: payload, stream)
         if self.mode is Mode.RECORD_MISSING:
             self.ledger.add(payload)
 
@@ -297,7 +302,8 @@ class Session:
             FileError: ``X07IO_WRITE``.
         """
         self._check_allowed(template.kind, template.op)
-        self._write(template.frames(rows, self._limits), len(rows), partial(_content, template, rows))
+        stream = (template.op + template.scope).encode("utf-8", "surrogateescape")
+        self._write(template.frames(rows, self._limits), len(rows), partial(_content, template, rows), stream)
         self._pass_time(sum([row[4] for row in rows]))
 
     def _pass_time(self, ticks: int) -> None:
@@ -318,7 +324,7 @@ class Session:
                 hint="add it to kinds_allowed or ops_allowed of the policy in arch/rr/index.x07rr.json",
             )
 
-    def _write(self, frames: Sequence[bytes], count: int, content: Callable[[], bytes]) -> None:
+    def _write(self, frames: Sequence[bytes], count: int, content: Callable[[], bytes], stream: bytes) -> None:
         if not self.mode.records or self._partial is None:
             raise CassetteError(2013, f"mode {self.mode.contract_name} does not record", where=self.config.cassette)
         config = self.config
@@ -328,7 +334,11 @@ class Session:
         if size > config.max_cassette_bytes:
             raise self._full(2003, f"more than {config.max_cassette_bytes} bytes", "max_cassette_bytes")
         if is_guarding():
-            refuse_secrets(content())
+            said = content()
+            refuse_secrets(said, self._said.pop(stream, b""))
+            self._said[stream] = said[-WITHIN:]
+            if len(self._said) > _MOST_STREAMS:
+                del self._said[next(iter(self._said))]
         self._partial.write(*frames)
         self.appended += count
 
