@@ -19,6 +19,7 @@ from x07py.errors import CassetteError, UnusedRecordingError
 from x07py.rr.cassette import Cassette
 from x07py.rr.cassette_files import FOLDER, PartialFile, SideFile, read_cassette
 from x07py.rr.config import Match, Mode
+from x07py.rr.core_dumps import leave_memory_out
 from x07py.rr.entry import EntryLimits, scan_entry
 from x07py.rr.guard import is_guarding, refuse_secrets
 from x07py.rr.index import Bucket
@@ -123,6 +124,8 @@ class Session:
         """
         partial = PartialFile(self.path, replace=self._replace_partial) if self.mode.records else None
         if partial is not None:
+            if not current_world().confined:
+                leave_memory_out()
             register_surroundings()
         try:
             content = self._existing()
