@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from x07py.arch.manifest_text import manifest_naming
 from x07py.errors import ArchError
-from x07py.files import MANIFEST_BYTES, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_FILES = ("x07.toml", "pyproject.toml")
 
 
 class Settings(NamedTuple):
@@ -30,8 +28,8 @@ def read_settings(root: Path) -> Settings:
         ArchError: ``E_ARCH_SETTINGS``.
         PackageError, FileError: as `x07py.contracts.project.read_project`.
     """
-    file = next((root / name for name in _FILES if (root / name).is_file()), None)
-    if file is None or b"arch" not in read_file(file, limit=MANIFEST_BYTES):
+    file = manifest_naming(root, b"arch")
+    if file is None:
         return Settings()
     from x07py.contracts.project import read_project
 

@@ -27,7 +27,7 @@ from x07py.brokers.health import answers
 from x07py.brokers.kinds import ADDED, PORTS
 from x07py.brokers.native import Launch, end_name_server, free_port, kafka_launch, rabbitmq_launch
 from x07py.errors import DevelopmentBrokerError
-from x07py.files import read_file, replace_file
+from x07py.files import load_json, read_file, replace_file
 from x07py.files.own import project_id, runtime_folder, state_folder
 from x07py.rr.secret_names import is_secret_name
 
@@ -92,7 +92,7 @@ def find_broker(root: Path, kind: str) -> RunningBroker | None:
 def _described(file: Path) -> RunningBroker | None:
     """Return the broker that a state file describes; None for a file that describes none."""
     try:
-        row = json.loads(read_file(file, limit=_STATE_BYTES))
+        row = load_json(read_file(file, limit=_STATE_BYTES))
         broker = RunningBroker(row["kind"], row["flavour"], row["address"], row["pid"], row["started"])
     except (OSError, ValueError, TypeError, LookupError):
         return None

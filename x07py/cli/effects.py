@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from difflib import get_close_matches
 from enum import StrEnum
@@ -19,7 +18,7 @@ from x07py.effects.analysis import Answer, Question, analyze
 from x07py.effects.distributions import distribution_modules
 from x07py.effects.finder import environment_of, this_environment
 from x07py.errors import UsageError
-from x07py.files import CONTRACT_BYTES, SOURCE_BYTES, read_file, replace_file
+from x07py.files import CONTRACT_BYTES, SOURCE_BYTES, load_json, read_file, replace_file
 from x07py.printing import terminal
 
 if TYPE_CHECKING:
@@ -199,7 +198,7 @@ def _print(rows: list[tuple[str, Reach]], answer: Answer, comments: tuple[Allowa
 
 def _report(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(read_file(path, limit=CONTRACT_BYTES))
+        document = load_json(read_file(path, limit=CONTRACT_BYTES))
     except (OSError, ValueError) as error:
         raise UsageError(
             "X07_USAGE", f"not a report: {error}", where=str(path), hint="x07 effects --format json"

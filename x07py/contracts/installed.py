@@ -6,7 +6,6 @@ found as an import would find it, so that what is looked at is what would run.
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from pathlib import Path
 from x07py.contracts.distributions import InstalledDistribution, distributions_with, normalized
 from x07py.contracts.package_document import FILE_NAME, PackageDocument, read_document
 from x07py.errors import PackageError
-from x07py.files import digest_file
+from x07py.files import digest_file, load_json
 
 GROUP, DRIVERS = "x07.packages", "x07.drivers"
 TOOLCHAIN = "x07py"
@@ -64,7 +63,7 @@ class InstalledPackage:
     def source(self) -> str:
         """The folder of an editable distribution, whose files are live; empty for one that was installed."""
         try:
-            origin = json.loads(self.distribution.metadata("direct_url.json") or "{}")
+            origin = load_json(self.distribution.metadata("direct_url.json") or "{}")
             return str(origin["url"]).removeprefix("file://") if origin["dir_info"]["editable"] else ""
         except (ValueError, KeyError, TypeError):
             return ""

@@ -18,7 +18,16 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from x07py.errors import FileError
-from x07py.files import LinkError, NotAFileError, cannot_write, digest_file, read_file, refuse_link, replace_file
+from x07py.files import (
+    LinkError,
+    NotAFileError,
+    cannot_write,
+    digest_file,
+    load_json,
+    read_file,
+    refuse_link,
+    replace_file,
+)
 from x07py.files.own import project_id, seal, state_folder, unseal
 
 if TYPE_CHECKING:
@@ -153,7 +162,7 @@ def _digest(file: Path, root: Path) -> str | None:
 def _planned(root: Path, journal: Path) -> dict[str, object]:
     """Return the digests that the journal names; a file that is no journal of this user names none."""
     try:
-        planned = json.loads(unseal(root, read_file(journal, limit=_MOST_BYTES)) or b"{}")
+        planned = load_json(unseal(root, read_file(journal, limit=_MOST_BYTES)) or b"{}")
     except (FileNotFoundError, NotAFileError, ValueError):
         return {}
     return planned if isinstance(planned, dict) else {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.contracts.defaults import filled
 from x07py.errors import ContractError
-from x07py.files import CONTRACT_BYTES, cannot_read, read_file
+from x07py.files import CONTRACT_BYTES, cannot_read, load_json, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +71,7 @@ def parse_json(text: str | bytes) -> Any:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
-    document = json.loads(text, object_pairs_hook=_unique)
+    document = load_json(text, object_pairs_hook=_unique)
     if "\\ud" in text or "\\uD" in text:
         json.dumps(document, ensure_ascii=False).encode()
     return document

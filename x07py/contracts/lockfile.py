@@ -98,7 +98,7 @@ def read_settled_lock(root: Path) -> Lock | None:
     """
     path = root / LOCK_NAME
     try:
-        data = read_file(path, limit=CONTRACT_BYTES)
+        data = read_file(path, limit=CONTRACT_BYTES, root=root)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -73,7 +73,7 @@ def read_project(start: Path | None = None) -> Project:
         _refuse(file, f"a manifest is called {PYPROJECT} or {STANDALONE}")
     settle(file.parent)
     try:
-        data = read_file(file, limit=MANIFEST_BYTES)
+        data = read_file(file, limit=MANIFEST_BYTES, root=file.parent)
     except OSError as error:
         raise cannot_read(file, error) from None
     return parse_project(file, data)

@@ -151,7 +151,8 @@ def _named(place: Path) -> Iterator[str | None]:
         yield _text(_table(tools, "maturin").get("python-source"))
     yield from _setup_cfg(place / "setup.cfg")
     try:
-        match = _SETUP_DIR.search(read_file(place / "setup.py", limit=MANIFEST_BYTES).decode("utf-8", "replace"))
+        text = read_file(place / "setup.py", limit=MANIFEST_BYTES, root=place)
+        match = _SETUP_DIR.search(text.decode("utf-8", "replace"))
     except OSError:
         return
     yield match[1] if match else None
@@ -175,7 +176,7 @@ def _hatch(table: dict[str, Any]) -> Iterator[str | None]:
 def _setup_cfg(file: Path) -> Iterator[str | None]:
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(read_file(file, limit=MANIFEST_BYTES).decode("utf-8"))
+        parser.read_string(read_file(file, limit=MANIFEST_BYTES, root=file.parent).decode("utf-8"))
     except (OSError, ValueError, configparser.Error):
         return
     for line in parser.get("options", "package_dir", fallback="").splitlines():
@@ -186,7 +187,7 @@ def _setup_cfg(file: Path) -> Iterator[str | None]:
 
 def _toml(file: Path) -> dict[str, Any]:
     try:
-        return parse_toml(read_file(file, limit=MANIFEST_BYTES).decode("utf-8"))
+        return parse_toml(read_file(file, limit=MANIFEST_BYTES, root=file.parent).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
 

@@ -13,6 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from x07py.errors import DriverError, UnsupportedError
+from x07py.files import load_json
 from x07py.msg import Envelope
 
 if TYPE_CHECKING:
@@ -116,9 +117,11 @@ _decode = Envelope.decode  # taken here, so that what a driver decodes is not co
 
 def canonical_json(value: Json) -> bytes:
     """Return JSON with sorted keys and no spaces; for integers, strings, lists and maps this is RFC 8785."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
-        "utf-8", "surrogateescape"
-    )
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, which JSON can spell and bytes cannot
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Delivery:
@@ -220,7 +223,7 @@ class Delivery:
 
 def _parse_meta(text: bytes) -> dict[str, Json]:
     try:
-        found = json.loads(text or b"{}")
+        found = load_json(text or b"{}")
     except ValueError:
         found = None
     if not isinstance(found, dict):

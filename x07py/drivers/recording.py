@@ -6,7 +6,6 @@ program never acts on something that a killed recording would not hold.
 
 from __future__ import annotations
 
-import json
 import time
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from x07py.drivers.base import Delivery, canonical_json, is_consuming
 from x07py.drivers.replay import ReplayBackend
 from x07py.errors import DiffersFromRecordingError, DriverError, NothingRecordedError
+from x07py.files import load_json
 from x07py.msg import MessageRecord
 from x07py.rr import EntryTemplate, Row
 from x07py.rr.redaction import REDACTED
@@ -126,7 +126,7 @@ class RecordingBackend:
         clean = self._redaction.envelope(delivery.envelope)
         if clean is delivery.envelope:
             return delivery.envelope_bytes, delivery.meta_json
-        meta = {**json.loads(delivery.meta_json), REDACTED: self._redaction.hidden_in(clean)}
+        meta = {**load_json(delivery.meta_json), REDACTED: self._redaction.hidden_in(clean)}
         return clean.encode(), canonical_json(meta)
 
     async def control(self, op: str, request: Json) -> Json:
@@ -146,7 +146,7 @@ class RecordingBackend:
             raise
         resp = canonical_json(self._redaction.document(result))
         self._session.record(template, [Row(req, resp, b"", 0, _ticks(started))])
-        return json.loads(canonical_json(result))
+        return load_json(canonical_json(result))
 
     def consuming(self) -> bool:
         """Pass on whether the broker lets it consume."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Never
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Never
 from x07py.drivers.bare import BARE_ACKS, BareDeliveries
 from x07py.drivers.base import Ack, Delivery, Json, canonical_json
 from x07py.errors import DriverError, NothingRecordedError, X07Error, error_of
+from x07py.files import load_json
 from x07py.msg import MessageRecord
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class ReplayBackend:
         if answer.err:
             raise self._recorded_error(answer)
         try:
-            return json.loads(answer.resp)
+            return load_json(answer.resp)
         except ValueError:
             raise DriverError(
                 9612,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.drivers.base import AMQP, KAFKA
 from x07py.errors import UsageError
-from x07py.files import read_file
+from x07py.files import load_json, read_file
 from x07py.msg import Envelope, MessageRecord
 from x07py.rr import Cassette
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_BYTES = 2**28
+_MOST_PARTITIONS = 1000
 _FIELDS = {"topic", "key", "value", "headers", "partition", "key_b64", "value_b64"}
 
 
@@ -80,7 +81,7 @@ def _of_lines(path: Path, topic: str) -> Iterable[Input]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield _input_of(json.loads(line), topic)
+                yield _input_of(load_json(line), topic)
             except (ValueError, TypeError, AttributeError) as error:
                 hint = 'for example {"key": "a", "value": {"id": 1}}'
                 where = f"{path}:{number}"
@@ -91,11 +92,11 @@ def _input_of(row: Any, topic: str) -> Input:
     if not isinstance(row, dict) or not row.keys() <= _FIELDS:
         raise ValueError(f"a line is an object with some of {', '.join(sorted(_FIELDS))}")
     name = row.get("topic", topic)
-    partition = row.get("partition")
-    if not isinstance(name, str) or not (partition is None or (isinstance(partition, int) and 0 <= partition < 1000)):
-        raise ValueError("topic is a string, partition a number from 0 to 999")
+    if not isinstance(name, str):
+        raise ValueError("topic is a string")
     headers = {str(key): str(value) for key, value in row.get("headers", {}).items()}
-    return Input(Envelope(name, _bytes(row, "key"), _bytes(row, "value"), headers), partition, name, ("kafka", "amqp"))
+    envelope = Envelope(name, _bytes(row, "key"), _bytes(row, "value"), headers)
+    return Input(envelope, _partition(row.get("partition")), name, ("kafka", "amqp"))
 
 
 def _bytes(row: dict[str, Any], name: str) -> bytes:
@@ -107,10 +108,29 @@ def _bytes(row: dict[str, Any], name: str) -> bytes:
 
 def input_of(document: dict[str, Any]) -> Input:
     """Return the input that `Input.document` has written; raises ValueError, KeyError or TypeError for others."""
-    envelope = Envelope(
-        str(document["topic"]), _bytes(document, "key"), _bytes(document, "value"), dict(document["headers"])
-    )
-    return Input(envelope, document["partition"], str(document["queue"]), tuple(document["brokers"]))
+    headers = {str(name): str(text) for name, text in dict(document["headers"]).items()}
+    envelope = Envelope(str(document["topic"]), _bytes(document, "key"), _bytes(document, "value"), headers)
+    brokers = tuple(map(str, document["brokers"]))
+    return Input(envelope, _partition(document["partition"]), str(document["queue"]), brokers)
+
+
+def _facts(meta: str) -> dict[str, Any]:
+    found = load_json(meta or "{}")
+    if not isinstance(found, dict):
+        raise ValueError("it is not a JSON object")
+    return found
+
+
+def _partition(value: object) -> int | None:
+    if value is None or (isinstance(value, int) and 0 <= value < _MOST_PARTITIONS):
+        return value
+    raise ValueError(f"the partition is no number from 0 to {_MOST_PARTITIONS - 1}")
+
+
+def _plain(value: object) -> str | int | None:
+    if value is None or isinstance(value, str | int):
+        return value
+    raise ValueError("a place is neither text nor number")
 
 
 def _delivered(cassette: Cassette) -> list[Input]:
@@ -121,21 +141,26 @@ def _of_cassette(cassette: Cassette, *, own: bool) -> Iterable[Input]:
     """Yield each delivered message once; those that the recording has itself published only with `own`."""
     seen: set[tuple[object, ...]] = set()
     published: set[bytes] = set()
-    for entry in cassette.entries:
+    for number, entry in enumerate(cassette.entries):
         if entry.err or entry.op not in {KAFKA.publish_op, KAFKA.poll_op, AMQP.publish_op, AMQP.poll_op}:
             continue
         record = MessageRecord.decode(entry.resp)
         if entry.op in {KAFKA.publish_op, AMQP.publish_op}:
             published.add(record.env)
             continue
-        meta = json.loads(entry.meta or "{}")
         kafka = entry.op == KAFKA.poll_op
-        place = tuple(meta.get(name) for name in (KAFKA if kafka else AMQP).coordinates)
+        try:
+            meta = _facts(entry.meta)
+            partition = _partition(meta.get("partition")) if kafka else None
+            place = tuple(_plain(meta.get(name)) for name in (KAFKA if kafka else AMQP).coordinates)
+        except ValueError as error:
+            hint = "the cassette was damaged or made by another tool; record it again"
+            where = f"entry {number}"
+            raise UsageError("X07EXPLORE_INPUTS", f"what the broker said: {error}", where=where, hint=hint) from None
         again = place in seen if kafka else bool(meta.get("redelivered")) and (record.env,) in seen
         if again or (record.env in published and not own):
             continue
         seen |= {place, (record.env,)}
         envelope = Envelope.decode(record.env)
-        partition = meta.get("partition") if kafka else None
         queue = str(meta.get("queue", envelope.topic))
         yield Input(envelope, partition, queue, ("kafka",) if kafka else ("amqp",))

@@ -11,7 +11,7 @@ from x07py.errors import UsageError
 from x07py.explore.inputs import Input, input_of
 from x07py.explore.kept_entry import FOLDER
 from x07py.explore.promises import Promises, promise_of
-from x07py.files import make_folder, replace_file
+from x07py.files import load_json, make_folder, replace_file
 from x07py.msg import MessageRecord
 from x07py.rr import Cassette
 from x07py.rr.entry import Entry
@@ -132,7 +132,7 @@ def read_schedule(path: Path) -> Schedule:
         first = cassette.entries[0]
         if first.op != _SCHEDULE:
             raise ValueError(first.op)
-        document = json.loads(first.req)
+        document = load_json(first.req)
         promised = document["promises"]
         where = str(path)
         promises = Promises(

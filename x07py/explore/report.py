@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from x07py.drivers.base import canonical_json
 from x07py.errors import UsageError
 from x07py.explore.faults import FAMILIES
 from x07py.explore.story import tell
-from x07py.files import read_file
+from x07py.files import load_json, read_file
 from x07py.printing import counted, terminal
 from x07py.testing.network import can_step_out
 
@@ -89,7 +88,7 @@ def read_reports(folder: Path) -> list[Report]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            report = json.loads(read_file(path, limit=_REPORT_BYTES, root=folder))
+            report = load_json(read_file(path, limit=_REPORT_BYTES, root=folder))
             text_report(report)
         except (ValueError, TypeError, KeyError, AttributeError):
             message = "this is no report of an exploration"

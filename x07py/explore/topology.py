@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import UsageError
-from x07py.files import MANIFEST_BYTES, read_file
+from x07py.files import MANIFEST_BYTES, load_json, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +22,7 @@ def read_topology(root: Path) -> tuple[dict[str, Any], ...]:
     found = []
     for path in sorted((root / _FOLDER).glob("*.json")):
         try:
-            found.append(json.loads(read_file(path, limit=MANIFEST_BYTES, root=root)))
+            found.append(load_json(read_file(path, limit=MANIFEST_BYTES, root=root)))
         except ValueError as error:
             message = f"the topology is not JSON: {error}"
             raise UsageError("X07EXPLORE_INPUTS", message, where=str(path), hint="x07 arch check") from None

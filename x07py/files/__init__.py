@@ -14,6 +14,7 @@ given to somebody else.
 """
 
 from x07py.files.links import LinkError, open_folder, open_in, refuse_link
+from x07py.files.nested import load_json
 from x07py.files.notebook import NOTEBOOK, source_text
 from x07py.files.reading import (
     CONTRACT_BYTES,
@@ -43,6 +44,7 @@ __all__ = [
     "cannot_write",
     "decoded",
     "digest_file",
+    "load_json",
     "make_folder",
     "open_file",
     "open_folder",

@@ -24,6 +24,7 @@ _KINDS = (
 )
 
 MiB = 1 << 20
+_PIECE = 1 << 16
 CONTRACT_BYTES, MANIFEST_BYTES, SOURCE_BYTES = 16 * MiB, 4 * MiB, 32 * MiB
 """Most bytes of a contract or lock, of a project's manifest, and of a module or API document."""
 
@@ -57,15 +58,21 @@ def read_file(path: Path, *, limit: int, root: Path | None = None) -> bytes:
     Raises:
         NotAFileError: for a folder, pipe, socket or device.
         LinkError: if a link leads out of `root`.
-        TooLargeError: for more than `limit` bytes.
+        TooLargeError: for more than `limit` bytes, also if they come while it is read.
         OSError: if the system refuses.
     """
     with open_file(path, root=root) as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.readall() if size <= limit else b""
-    if size > limit or len(data) > limit:
-        raise TooLargeError(path, limit)
-    return data
+        parts: list[bytes] = []
+        while size <= limit:  # it may grow meanwhile, and files of the kernel's own say that they have no size
+            part = file.read(max(0, size - sum(map(len, parts))) + _PIECE)
+            if part is None:
+                raise BlockingIOError(errno.EAGAIN, "nothing can be read from it now", str(path))
+            if not part:
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.append(part)
+            size = max(size, sum(map(len, parts)))
+    raise TooLargeError(path, limit)
 
 
 def open_file(path: Path, *, root: Path | None = None) -> FileIO:

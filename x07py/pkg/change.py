@@ -62,7 +62,7 @@ class _Change:
         self.files: Files = {}
         for name in {found.file.name, PYPROJECT}:
             if (self.root / name).is_file():
-                self.files[name] = read_file(self.root / name, limit=MANIFEST_BYTES)
+                self.files[name] = read_file(self.root / name, limit=MANIFEST_BYTES, root=self.root)
 
     def require(self, package: str, requirement: str, *, versions: bool = True) -> None:
         """Ask for a package in the manifest, and for its distribution where the manager reads that."""
@@ -135,7 +135,7 @@ class _Change:
 
 def _content(root: Path, name: str) -> bytes | None:
     path = root / name
-    return read_file(path, limit=MANIFEST_BYTES) if path.is_file() else None
+    return read_file(path, limit=MANIFEST_BYTES, root=root) if path.is_file() else None
 
 
 @contextmanager

@@ -145,5 +145,5 @@ def manager_of(root: Path) -> Manager:
             break
     tools: dict[str, object] = {}
     with suppress(OSError, ValueError):
-        tools = parse_toml(read_file(root / PYPROJECT, limit=MANIFEST_BYTES).decode()).get("tool", {})
+        tools = parse_toml(read_file(root / PYPROJECT, limit=MANIFEST_BYTES, root=root).decode()).get("tool", {})
     return Manager(next((name for name in _LOCKS if name in tools), "pip"), root, root)

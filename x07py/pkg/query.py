@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from x07py.contracts.installed import TOOLCHAIN
 from x07py.contracts.lockfile import LOCK_NAME, Lock, LockedPackage, read_lock
 from x07py.contracts.packages import verify_package
 from x07py.errors import PackageError
+from x07py.files import load_json
 from x07py.pkg.closure import close_over
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def newer_distributions(lock: Lock) -> list[dict[str, str]]:
     command = [*pip, "list", "--outdated", "--format", "json", *python]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        rows = json.loads(done.stdout)
+        rows = load_json(done.stdout)
     except ValueError:
         message = f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr.strip()[-500:]}"
         raise PackageError("X07PKG_INSTALL_FAILED", message, hint="check the network and the index") from None

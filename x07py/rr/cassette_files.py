@@ -22,6 +22,7 @@ from x07py.files import (
     TooLargeError,
     cannot_write,
     digest_file,
+    load_json,
     open_file,
     open_folder,
     open_in,
@@ -272,7 +273,7 @@ class SideFile:
             CassetteError: 2054 if the file is not a side file.
         """
         try:
-            document = json.loads(read_file(self.path, limit=_LARGEST_SIDE, root=_root_of(self.path)))
+            document = load_json(read_file(self.path, limit=_LARGEST_SIDE, root=_root_of(self.path)))
             if document["schema_version"] != _SIDE_SCHEMA or not isinstance(document["cassettes"], dict):
                 raise ValueError
         except FileNotFoundError:

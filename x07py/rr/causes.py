@@ -8,11 +8,11 @@ several fit, nothing is said.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.errors import EnvelopeError, RecordError
+from x07py.files import load_json
 from x07py.msg import Envelope, MessageRecord
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _ranges(table: Any) -> Iterator[tuple[str, str, int, int]]:
 
 def _json(data: bytes | str) -> dict[str, Any]:
     try:
-        found = json.loads(data) if data else {}
+        found = load_json(data) if data else {}
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from x07py.files import load_json
 from x07py.printing import escaped
 from x07py.rr.alignment import NOTHING_VARIES, message_of, pairs_of
 from x07py.rr.difference import describe_difference
@@ -96,7 +96,7 @@ def _volatile(old: Entry | None, new: Entry | None) -> Iterator[str]:
 
 def _facts(meta: str) -> dict[str, object]:
     try:
-        found = json.loads(meta) if meta else {}
+        found = load_json(meta) if meta else {}
     except (ValueError, RecursionError):
         return {"meta": meta}
     return found if isinstance(found, dict) else {"meta": found}

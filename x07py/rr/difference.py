@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import EnvelopeError
+from x07py.files import load_json
 from x07py.msg import Envelope
 from x07py.printing import escaped
 
@@ -69,7 +70,7 @@ def json_differences(old: Any, new: Any, path: str = "$", depth: int = 0) -> Ite
 
 def _json(data: bytes) -> tuple[Any] | None:
     try:
-        return (json.loads(data),)
+        return (load_json(data),)
     except (ValueError, RecursionError):
         return None
 

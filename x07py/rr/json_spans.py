@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from x07py.files import load_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -80,7 +82,7 @@ def _path(stack: list[_Container]) -> Path:
 
 def _text_of(word: str) -> str:
     try:
-        text = json.loads(word, strict=False)
+        text = load_json(word, strict=False)
     except ValueError:
         return word.strip('"')
     return text if isinstance(text, str) else word

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from x07py.errors import CassetteError, EnvelopeError, RecordError
+from x07py.files import load_json
 from x07py.msg import Envelope, MessageRecord
 from x07py.rr.cassette import Cassette
 from x07py.rr.redaction import REDACTED
@@ -32,7 +33,7 @@ def redacted_entry(entry: Entry, redaction: Redaction) -> Entry:
         if new is not old:
             resp = record._replace(env=new.encode()).encode()
             if record.op_tag == _DELIVERED:
-                meta = _json({**json.loads(meta or "{}"), REDACTED: redaction.hidden_in(new)})
+                meta = _noted(meta, redaction.hidden_in(new))
     scope = _scope(entry.scope, redaction)
     if (req, resp, scope) == (entry.req, entry.resp, entry.scope):
         return entry
@@ -89,7 +90,7 @@ def _response(resp: bytes, redaction: Redaction) -> bytes:
 
 def _document(data: bytes, redaction: Redaction) -> bytes:
     try:
-        old = json.loads(data)
+        old = load_json(data)
     except (ValueError, RecursionError):
         return data
     new = redaction.document(old)
@@ -104,5 +105,19 @@ def _scope(scope: str, redaction: Redaction) -> str:
     )
 
 
+def _noted(meta: str, hidden: list[str]) -> str:
+    """Return metadata with what is hidden noted in it; as it is if another tool has written something else there."""
+    try:
+        found = load_json(meta or "{}")
+    except ValueError:
+        return meta
+    return _json({**found, REDACTED: hidden}) if isinstance(found, dict) else meta
+
+
 def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, which JSON can spell and bytes cannot
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return text

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import EnvelopeError, UsageError
+from x07py.files import load_json
 from x07py.msg import Envelope
 from x07py.msg.native import EXTRA_HEADERS, extra_headers, extra_text
 from x07py.rr.json_spans import replace_values
@@ -254,7 +255,7 @@ class Redaction:
     def _json_text(self, data: bytes, text: str) -> bytes:
         """Return JSON that is one text, which may hold JSON itself."""
         try:
-            inner = json.loads(text)
+            inner = load_json(text)
         except (ValueError, RecursionError):
             return data
         if not isinstance(inner, str) or inner[:1] not in _OPENING_TEXT:

@@ -8,14 +8,13 @@ the guard has; randomness only in texts as they stand, since every decoding of s
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.errors import FileError
-from x07py.files import read_file
+from x07py.files import load_json, read_file
 from x07py.rr.cassette import Cassette
 from x07py.rr.folder import cassettes_in
 from x07py.rr.guard import readings, secret_in
@@ -101,7 +100,7 @@ def read_baseline(path: Path) -> list[dict[str, str]]:
         FileError: ``X07RR_BASELINE`` if it is not what `x07 rr scan --accept` writes, or a reason is missing.
     """
     try:
-        document: Any = json.loads(read_file(path, limit=_LARGEST))
+        document: Any = load_json(read_file(path, limit=_LARGEST))
         rows = document["accepted"]
         if document["schema_version"] != BASELINE_SCHEMA or not all(
             isinstance(row.get(key), str) and row[key].strip()

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import CassetteError
-from x07py.files import read_file, replace_file
+from x07py.files import load_json, read_file, replace_file
 from x07py.msg import Envelope
 from x07py.printing import escaped
 from x07py.rr.alignment import DELIVER, PUBLISH, message_of
@@ -195,7 +195,7 @@ def _registered(entry: Entry) -> set[tuple[str, str]]:
 def _loaded(data: bytes) -> Any:
     """Return a JSON document, or None for what is none."""
     try:
-        return json.loads(data)
+        return load_json(data)
     except (ValueError, RecursionError):
         return None
 
@@ -258,7 +258,7 @@ def _value(value: bytes) -> Iterable[str]:
 def _json(text: str) -> str | None:
     """Return JSON one field a line, or None for what is no JSON or would lose something by that."""
     try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_float=_exact_float)
+        data = load_json(text, object_pairs_hook=_unique, parse_float=_exact_float)
         return json.dumps(data, indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return None

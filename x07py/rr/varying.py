@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.errors import UsageError
+from x07py.files import load_json
 from x07py.msg import Envelope
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Varying:
         if not (self.ignore_fields or self._captured_paths):
             return None
         try:
-            return [self.decode(value) if self.decode is not None else json.loads(value)]
+            return [self.decode(value) if self.decode is not None else load_json(value)]
         except (ValueError, RecursionError):
             return None
 
@@ -202,7 +203,7 @@ class Varying:
             for parts, old in _matches(path, data[0]):
                 new = names.get(_name(old))
                 if new is not None:
-                    data[0] = _with(data[0], parts, new if isinstance(old, str) else json.loads(new))
+                    data[0] = _with(data[0], parts, new if isinstance(old, str) else load_json(new))
                     touched = True
         if not touched:
             return value

@@ -98,7 +98,7 @@ def _refuse(manifest: Path, what: str) -> NoReturn:
 
 def _text(file: Path) -> str:
     try:
-        return read_file(file, limit=MANIFEST_BYTES).decode("utf-8")
+        return read_file(file, limit=MANIFEST_BYTES, root=file.parent).decode("utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import FileError
-from x07py.files import read_file, replace_file
+from x07py.files import load_json, read_file, replace_file
 from x07py.files.own import project_id, seal, state_folder, unseal
 from x07py.worlds import WORLDS
 
@@ -70,7 +70,7 @@ def _own(rows: Iterable[Any]) -> Iterator[Any]:
 
 def _known(file: Path, root: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError):
-        known = json.loads(unseal(root, read_file(file, limit=_MOST_BYTES)) or b"{}")
+        known = load_json(unseal(root, read_file(file, limit=_MOST_BYTES)) or b"{}")
         return known if isinstance(known, dict) else {}
     return {}
 

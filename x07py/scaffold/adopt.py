@@ -55,7 +55,7 @@ def adopt_project(root: Path) -> list[str]:
 
 def _read(file: Path) -> str:
     try:
-        return read_file(file, limit=MANIFEST_BYTES).decode("utf-8")
+        return read_file(file, limit=MANIFEST_BYTES, root=file.parent).decode("utf-8")
     except FileNotFoundError:
         raise UsageError(
             "X07_INIT_NO_PROJECT",

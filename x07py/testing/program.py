@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from x07py.errors import RunError, X07Error
-from x07py.files import MANIFEST_BYTES, read_file
+from x07py.files import MANIFEST_BYTES, load_json, read_file
 from x07py.printing import terminal
 from x07py.testing.cassette import use_cassette
 from x07py.testing.children import INJECT, join_parent
@@ -83,7 +83,7 @@ def run_program(
                 raise _cannot_run(command, "it ended and never opened the cassette")
             sys.stderr.write(terminal(f"x07: {command[0]} ended with {code} and never opened the cassette\n"))
             return Ended(code, None, "")
-        found = json.loads(read_file(report, limit=MANIFEST_BYTES))
+        found = load_json(read_file(report, limit=MANIFEST_BYTES))
     if found["state"] == "open":
         why = f"the program ended with {code} and did not close its cassette"
         return Ended(code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded"), "")
@@ -126,7 +126,7 @@ def start_from_environment(folder: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(rest)
     if not rest:
         del os.environ["PYTHONPATH"]
-    order = json.loads(text)
+    order = load_json(text)
     report = Path(order["report"])
     _die_with(order["parent"])
     sys.excepthook = _tell_of_ours

@@ -25,7 +25,7 @@ def settings_of(root: Path) -> Varying:
     if file is None:
         return Varying()
     try:
-        document: dict[str, Any] = parse_toml(read_file(file, limit=_MOST_BYTES).decode())
+        document: dict[str, Any] = parse_toml(read_file(file, limit=_MOST_BYTES, root=root).decode())
         table = document if file.name == STANDALONE else document.get("tool", {}).get("x07", {})
         return Varying.from_document(table.get("rr", {}))
     except UsageError as error:

@@ -7,6 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from x07py.files import load_json
 from x07py.rr.difference import json_differences
 
 if TYPE_CHECKING:
@@ -104,6 +105,6 @@ def _quoted(place: str) -> str:
 
 def _json(value: bytes) -> tuple[Any] | None:
     try:
-        return (json.loads(value),)
+        return (load_json(value),)
     except (ValueError, RecursionError):
         return None

@@ -5,7 +5,6 @@ The index of a kind is ``arch/msg/KIND/index.x07KIND.json``.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from x07py.arch.documents import jcs_sha256
 from x07py.arch.model import finding
 from x07py.drivers.plugin import driver_kinds, find_driver
 from x07py.errors import NotInstalledError, X07Error
-from x07py.files import CONTRACT_BYTES, read_file
+from x07py.files import CONTRACT_BYTES, load_json, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,7 +66,7 @@ def _lock(state: Contracts, index: str) -> None:
     """Put an index into the lock of contracts; what is wrong with it, the driver says."""
     with suppress(OSError, ValueError, RecursionError):
         state.indexes[index] = jcs_sha256(
-            json.loads(read_file(state.root / index, limit=CONTRACT_BYTES, root=state.root))
+            load_json(read_file(state.root / index, limit=CONTRACT_BYTES, root=state.root))
         )
 
 

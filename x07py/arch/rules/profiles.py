@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from x07py.arch.manifest_text import manifest_naming
 from x07py.arch.model import finding
-from x07py.files import MANIFEST_BYTES, read_file
 from x07py.worlds import belies_its_name, breaks_its_name
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from x07py.diag import Diagnostic
 
-_FILES = ("x07.toml", "pyproject.toml")
-
 
 def check_profiles(root: Path) -> Iterator[Diagnostic]:
     """Yield profiles whose world confines less than their name says; a parser is imported only where there are some.
@@ -23,8 +21,8 @@ def check_profiles(root: Path) -> Iterator[Diagnostic]:
     Raises:
         PackageError, FileError: as `x07py.contracts.project.read_project`.
     """
-    file = next((root / name for name in _FILES if (root / name).is_file()), None)
-    if file is None or b"profiles" not in read_file(file, limit=MANIFEST_BYTES):
+    file = manifest_naming(root, b"profiles")
+    if file is None:
         return
     from x07py.contracts.project import read_project
 

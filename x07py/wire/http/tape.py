@@ -8,12 +8,12 @@ recorded outcome in order and the last one for ever, because each process regist
 from __future__ import annotations
 
 import base64
-import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from x07py.drivers.base import Dialect, canonical_json
+from x07py.files import load_json
 from x07py.rr import Answer, Mode, Row
 from x07py.rr.known_secrets import register_http_login
 from x07py.wire.decoding import decoding, document, record
@@ -153,8 +153,8 @@ def _is_hidden_pair(data: list[Json], hides: Callable[[str], bool]) -> bool:
 def _json(body: bytes) -> Json | None:
     """Return a document that is the same when it is written again, or None."""
     try:
-        found: Json = json.loads(body, parse_constant=_no_number)
-        return found if json.loads(canonical_json(found)) == found else None
+        found: Json = load_json(body, parse_constant=_no_number)
+        return found if load_json(canonical_json(found)) == found else None
     except (ValueError, RecursionError):
         return None
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import CassetteError, X07Error
+from x07py.files import load_json
 from x07py.wire.process import tls
 from x07py.wire.process.caller import caller
 from x07py.wire.process.names import Names
@@ -75,7 +76,7 @@ class Control:
 
     def _take(self, child: socket.socket) -> int:
         data, descriptors, _, _ = socket.recv_fds(child, _LARGEST, 1)
-        asked = json.loads(data)
+        asked = load_json(data)
         address, made_by = Address(asked["host"], asked["port"]), f"{asked['caller']}, in process {asked['pid']}"
         if not descriptors:
             self._refuse(address, made_by, asked["why"])
@@ -100,7 +101,7 @@ class ChildEntrance:
     """
 
     def __init__(self, text: str) -> None:
-        told = json.loads(text)
+        told = load_json(text)
         self._path, self._records = told["path"], told["records"]
         tls.set_magic(bytes.fromhex(told["magic"]))
         self.names: Names = Names()
