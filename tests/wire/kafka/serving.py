@@ -42,6 +42,8 @@ class Served:
         self._threads: list[threading.Thread] = []
         self.address = Address(*self._listener.getsockname()[:2])
         self.errors: list[X07Error] = []
+        self.advertised: Address | None = None
+        """Where clients are told that the broker is, if that is not here."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def tape(self, kind: type[Any]) -> Any:
@@ -56,7 +58,7 @@ class Served:
         return socket.create_connection(wanted)
 
     def reach(self, _: Address) -> Address:
-        return self.address
+        return self.advertised or self.address
 
     def fail(self, error: X07Error) -> None:
         self.errors.append(error)
@@ -67,7 +69,7 @@ class Served:
                 connection = self._listener.accept()[0]
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._connections.append(connection)
-                serve = (connection, self._upstream or self.address, self)
+                serve = (connection, self.advertised or self._upstream or self.address, self)
                 thread = threading.Thread(target=KafkaStandIn().serve, args=serve, daemon=True)
                 self._threads.append(thread)
                 thread.start()

@@ -129,8 +129,10 @@ class Between:
             ask = self._waiting[0]
             shown = self._seen(ask, frame)
             self._waiting.popleft()
-            with suppress(OSError):
+            try:
                 self._send(shown if shown is not None else _LENGTH.pack(len(frame)) + frame)
+            except OSError:
+                self._peer.is_cut = True
 
     def _seen(self, ask: Ask, frame: bytes) -> bytes | None:
         """Record an answer; return what the client gets in its place, or None if that is the frame itself."""

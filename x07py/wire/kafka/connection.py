@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
 def serve(connection: Connection, address: Address, session: CassetteSession) -> None:
     """Record between the client and its broker, or replay."""
+    peer = Peer(address, connection)
     try:
         tape = session.tape(WireTape)
         if tape.live and tape.broken is None:
-            Between(connection, Peer(address), session, tape.recorder).run()
+            Between(connection, peer, session, tape.recorder).run()
         else:
-            _replay(connection, Peer(session.reach(address) if tape.live else address), session, tape.replay)
+            peer.address = session.reach(address) if tape.live else address
+            _replay(connection, peer, session, tape.replay)
     except OSError:
-        pass  # the client is gone, which ends its connection and nothing else
+        peer.is_cut = True  # the client is gone, which ends its connection and nothing else
     except X07Error as error:
         session.fail(error)
     finally:
+        peer.is_gone = True
         with suppress(OSError):
             connection.close()
 
@@ -62,5 +65,6 @@ def _answer(connection: Connection, peer: Peer, session: CassetteSession, replay
         if found is None:
             return getattr(body, "acks", None) == 0
     if found is not None:
+        peer.is_cut = peer.is_cut or peer.has_left
         connection.sendall(answer(request, found))
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,11 @@ if TYPE_CHECKING:
     from x07py.wire.kafka.feeds import Feed, Place
     from x07py.wire.kafka.frames import Request
     from x07py.wire.kafka.scram import Exchange
-    from x07py.wire.stand_in import Address
+    from x07py.wire.stand_in import Address, Connection
+
+_LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
+_CUT = select.POLLERR | select.POLLNVAL
+"""What the kernel tells of a connection whose other end closed it; and of one that it closed without reading all."""
 
 
 class Peer:
@@ -17,16 +22,39 @@ class Peer:
 
     Args:
         address: what the client asked for.
+        connection: the connection.
+
+    Attributes:
+        is_gone: whether the connection has ended, so that its number may be another's.
+        is_cut: whether the client left something unread that it was sent.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, connection: Connection) -> None:
         self.address = address
+        self._connection = connection
+        self.is_gone: bool = False
+        self.is_cut: bool = False
         self.client_id = ""
         self.groups: list[str] = []
         self.scope: str | None = None
         self.sources: tuple[str, ...] = ()
         self.feed: Feed | None = None
         self.login: Exchange | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client has closed the connection, read or not, so that an answer would come too late."""
+        return self.is_gone or bool(self._events() & (_LEFT | _CUT))
+
+    @property
+    def has_left_unread(self) -> bool:
+        """Whether the client closed the connection and left something unread."""
+        return self.is_cut or (not self.is_gone and bool(self._events() & _CUT))
+
+    def _events(self) -> int:
+        poll = select.poll()
+        poll.register(self._connection, _LEFT)
+        return next((events for _, events in poll.poll(0)), 0)
 
 
 class Ask:

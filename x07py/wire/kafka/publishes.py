@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from x07py.wire.kafka.entries import Entries
 
 _PARTITION = re.compile(rb'"partition":(\d+)')
-_RAISED = b'"raised":true'
+_RAISED, _LOST = b'"raised":true', b'"lost":true'
 GIVEN = b'"timestamp_given":'
 """Stands in the metadata of a record whose time was not that of its publishing."""
 _GIVEN_AFTER_MS = 300_000
@@ -46,6 +46,10 @@ class Publishes:
     Args:
         tape: the cassette.
         numbers: numbers of the entries, in file order.
+
+    Attributes:
+        topics: how many partitions each topic has at least.
+        lost: numbers of the records whose connection ended before the client knew what became of them.
     """
 
     def __init__(self, tape: Entries, numbers: list[int]) -> None:
@@ -56,6 +60,7 @@ class Publishes:
         self._keyless: dict[int, deque[int]] = {}
         self._numbers: list[int] = []
         self._given: set[int] = set()
+        self.lost: set[int] = set()
         self.topics: dict[str, int] = {}
         for number in numbers:
             self._add(number)
@@ -68,6 +73,8 @@ class Publishes:
         self._numbers.append(number)
         if GIVEN in meta:
             self._given.add(number)
+        if _LOST in meta:
+            self.lost.add(number)
         topic = self._ledger.bucket(number).scope.decode("utf-8", "surrogateescape")
         found = _PARTITION.search(meta)
         partition = int(found[1]) if found else 0

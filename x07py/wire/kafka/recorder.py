@@ -6,13 +6,14 @@ would not hold. Errors after which every client tries again are left out: the at
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from x07py.wire.kafka import apis
 from x07py.wire.kafka.batches import read_batches
 from x07py.wire.kafka.calls import answered, asked, scope_of
 from x07py.wire.kafka.membership import CONSUMER, assigned_places, flat, subscribed_topics
 from x07py.wire.kafka.peers import Members, Membership
+from x07py.wire.kafka.producing import Producing
 from x07py.wire.kafka.rows import Rows
 from x07py.wire.tape import LIBRARY_ERROR
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from x07py.drivers.base import Json
     from x07py.rr.entry import Fields
-    from x07py.wire.kafka.batches import Batch, Record
+    from x07py.wire.kafka.batches import Batch
     from x07py.wire.kafka.feeds import Place
     from x07py.wire.kafka.holdings import Holdings
     from x07py.wire.kafka.peers import Ask, Peer
@@ -34,14 +35,6 @@ _COORDINATOR_AWAY = frozenset({14, 15, 16})
 _READ_COMMITTED = 1
 _ANSWER_S = 1.0
 """How long a delivery waits for the answer to what was published there, which may come behind it."""
-
-
-class Sent(NamedTuple):
-    """Records on their way to a partition, and as what they are written."""
-
-    place: Place
-    records: list[Record]
-    requests: list[bytes]
 
 
 class Recorder:
@@ -57,9 +50,9 @@ class Recorder:
         self._under_way: dict[int, tuple[frozenset[Place], Event]] = {}
         self._members = Members()
         self._told_end: dict[tuple[str, Place], int] = {}
-        self._open_publishes: dict[int, list[Sent]] = {}
+        self._producing = Producing(tape, self._rows, _PASSING)
         self._writers: Mapping[int, Callable[[Ask, Any], None]] = {
-            apis.PRODUCE: self._produced,
+            apis.PRODUCE: self._producing.answered,
             apis.METADATA: self._metadata,
             apis.LIST_OFFSETS: self._offsets,
             apis.OFFSET_COMMIT: self._committed,
@@ -72,7 +65,7 @@ class Recorder:
             apis.END_TXN: self._ended,
             apis.TXN_OFFSET_COMMIT: self._sent_offsets,
         }
-        tape.on_close.append(self.finish)
+        tape.on_close.append(self._producing.finish)
 
     def expects(self, ask: Ask) -> None:
         """Take note that a request goes out: what it publishes may be delivered before its answer comes."""
@@ -98,23 +91,10 @@ class Recorder:
         """
         if ask.request.key == apis.FIND_COORDINATOR and not getattr(ask.body, "key_type", 0):
             ask.peer.groups += ask.body.coordinator_keys if ask.request.version >= 4 else [ask.body.key]
-        if ask.request.key != apis.PRODUCE:
-            return
-        published = self._publishes(ask.body)
-        if ask.body.acks:
-            with self.tape.lock:
-                self._open_publishes[id(ask.body)] = published
-        else:
-            self._write_unconfirmed(published)
-            self._settle(ask)
-
-    def _publishes(self, body: Any) -> list[Sent]:
-        found: list[Sent] = []
-        for topic in body.topic_data:
-            for part in topic.partition_data:
-                records = [record for batch in read_batches(part.records or b"") for record in batch.records]
-                found.append(Sent((topic.name, part.index), records, self._rows.requests(topic.name, records)))
-        return found
+        if ask.request.key == apis.PRODUCE:
+            self._producing.sends(ask)
+            if not ask.body.acks:
+                self._settle(ask)
 
     def answered(self, ask: Ask, body: Any) -> None:
         """Write what the broker's answer to a request says."""
@@ -125,42 +105,13 @@ class Recorder:
             self._called(ask, body)
         self._settle(ask)
 
-    def _produced(self, ask: Ask, body: Any) -> None:
-        outcome = {(t.name, p.index): p for t in body.responses for p in t.partition_responses}
-        with self.tape.lock:
-            published = self._open_publishes.pop(id(ask.body), [])
-        for place, records, requests in published:
-            part = outcome[place]
-            code = int(part.error_code.value)
-            if code and code not in _PASSING:
-                text = getattr(part, "error_message", None) or part.error_code.name
-                self._write(place, self._rows.refused(place, records, requests, (code, text)))
-            elif not code:
-                appended = getattr(part, "log_append_time", None)
-                at = None if appended is None else round(appended.timestamp() * 1000)
-                self._write(place, self._rows.published(place, records, requests, part.base_offset, at))
-
-    def _write(self, place: Place, rows: list[Fields]) -> None:
-        if rows:
-            self.tape.write_rows(self.tape.dialect.publish_op, place[0], rows)
-
-    def _write_unconfirmed(self, published: list[Sent]) -> None:
-        for place, _, requests in published:
-            self._write(place, self._rows.unconfirmed(place, requests))
-
     def lost(self, ask: Ask) -> None:
-        """Take note that a request will never be answered, because its connection ended: clients send it again."""
-        with self.tape.lock:
-            self._open_publishes.pop(id(ask.body), None)
-        self._settle(ask)
-
-    def finish(self) -> None:
-        """Write what was never confirmed: a replay never confirms it either."""
-        with self.tape.lock:
-            left = list(self._open_publishes.values())
-            self._open_publishes.clear()
-        for published in left:
-            self._write_unconfirmed(published)
+        """Take note that the client will not learn what became of a request, because its connection ended."""
+        try:
+            if ask.request.key == apis.PRODUCE:
+                self._producing.lost(ask)
+        finally:
+            self._settle(ask)
 
     def fetched(self, ask: Ask, body: Any) -> None:
         """Write the messages of a fetch."""

@@ -9,13 +9,11 @@ from x07py.drivers.base import canonical_json
 from x07py.errors import NothingRecordedError, ReplayMismatchError
 from x07py.wire.decoding import decoding, document
 from x07py.wire.kafka import apis
-from x07py.wire.kafka.batches import read_batches
+from x07py.wire.kafka.accepting import Accepting, SilenceError
 from x07py.wire.kafka.calls import asked, scope_of
 from x07py.wire.kafka.commits import error_number
 from x07py.wire.kafka.groups import Groups
 from x07py.wire.kafka.peers import Ask, Peer
-from x07py.wire.kafka.publishes import is_given
-from x07py.wire.kafka.recorded import request_of
 from x07py.wire.kafka.scram import MECHANISMS, Exchange
 
 if TYPE_CHECKING:
@@ -32,12 +30,7 @@ _TURN_WAIT_S = 0.01
 _ALWAYS = (apis.API_VERSIONS, apis.SASL_HANDSHAKE, apis.SASL_AUTHENTICATE, apis.FIND_COORDINATOR)
 """What a client asks before anything that can be refused."""
 _UNKNOWN_TOPIC, _UNSUPPORTED_MECHANISM = 3, 33
-_UNCONFIRMED = {"confirmed": False}
 _MECHANISMS = ("PLAIN", "OAUTHBEARER", *MECHANISMS)
-
-
-class _SilenceError(Exception):
-    """The recorded broker never answered this request."""
 
 
 class Replay:
@@ -52,7 +45,7 @@ class Replay:
         self.groups: Groups = Groups(tape)
         self._producers = _FIRST_PRODUCER_ID
         self._handlers: Mapping[int, Callable[[Ask], Plain]] = {
-            apis.PRODUCE: self._produce,
+            apis.PRODUCE: Accepting(tape).produce,
             apis.FETCH: self._fetch,
             apis.LIST_OFFSETS: self._list_offsets,
             apis.METADATA: self._metadata,
@@ -90,7 +83,7 @@ class Replay:
         try:
             with decoding(f"an answer to {apis.APIS[request.key].name}"):
                 return handler(Ask(peer, request, body)) if handler is not None else self._call(request, body)
-        except _SilenceError:
+        except SilenceError:
             return None
 
     def _api_versions(self, _: Ask) -> Plain:
@@ -171,61 +164,6 @@ class Replay:
             ask.peer.groups += keys
         found = self.broker(ask.peer)
         return {**found, "coordinators": [{"key": key, **found} for key in keys]}
-
-    def _produce(self, ask: Ask) -> Plain | None:
-        topics = []
-        for topic in ask.body.topic_data:
-            partitions = [
-                {"index": part.index, **self._take(topic.name, part.index, part.records or b"")}
-                for part in topic.partition_data
-            ]
-            topics.append({"name": topic.name, "partition_responses": partitions})
-        with self.tape.changed:
-            self.tape.changed.notify_all()
-        return {"responses": topics} if ask.body.acks else None
-
-    def _take(self, topic: str, partition: int, records: bytes) -> Plain:
-        """Use what was recorded of some records and return the outcome of the first, which stands for all of them."""
-        numbers = self._use(topic, partition, records)
-        first = self._outcome(numbers[0]) if numbers else None
-        if first is None or first == _UNCONFIRMED or first.get("error_code", 0) < 0:
-            raise _SilenceError
-        offset = first.get("offset", -1)
-        return {
-            "error_code": first.get("error_code", 0),
-            "base_offset": offset,
-            "log_append_time": first.get("timestamp", -1) if first.get("timestamp_type") == 2 else -1,
-            "log_start_offset": 0,
-        }
-
-    def _use(self, topic: str, partition: int, records: bytes) -> list[int]:
-        """Use what was recorded of some records and return the numbers of the entries."""
-        tape, found = self.tape, []
-        publishes = tape.publishes
-        now = int(time.time() * 1000)
-        with tape.lock:
-            tape.touch()
-            for record in (record for batch in read_batches(records) for record in batch.records):
-                given = is_given(record.timestamp, now)
-                number = None
-                if tape.compares_all and not given:
-                    request = request_of(topic, record.key, record.value, record.headers)
-                    number = None if request is None else publishes.take_next(topic, partition, request)
-                if number is None:
-                    envelope = tape.envelope_of(topic, record)
-                    number = publishes.find(partition, envelope, record.timestamp, given=given)
-                    tape.take(number)
-                found.append(number)
-        return found
-
-    def _outcome(self, number: int) -> dict[str, Any]:
-        """Return what the broker said about a record; with its error, if it refused it."""
-        index = self.tape.session.ledger.index
-        meta = index.meta(number)
-        facts: dict[str, Any] = document(meta) if meta else {}
-        if number in index.errors:
-            facts["error_code"] = error_number(document(index.resp(number)))
-        return facts
 
     def gone(self, peer: Peer) -> None:
         """Take note that a connection has ended."""
@@ -347,7 +285,7 @@ class Replay:
         answer = self.tape.next_call(name, canonical_json(request))
         error = error_number(document(answer.resp)) if answer.err else 0
         if error < 0:
-            raise _SilenceError
+            raise SilenceError
         return error
 
     def _describe_cluster(self, ask: Ask) -> Plain:

@@ -87,9 +87,16 @@ class Rows:
             rows.append(self._tape.failed_row(request, meta, error))
         return rows
 
-    def unconfirmed(self, place: tuple[str, int], requests: list[bytes]) -> list[Fields]:
-        """Return records of which nobody knows whether the broker took them."""
-        meta, write = canonical_json({"confirmed": False, "partition": place[1]}), self._tape.write_record
+    def unconfirmed(self, place: tuple[str, int], requests: list[bytes], **how: bool) -> list[Fields]:
+        """Return records of which nobody knows whether the broker took them.
+
+        Args:
+            place: topic and partition.
+            requests: the records, as `requests` returned them.
+            how: what became of the answer: `lost` with the connection, or never given (`silent`); neither where the
+                client wanted none.
+        """
+        meta, write = canonical_json({"confirmed": False, "partition": place[1], **how}), self._tape.write_record
         return [(request, write(request, b"ACK"), meta, 0, 0) for request in requests]
 
     def delivered(

@@ -1,0 +1,224 @@
+"""What a client sends again because its connection was lost is published once, as its program did it."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from tests.wire.kafka.serving import Served, record_by_driver, served
+from x07py.brokers.process import RunningBroker
+from x07py.wire.kafka import apis
+from x07py.wire.stand_in import Address
+
+Cut = Callable[[socket.socket, socket.socket], None]
+_PRODUCE = struct.pack(">h", apis.PRODUCE)
+_SIZE = struct.Struct(">i")
+
+
+class Gate:
+    """Passes connections of Kafka's protocol on, and cuts the first that publish, after it has passed that on.
+
+    Args:
+        target: where to.
+        trips: how many are cut.
+        cut: waits, with both ends of a connection, until that is to happen.
+    """
+
+    def __init__(self, target: Address, trips: int, cut: Cut) -> None:
+        self._target, self.trips, self._cut = target, trips, cut
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = Address(*self._listening.getsockname()[:2])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                there = socket.create_connection(self._target)
+                threading.Thread(target=self._pass_on, args=(client, there), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket, there: socket.socket) -> None:
+        """Pass a request and its answer on, one after the other."""
+        with client, there, suppress(OSError):
+            while request := _frame(client):
+                there.sendall(request)
+                if request[4:6] == _PRODUCE and self.trips:
+                    self.trips -= 1
+                    self._cut(client, there)
+                    return
+                client.sendall(_frame(there))
+
+
+def _frame(source: socket.socket) -> bytes:
+    size = source.recv(_SIZE.size, socket.MSG_WAITALL)
+    return size + source.recv(_SIZE.unpack(size)[0], socket.MSG_WAITALL) if size else b""
+
+
+def answer_is_there(_: socket.socket, there: socket.socket) -> None:
+    """Wait for an answer, which nobody reads."""
+    select.select([there], [], [])
+
+
+@contextmanager
+def losing(stand_in: Served, trips: int, cut: Cut) -> Iterator[None]:
+    """Let clients come to a stand-in by a gate."""
+    gate = Gate(stand_in.address, trips, cut)
+    stand_in.advertised = gate.address
+    yield
+    assert not gate.trips
+    gate.close()
+
+
+@contextmanager
+def lost_before_the_answer(broker: RunningBroker, root: Path) -> Iterator[Served]:
+    """A recording whose first publish is stored, and lost with its connection before anything of that comes back."""
+    host, _, port = broker.address.rpartition(":")
+    stored = threading.Event()
+
+    def keep(client: socket.socket, there: socket.socket) -> None:
+        answer_is_there(client, there)
+        stored.set()
+        client.recv(1)  # until the recording has given up
+
+    behind = Gate(Address(host, int(port)), 1, keep)
+    with served(root, upstream=behind.address) as between, losing(between, 1, lambda *_: assert_set(stored)):
+        yield between
+    behind.close()
+
+
+def assert_set(event: threading.Event) -> None:
+    """Wait for an event."""
+    assert event.wait(30)
+
+
+def publish_and_read(stand_in: Served, topic: str, *, idempotent: bool, stored: int) -> list[Any]:
+    """A program that publishes one record and reads as often as the broker has stored it."""
+    out: list[Any] = []
+    address = str(stand_in.advertised or stand_in.address)
+    producer = Producer({"bootstrap.servers": address, "enable.idempotence": idempotent})
+    headers: dict[str, str | bytes | None] = {"n": b"0"}
+    producer.produce(topic, b"value 0", b"key-0", headers=headers, on_delivery=lambda *said: out.append(said))
+    assert producer.flush(30) == 0
+    out = [(error, message.offset(), message.value()) for error, message in out]
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "workers", "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    for _ in range(stored):
+        message = consumer.poll(30)
+        assert message is not None
+        out.append((message.offset(), message.value()))
+    consumer.close()
+    return out
+
+
+def publishes(stand_in: Served) -> list[bytes]:
+    """Return what stands in the metadata of each publish of a cassette that is replayed."""
+    ledger = stand_in.session.ledger
+    return [ledger.index.meta(n) for n in range(len(ledger)) if ledger.bucket(n).op.endswith(b"publish_env_v1")]
+
+
+def is_whole(stand_in: Served) -> None:
+    """Check that a replay used everything that is no question and no event."""
+    left = [stand_in.session.ledger.bucket(number).op for number in stand_in.session.unused()]
+    assert [op for op in left if b".query_" not in op and b".event_" not in op] == []
+    assert stand_in.errors == []
+
+
+@pytest.mark.parametrize("trips", [1, 2])
+def test_a_replay_takes_a_record_once_however_often_it_comes(tmp_path: Path, trips: int) -> None:
+    record_by_driver(tmp_path, "orders", 1)
+    with served(tmp_path) as stand_in, losing(stand_in, trips, answer_is_there):
+        found = publish_and_read(stand_in, "orders", idempotent=False, stored=1)
+        assert found == [(None, 0, b"value 0"), (0, b"value 0")]
+        is_whole(stand_in)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_a_recording_holds_a_record_once_that_was_sent_twice(
+    tmp_path: Path, live_kafka: RunningBroker, idempotent: bool
+) -> None:
+    topic, stored = f"twice-{uuid.uuid4().hex[:8]}", 1 if idempotent else 2
+    with lost_before_the_answer(live_kafka, tmp_path) as between:
+        live = publish_and_read(between, topic, idempotent=idempotent, stored=stored)
+    assert live[0] == (None, stored - 1, b"value 0")
+    assert between.errors == []
+    with served(tmp_path) as stand_in:
+        assert len(publishes(stand_in)) == 1
+        assert publish_and_read(stand_in, topic, idempotent=idempotent, stored=stored) == live
+        is_whole(stand_in)
+
+
+@contextmanager
+def left_unread(broker: RunningBroker, root: Path) -> Iterator[Served]:
+    """A recording whose first publish is stored and confirmed, and whose client never reads that."""
+    host, _, port = broker.address.rpartition(":")
+    with served(root, upstream=Address(host, int(port))) as between, losing(between, 1, answer_is_there):
+        yield between
+
+
+@pytest.mark.live
+def test_a_confirmation_that_was_not_read_comes_again(tmp_path: Path, live_kafka: RunningBroker) -> None:
+    topic = f"unread-{uuid.uuid4().hex[:8]}"
+    with left_unread(live_kafka, tmp_path) as between:
+        live = publish_and_read(between, topic, idempotent=True, stored=1)
+    assert between.errors == []
+    with served(tmp_path) as stand_in:
+        assert len(publishes(stand_in)) == 1
+        assert publish_and_read(stand_in, topic, idempotent=True, stored=1) == live
+        is_whole(stand_in)
+
+
+@pytest.mark.live
+def test_a_record_that_the_broker_holds_twice_for_no_fault_of_its_program(
+    tmp_path: Path, live_kafka: RunningBroker
+) -> None:
+    with left_unread(live_kafka, tmp_path) as between:
+        producer = Producer({"bootstrap.servers": str(between.advertised)})
+        producer.produce(f"unread-{uuid.uuid4().hex[:8]}", b"value", b"key")
+        while not between.errors:
+            producer.poll(0.1)
+        producer.purge(in_flight=True)
+    assert "sent it again; the broker holds it twice, at 0 and 1" in between.errors[0].message
+    assert between.errors[0].code == 9641
+
+
+@pytest.mark.live
+def test_a_record_that_was_given_up_is_lost_again(tmp_path: Path, live_kafka: RunningBroker) -> None:
+    topic = f"given-up-{uuid.uuid4().hex[:8]}"
+
+    def program(stand_in: Served) -> list[Any]:
+        out: list[Any] = []
+        address = str(stand_in.advertised or stand_in.address)
+        producer = KafkaProducer(bootstrap_servers=address, retries=0, enable_idempotence=False)
+        for value in (b"one", b"two"):
+            try:
+                out.append(producer.send(topic, value, b"key").get(30).offset)
+            except KafkaError as error:
+                out.append(type(error).__name__)
+        producer.close()
+        return out
+
+    with lost_before_the_answer(live_kafka, tmp_path) as between:
+        live = program(between)
+    assert isinstance(live[0], str)
+    assert live[1] == 1
+    with served(tmp_path) as stand_in:
+        assert [b'"lost":true' in meta for meta in publishes(stand_in)] == [True, False]
+        assert program(stand_in) == live
+        is_whole(stand_in)

@@ -1,0 +1,103 @@
+"""Records that a client sends again because it did not see what became of them.
+
+A client whose connection ends before an answer came sends the same records over another one, and its program has
+published once all the same. Two requests hold the same record if client, partition, time and content agree, if they
+came over two connections, and if the client has left one of them without that answer. Tried and dropped: the numbers
+of idempotent producers, which most producers do not have.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from x07py.wire.kafka.batches import Record
+    from x07py.wire.kafka.feeds import Place
+    from x07py.wire.kafka.peers import Peer
+
+_MOST, _MOST_RECORDS = 64, 2**14
+"""Requests and records of a client and partition that are remembered; clients have fewer under way."""
+
+
+class Attempt:
+    """The records of one request that go to one partition.
+
+    Args:
+        peer: the connection.
+        records: the records.
+
+    Attributes:
+        peer: the connection.
+        outcomes: what is known of each record by its place in the request: a number, or None.
+        is_answered: whether the client was sent an answer.
+        earlier: where a record had been before: the attempt, and its place in that.
+    """
+
+    def __init__(self, peer: Peer, records: Sequence[Record]) -> None:
+        self.peer: Peer = peer
+        self.outcomes: list[int | None] = [None] * len(records)
+        self.is_answered: bool = False
+        self.earlier: dict[int, tuple[Attempt, int]] = {}
+        self._names = [hash((one.timestamp, one.key, one.value, tuple(one.headers))) for one in records]
+        self._moved: set[int] = set()
+
+    def left(self) -> list[int]:
+        """Return the places of the records that no later attempt has taken over."""
+        return [at for at in range(len(self._names)) if at not in self._moved]
+
+    def known(self, at: int) -> int | None:
+        """Return the outcome that a record had before, or None."""
+        found = self.earlier.get(at)
+        return found[0].outcomes[found[1]] if found is not None else None
+
+    def find_in(self, other: Attempt, *, older: bool) -> None:
+        """Find records of this attempt in another one; the later of the two takes them over."""
+        places: dict[int, list[int]] = {}
+        for at in other.left():
+            places.setdefault(other._names[at], []).append(at)
+        for at, name in enumerate(self._names):
+            same = places.get(name)
+            if same and at not in self.earlier and at not in self._moved:
+                if older:
+                    self._moved.add(at)
+                else:
+                    self.earlier[at] = other, same[0]
+                    other._moved.add(same[0])
+                del same[0]
+
+
+class Attempts:
+    """The last attempts of all clients; its caller holds the cassette's lock."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, Place], deque[Attempt]] = {}
+
+    def begin(self, peer: Peer, place: Place, records: Sequence[Record]) -> Attempt:
+        """Take note of an attempt, and bring it together with others that hold the same records."""
+        attempt = Attempt(peer, records)
+        last = self._last.setdefault((peer.client_id, place), deque(maxlen=_MOST))
+        others = [one for one in last if one.peer is not peer]
+        if others:
+            self._find(attempt, others)
+        last.append(attempt)
+        while len(last) > 1 and sum(len(one.outcomes) for one in last) > _MOST_RECORDS:
+            last.popleft()
+        return attempt
+
+    def _find(self, attempt: Attempt, others: list[Attempt]) -> None:
+        """Bring an attempt together with those of other connections, if its client or theirs left without an answer.
+
+        That may also be one that was sent, and that the client did not read.
+        """
+        peers = {id(one.peer): one.peer for one in others}
+        left = {name: (peer.has_left, peer.has_left_unread) for name, peer in peers.items()}
+        is_late = attempt.peer.has_left
+        for other in others:
+            has_left, has_left_unread = left[id(other.peer)]
+            if has_left_unread if other.is_answered else has_left:
+                attempt.find_in(other, older=False)
+            elif is_late:  # what the client has sent by `other` since was taken before this
+                attempt.find_in(other, older=True)
