@@ -27,6 +27,8 @@ FilterOption = Annotated[
     list[str] | None, typer.Option("--filter-header", help="Redact this header before it is written; repeat it.")
 ]
 
+_TLS = "tls://"
+
 
 def serve(
     cassette: CassetteArgument,
@@ -48,13 +50,16 @@ def serve(
 
 def record(
     cassette: CassetteArgument,
-    upstream: Annotated[str, typer.Option("--upstream", help="HOST:PORT of the broker.", show_default=False)],
+    upstream: Annotated[
+        str, typer.Option("--upstream", help="HOST:PORT of the broker, or tls://HOST:PORT.", show_default=False)
+    ],
     listen: ListenOption = "127.0.0.1:0",
     ignore_header: IgnoreOption = None,
     filter_header: FilterOption = None,
 ) -> None:
     """Record what clients and a broker say to each other through a port, until Ctrl-C or SIGTERM.
 
+    Clients connect in clear; who comes over TLS, or is no client of a broker, ends the recording with 125.
     An older cassette of the name is replaced at the end, and only if nothing went wrong.
 
     Example: x07 rr record shop.x07rr.bin --listen 127.0.0.1:9092 --upstream broker:9092
@@ -79,11 +84,17 @@ def _listen(cassette: use_cassette, at: str, upstream: str | None) -> None:
     from x07py.cli.output import print_error
     from x07py.errors import CassetteError
     from x07py.testing.listening import listen
-    from x07py.wire.listener import parse_address
+    from x07py.wire.listener import connect, connect_over_tls, parse_address
 
-    behind = parse_address(upstream) if upstream is not None else None
+    in_tls = upstream is not None and upstream.startswith(_TLS)
+    behind = parse_address(upstream.removeprefix(_TLS)) if upstream is not None else None
+    connecting = connect_over_tls if in_tls else connect
+
+    def tell(line: str) -> None:
+        console(stderr=True).print(line, soft_wrap=True)
+
     try:
-        listen(cassette, parse_address(at), behind, lambda line: console(stderr=True).print(line, soft_wrap=True))
+        listen(cassette, parse_address(at), behind, tell, connecting=connecting)
     except CassetteError as error:
         print_error(error, command="rr.serve" if upstream is None else "rr.record", as_json=False)
         raise typer.Exit(125) from None

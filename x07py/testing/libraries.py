@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.rr import Mode
 from x07py.testing.patching import rebase_subclasses, replace_everywhere, replace_methods, restore_methods
+from x07py.wire.protocols import KAFKA
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
@@ -126,7 +127,12 @@ def _uvloop(_: Mode) -> Library:
 def _logins(package: str, _: Mode) -> Library:
     from x07py.testing.logins import Logins, methods
 
-    return Library(package, lambda _: Logins(), (), (), methods(package))
+    def way(door: Door) -> Logins:
+        if not current_world().solve:
+            door.prepare(KAFKA, tapes=False)
+        return Logins()
+
+    return Library(package, way, (), (), methods(package))
 
 
 _MAKE: dict[str, Callable[[Mode], Library]] = {

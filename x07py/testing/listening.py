@@ -18,13 +18,20 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from x07py.testing.cassette import use_cassette
-    from x07py.wire.stand_in import Address
+    from x07py.wire.stand_in import Address, Connection
 
 _LAST_WORDS_S = 1.0
 """How long a client may still be told why, once the cassette has failed."""
 
 
-def listen(cassette: use_cassette, at: Address, upstream: Address | None, tell: Callable[[str], None]) -> None:
+def listen(
+    cassette: use_cassette,
+    at: Address,
+    upstream: Address | None,
+    tell: Callable[[str], None],
+    *,
+    connecting: Callable[[Address], Connection] = connect,
+) -> None:
     """Serve a cassette at an address, or record it in front of a broker, until SIGINT or SIGTERM.
 
     Args:
@@ -32,6 +39,7 @@ def listen(cassette: use_cassette, at: Address, upstream: Address | None, tell: 
         at: where to listen.
         upstream: the broker to record.
         tell: takes one line for people.
+        connecting: connects to a broker of the recorded cluster.
 
     Raises:
         CassetteError: the cassette cannot be opened, does not fit what clients did, or nothing was recorded.
@@ -39,11 +47,11 @@ def listen(cassette: use_cassette, at: Address, upstream: Address | None, tell: 
         UsageError: ``X07_ADDRESS`` if the address cannot be listened at.
     """
     if upstream is not None:
-        _try(upstream)
+        _try(upstream, connecting)
     session = cassette.session = cassette.open_session()
     failure: X07Error | None = None
     try:
-        failure = _serve_until_ended(cassette, at, upstream, tell)
+        failure = _serve_until_ended(cassette, at, upstream, tell, connecting)
         if failure is None and upstream is not None and not session.appended:
             failure = _nothing(cassette)
     except X07Error as error:
@@ -61,14 +69,21 @@ def listen(cassette: use_cassette, at: Address, upstream: Address | None, tell: 
 
 
 def _serve_until_ended(
-    cassette: use_cassette, at: Address, upstream: Address | None, tell: Callable[[str], None]
+    cassette: use_cassette,
+    at: Address,
+    upstream: Address | None,
+    tell: Callable[[str], None],
+    connecting: Callable[[Address], Connection],
 ) -> X07Error | None:
     """Return what the cassette failed with, if it did."""
     ended = threading.Event()
     door = Door(cassette.session, cassette.rules, ())
     door.on_failure.append(lambda _: threading.Timer(_LAST_WORDS_S, ended.set).start())
+    door.prepare()
+    if door.broken is not None:
+        return door.broken
     try:
-        listener = Listener(door, at, upstream)
+        listener = Listener(door, at, upstream, connecting=connecting)
     except OSError as error:
         raise UsageError(
             "X07_ADDRESS", f"cannot listen at {at}: {error.strerror or error}", hint="choose another --listen"
@@ -78,8 +93,6 @@ def _serve_until_ended(
         ended.wait()
     listener.close()
     door.close()
-    for where, count in door.passed.items():
-        tell(f"not recorded, because it is no broker's: {where}, {count} connections")
     return door.broken
 
 
@@ -98,14 +111,14 @@ def _signals(ended: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _try(upstream: Address) -> None:
+def _try(upstream: Address, connecting: Callable[[Address], Connection]) -> None:
     try:
-        connect(upstream).close()
+        connecting(upstream).close()
     except OSError as error:
         raise UnreachableError(
             9652,
             f"the broker at {upstream} cannot be reached: {error.strerror or error}",
-            hint="start it, or correct --upstream",
+            hint="start it, or correct --upstream; for tls://, SSL_CERT_FILE names the authority",
         ) from None
 
 

@@ -15,9 +15,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from x07py.errors import CassetteError, X07Error
+from x07py.errors import CassetteError, NotInstalledError, X07Error
+from x07py.wire.foreign import is_tls, what_came, what_to_do
 from x07py.wire.process import tls
-from x07py.wire.protocols import is_open, protocol_of
+from x07py.wire.protocols import PROTOCOLS, is_open, protocol_of
+from x07py.wire.relay import relay
 from x07py.wire.waiting import is_ours
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from x07py.wire.tape import Tape
 
 _T = TypeVar("_T", bound="Tape")
-_PEEK, _RELAY, _LOOK_S, _TLS = 1 << 17, 1 << 16, 0.001, 0x16
+_PEEK, _RELAY, _LOOK_S = 1 << 17, 1 << 16, 0.001
 _LAST_S = 2.0
 _SWITCH_S = 0.0005
 """How long a thread may hold the interpreter while a connection is recorded; Python's own 5 ms are ten round trips."""
@@ -44,12 +46,14 @@ class Visit(NamedTuple):
         connect: connects to an address for real.
         reach: tells where the program finds a broker whose address it is told; to the broker, where its sockets lead
             here anyway.
+        at_port: whether it came to a port that stands for one broker, where nothing else is to pass.
     """
 
     address: Address
     caller: str
     connect: Callable[[Address], Connection]
     reach: Callable[[Address], Address] = lambda address: address
+    at_port: bool = False
 
     def __str__(self) -> str:
         return f"{self.address} ({self.caller})"
@@ -96,6 +100,29 @@ class Door:
                 found.on_failure.append(self._tell)
             return found
 
+    def prepare(self, *names: str, tapes: bool = True) -> None:
+        """Load what serves the clients that will come, so that none waits for its first answer until that is done.
+
+        A cassette that cannot be replayed to them has failed afterwards.
+
+        Args:
+            names: their protocols; without any, whatever may come to a recording, or what a cassette holds.
+            tapes: whether they come for certain, so that the cassette is made ready for a replay to them.
+        """
+        held = [bucket.op for bucket in self._session.ledger.index.buckets]
+        for one in PROTOCOLS:
+            if one.name not in names and (names or not (self.records or any(op.startswith(one.ops) for op in held))):
+                continue
+            try:
+                stand_in = one.load()
+                kind = stand_in.prepare() if stand_in is not None else None
+                if kind is not None and tapes and not self.records:
+                    self.tape(kind)
+            except NotInstalledError:  # whoever comes and needs it is told
+                pass
+            except X07Error as error:
+                self.fail(error)
+
     def close(self) -> None:
         """Take what the program has sent, and let every tape write what it still holds.
 
@@ -133,7 +160,7 @@ class Door:
         return any(named.rpartition(":")[0] == host for named in self._passthrough)
 
     def admit(self, client: socket.socket, visit: Visit, *, to_refuse: bool = False) -> None:
-        """Serve a connection, in a thread of its own.
+        """Serve a connection, in a thread of its own; one that came to a port waits there for its broker too.
 
         Args:
             client: the other end of it.
@@ -150,7 +177,8 @@ class Door:
         if self.records and self._interval is None:  # what waits for the broker must not wait for who records beside it
             self._interval = sys.getswitchinterval()
             sys.setswitchinterval(min(self._interval, _SWITCH_S))
-        upstream = visit.connect(visit.address) if self.records or self.is_named(visit.address) else None
+        is_awaited = not visit.at_port and (self.records or self.is_named(visit.address))
+        upstream = visit.connect(visit.address) if is_awaited else None
         served = _Served(self, client, upstream, visit)
         self._served.add(served)
         threading.Thread(target=served.run, daemon=True, name="x07-connection").start()
@@ -169,22 +197,23 @@ class Door:
             raise self.broken
         return _Answered(self, client, visit).take
 
-    def note_passing(self, visit: Visit) -> None:
+    def note_passing(self, visit: Visit, how: str = "") -> None:
         """Note that a connection is not on the cassette and goes on."""
+        shown = f"{visit}{how}"
         with self._lock:
-            self.passed[str(visit)] = self.passed.get(str(visit), 0) + 1
+            self.passed[shown] = self.passed.get(shown, 0) + 1
 
-    def refuse(self, visit: Visit, why: str) -> None:
+    def refuse(self, visit: Visit, why: str, hint: str = "") -> None:
         """Fail the cassette because of a connection."""
-        self.fail(self.refusal(visit, why))
+        self.fail(self.refusal(visit, why, hint))
 
-    def refusal(self, visit: Visit, why: str) -> CassetteError:
-        """Return the error for a connection."""
+    def refusal(self, visit: Visit, why: str, hint: str = "") -> CassetteError:
+        """Return the error for a connection, with what helps if that is not to record or to name it."""
         return CassetteError(
             "X07_CASSETTE_CONNECTION",
             f"{visit.caller} connects to {visit.address}, {why}",
             where=self._session.config.cassette,
-            hint=f'record it, leave it out, or name it: passthrough=["{visit.address}"]',
+            hint=hint or f'record it, leave it out, or name it: passthrough=["{visit.address}"]',
         )
 
 
@@ -262,11 +291,15 @@ class _Served:
             stand_in.serve(self._client, self._visit.address, self)
         elif protocol is not None and not self._door.is_named(self._visit.address):
             self._door.refuse(self._visit, f"over {protocol.name}, for which there is no stand-in")
+        elif self._visit.at_port:
+            if first:  # who ends without a word, as probes of ports do, has had nothing pass
+                upstream = str(self._visit.address) if self._door.records else ""
+                self._door.refuse(self._visit, what_came(first), what_to_do(first, upstream))
         elif self._upstream is not None:
-            self._door.note_passing(self._visit)
-            _relay(self._client, self._upstream)
+            self._door.note_passing(self._visit, " over TLS of its own" if is_tls(first or b"") else "")
+            relay(self._client, self._upstream)
         else:
-            what = "says nothing" if not first else "speaks TLS of its own" if first[0] == _TLS else "is no broker's"
+            what = "says nothing" if not first else "speaks TLS of its own" if is_tls(first) else "is no broker's"
             self._door.refuse(self._visit, f"and the connection {what}, so that a replay has nothing for it")
 
     def _shake_hands(self) -> None:
@@ -286,7 +319,8 @@ class _Served:
     def _first_bytes(self) -> bytes | None:
         """Return what the client says first; empty if the broker speaks before it or nobody does, None at the end."""
         ends = [self._client, *([self._raw] if self._raw is not None and self._asked is None else [])]
-        ready, _, _ = select.select(ends, [], [], None if self._upstream else self._door.patience_s)
+        may_wait = self._upstream is not None or self._visit.at_port
+        ready, _, _ = select.select(ends, [], [], None if may_wait else self._door.patience_s)
         if self._client not in ready:
             return b""
         began = time.monotonic()
@@ -348,21 +382,3 @@ def _may_be_known(first: bytes) -> bool:
 
 def _receive(client: socket.socket, size: int) -> bytes:
     return client.recv(size, socket.MSG_WAITALL)
-
-
-def _relay(client: Connection, upstream: Connection) -> None:
-    """Carry bytes both ways until both ends have closed."""
-    back = threading.Thread(target=_carry, args=(upstream, client), daemon=True, name="x07-relay")
-    back.start()
-    _carry(client, upstream)
-    back.join()
-    upstream.close()
-
-
-def _carry(source: Connection, sink: Connection) -> None:
-    is_ours()
-    with contextlib.suppress(OSError):
-        while data := source.recv(_RELAY):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)

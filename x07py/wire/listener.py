@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
+import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from x07py.errors import UsageError
 from x07py.wire.door import Visit
 from x07py.wire.process.sockets import connect_for_real
+from x07py.wire.process.tls import Stream
 from x07py.wire.stand_in import Address
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from x07py.wire.stand_in import Connection
 
 _CONNECT_S = 10.0
+_AGAIN_S = 0.01
 
 
 def parse_address(text: str, *, default_host: str = "127.0.0.1") -> Address:
@@ -45,6 +49,23 @@ def connect(address: Address) -> socket.socket:
         OSError: it cannot be reached.
     """
     return connect_for_real(address, _CONNECT_S)
+
+
+def connect_over_tls(address: Address) -> Connection:
+    """Return a TLS connection to an address, past the cassettes of this process.
+
+    Its certificate has to be for the address's host, and signed by whom the machine trusts or `SSL_CERT_FILE` names.
+
+    Raises:
+        OSError: it cannot be reached, or no handshake comes about.
+    """
+    connection = connect(address)
+    try:
+        connection.settimeout(_CONNECT_S)
+        return Stream(ssl.create_default_context().wrap_socket(connection, server_hostname=address.host))
+    except BaseException:
+        connection.close()
+        raise
 
 
 class Listener:
@@ -95,20 +116,22 @@ class Listener:
         return found
 
     def _accept(self, listening: socket.socket, upstream: Address | None) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, peer = listening.accept()
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with self._lock:
-                    self.connections += 1
-                    self._open = {one for one in self._open if one.fileno() >= 0} | {client}
-                here = Address(*client.getsockname()[:2])
-                caller = self._caller or f"the client at {Address(*peer[:2])}"
-                visit = Visit(upstream or here, caller, self._connecting, partial(self._reach, here))
-                try:
-                    self._door.admit(client, visit, to_refuse=True)
-                except OSError:
-                    client.close()
+        while listening.fileno() >= 0:
+            try:
+                self._take(*listening.accept(), upstream)
+            except OSError:  # this client is gone already, or we are at the limit of open files
+                time.sleep(_AGAIN_S)
+
+    def _take(self, client: socket.socket, peer: tuple[Any, ...], upstream: Address | None) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self.connections += 1
+            self._open = {one for one in self._open if one.fileno() >= 0} | {client}
+        here = Address(*client.getsockname()[:2])
+        caller = self._caller or f"the client at {Address(*peer[:2])}"
+        reach = partial(self._reach, here)
+        visit = Visit(upstream or here, caller, self._connecting, reach, at_port=True)
+        self._door.admit(client, visit, to_refuse=True)
 
     def _reach(self, here: Address, address: Address) -> Address:
         """Return where a client that came to `here` finds the broker at `address`."""

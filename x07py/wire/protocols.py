@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from x07py.wire.stand_in import StandIn
 
+KAFKA = "Kafka"
+"""What people call Kafka's protocol."""
 _AMQP = b"AMQP"
 _KAFKA = struct.Struct(">ihhIh")
 _KAFKA_LARGEST, _KAFKA_LAST_KEY, _KAFKA_LAST_VERSION = 2**27, 100, 30
@@ -29,11 +31,13 @@ class Protocol(NamedTuple):
         name: what people call it.
         begins: whether a client that begins with some bytes speaks it; None if that takes more of them.
         stand_in: module and class of its stand-in; empty if there is none, and its clients are refused by its name.
+        ops: what the names of its operations in a cassette begin with.
     """
 
     name: str
     begins: Callable[[bytes], bool | None]
-    stand_in: str
+    stand_in: str = ""
+    ops: bytes = b""
 
     def load(self) -> StandIn | None:
         """Return the protocol's stand-in; what serves a connection is loaded with it.
@@ -78,6 +82,10 @@ def _is_kafka(first: bytes) -> bool | None:
     )
 
 
+def _is_amqp(first: bytes) -> bool | None:
+    return _starts(first, _AMQP + b"\0\0\x09\1")
+
+
 def _is_mqtt(first: bytes) -> bool | None:
     if first and first[0] != _MQTT_CONNECT:
         return False
@@ -86,12 +94,12 @@ def _is_mqtt(first: bytes) -> bool | None:
 
 
 PROTOCOLS = (
-    Protocol("AMQP 0-9-1", lambda first: _starts(first, _AMQP + b"\0\0\x09\1"), "x07py.wire.amqp.stand_in:AmqpStandIn"),
-    Protocol("AMQP 1.0", lambda first: _starts(first, _AMQP + b"\0\1\0\0", _AMQP + b"\3\1\0\0"), ""),
-    Protocol("Kafka", _is_kafka, "x07py.wire.kafka.stand_in:KafkaStandIn"),
-    Protocol("MQTT", _is_mqtt, ""),
-    Protocol("STOMP", lambda first: _starts(first, *_STOMP), ""),
-    Protocol("Schema Registry", is_registry_client, "x07py.wire.http.stand_in:RegistryStandIn"),
+    Protocol("AMQP 0-9-1", _is_amqp, "x07py.wire.amqp.stand_in:AmqpStandIn", b"std.msg.amqp."),
+    Protocol("AMQP 1.0", lambda first: _starts(first, _AMQP + b"\0\1\0\0", _AMQP + b"\3\1\0\0")),
+    Protocol(KAFKA, _is_kafka, "x07py.wire.kafka.stand_in:KafkaStandIn", b"std.msg.kafka."),
+    Protocol("MQTT", _is_mqtt),
+    Protocol("STOMP", lambda first: _starts(first, *_STOMP)),
+    Protocol("Schema Registry", is_registry_client, "x07py.wire.http.stand_in:RegistryStandIn", b"schema_registry."),
 )
 SWITCHED_OFF: set[str] = set()
 """Names of protocols whose stand-ins are not used: a client of them is refused, as of any that has none."""

@@ -97,6 +97,17 @@ class StandIn(Protocol):
     name: str
     """What people call the protocol, for messages."""
 
+    def prepare(self) -> type[Tape]:
+        """Load what serving takes, and return the kind of its tape.
+
+        Called where no client waits yet: clients give a broker ten seconds for its first answer, and on a busy machine
+        loading can take as long.
+
+        Raises:
+            NotInstalledError: a distribution that it needs is not installed.
+        """
+        ...
+
     def answer(self, connection: Connection, session: CassetteSession) -> Callable[[bytes], None] | None:
         """Begin to serve a connection of a replay where no thread can: in a world in which no time passes.
 

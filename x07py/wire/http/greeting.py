@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-_METHODS = (b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HEAD ", b"PATCH ", b"OPTIONS ")
-_LONGEST_METHOD = max(map(len, _METHODS))
+METHODS = (b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HEAD ", b"PATCH ", b"OPTIONS ")
+_LONGEST_METHOD = max(map(len, METHODS))
 _END = b"\r\n\r\n"
 _LARGEST_HEAD, _LARGEST_FORM = 2**16, 2**14
 _MEDIA = re.compile(rb"\r\n(?:accept|content-type):[^\r]*\bapplication/vnd\.schemaregistry", re.IGNORECASE)
@@ -25,8 +25,8 @@ def is_registry_client(first: bytes) -> bool | None:
 
     They name a media type of registries, or ask for a path that only registries have.
     """
-    if not first.startswith(_METHODS):
-        begun = len(first) < _LONGEST_METHOD and any(method.startswith(first) for method in _METHODS)
+    if not first.startswith(METHODS):
+        begun = len(first) < _LONGEST_METHOD and any(method.startswith(first) for method in METHODS)
         return None if begun else False
     head, end, body = first.partition(_END)
     if not end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from x07py.wire.http.conversation import Conversation
+from x07py.wire.http.tape import RegistryTape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,10 @@ class RegistryStandIn:
     """A schema registry from its own side; see `x07py.wire.stand_in.StandIn`."""
 
     name = "Schema Registry"
+
+    def prepare(self) -> type[RegistryTape]:
+        """Return the kind of its tape; all that serving takes is loaded with this module."""
+        return RegistryTape
 
     def answer(self, connection: Connection, session: CassetteSession) -> Callable[[bytes], None]:
         """Serve a connection of a replay without a thread."""

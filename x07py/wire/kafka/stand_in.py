@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from x07py.wire.stand_in import Address, CassetteSession, Connection
+    from x07py.wire.tape import Tape
 
 
 class KafkaStandIn:
@@ -22,18 +23,24 @@ class KafkaStandIn:
         del connection, session
         return None
 
+    def prepare(self) -> type[Tape]:
+        """Load what serving takes, and return the kind of its tape."""
+        try:
+            from x07py.wire.kafka import connection, recorder, replay
+            from x07py.wire.kafka.tape import WireTape
+        except ImportError as error:
+            raise NotInstalledError(
+                9651,
+                "a client speaks Kafka, and what it takes to record or replay that is not installed",
+                where=f"{error.name} is missing",
+                hint="pip install 'x07py[wire]'",
+            ) from None
+        del connection, recorder, replay
+        return WireTape
+
     def serve(self, connection: Connection, address: Address, session: CassetteSession) -> None:
         """Serve one connection until it ends."""
-        try:
-            from x07py.wire.kafka.connection import serve
-        except ImportError as error:
-            session.fail(
-                NotInstalledError(
-                    9651,
-                    f"a client speaks Kafka to {address}, and what it takes to record or replay that is not installed",
-                    where=f"{error.name} is missing",
-                    hint="pip install 'x07py[wire]'",
-                )
-            )
-            return
+        self.prepare()
+        from x07py.wire.kafka.connection import serve
+
         serve(connection, address, session)

@@ -15,6 +15,7 @@ from x07py.wire.kafka.login import Login
 from x07py.wire.listener import Listener, connect, parse_address
 from x07py.wire.process.caller import caller
 from x07py.wire.process.loopback import bring_up_loopback
+from x07py.wire.protocols import KAFKA
 from x07py.wire.stand_in import Address
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Librdkafka:
         upstream = brokers[0] if self._door.records else None
         connecting = partial(_connect, brokers, login)
         bring_up_loopback()
+        self._door.prepare(KAFKA)
         listener = Listener(self._door, _LOOPBACK, upstream, caller=str(caller()), connecting=connecting)
         self._listeners.append(listener)
         kept = {name: value for name, value in settings.items() if not name.startswith((*_SECURITY, *_BROKERS))}
