@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from typing import TYPE_CHECKING
 
 from x07py.effects.lower_expressions import Expressions
 from x07py.effects.summary import Class, Function, Summary
+from x07py.files import parsed
 
 if TYPE_CHECKING:
     from x07py.effects.summary import Node
@@ -31,9 +31,7 @@ def summarize(text: str) -> Summary:
     Raises:
         SyntaxError, ValueError, RecursionError: the text is not Python.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(text)
+    tree = parsed(text)
     lowering = Lowering(guarded="TYPE_CHECKING" in text and not _SET.search(text))
     body = lowering.block(tree.body)
     return Summary(body, tuple(lowering.functions), tuple(lowering.classes), tuple(lowering.typing))

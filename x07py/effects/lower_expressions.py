@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from x07py.files import parsed_expression
+
 if TYPE_CHECKING:
     from x07py.effects.summary import Node
 
@@ -34,7 +36,7 @@ class Expressions:
         """Return what an annotation names, if it is plain: a name, an attribute, a union, an optional."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             try:
-                node = ast.parse(node.value.strip(), mode="eval").body
+                node = parsed_expression(node.value.strip())
             except (SyntaxError, ValueError):
                 return None
         if isinstance(node, ast.Constant):

@@ -28,7 +28,7 @@ from x07py.files.reading import (
     read_file,
 )
 from x07py.files.removing import remove_tree
-from x07py.files.source import decoded
+from x07py.files.source import decoded, parsed, parsed_expression
 from x07py.files.toml import parse_toml
 from x07py.files.writing import cannot_write, make_folder, replace_file
 
@@ -50,6 +50,8 @@ __all__ = [
     "open_folder",
     "open_in",
     "parse_toml",
+    "parsed",
+    "parsed_expression",
     "read_file",
     "refuse_link",
     "remove_tree",

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator
 
 _BOM = "\ufeff"
 
@@ -32,3 +38,35 @@ def decoded(data: bytes) -> str:
     if "\r" in text:
         raise SyntaxError(f"its encoding {encoding} makes carriage returns, which hide what follows")
     return text.removeprefix(_BOM)
+
+
+def parsed(text: str) -> ast.Module:
+    """Return the syntax tree of a module that others have written.
+
+    Raises:
+        SyntaxError, ValueError: it is no Python, or is nested deeper than Python's parser goes.
+    """
+    import ast
+
+    with _parsing():
+        return ast.parse(text)
+
+
+def parsed_expression(text: str) -> ast.expr:
+    """Return the syntax tree of an expression. Raises as `parsed`."""
+    import ast
+
+    with _parsing():
+        return ast.parse(text, mode="eval").body
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (RecursionError, MemoryError):  # what the parser calls memory is its own stack
+        raise SyntaxError("it is nested deeper than Python's parser goes") from None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from x07py.arch.model import Module
 from x07py.arch.scan.names import absolute
 from x07py.arch.scan.tokens import relative_name
+from x07py.files import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +69,7 @@ class Reader:
     """
 
     def __init__(self, text: str, package: str, *, deep: bool, module_id: str = "") -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.tree: ast.Module = ast.parse(text)
+        self.tree: ast.Module = parsed(text)
         self._lines = text.split("\n")
         self._starts = [0, *accumulate(len(line) + 1 for line in self._lines)]
         self.package = package

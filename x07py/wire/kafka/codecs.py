@@ -13,8 +13,9 @@ from x07py.wire.kafka.errors import wire_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_SIZE = 512 * 2**20
-"""The most bytes that a batch may unpack to."""
+MAX_SIZE = 64 * 2**20
+"""The most bytes that a batch may unpack to: clients refuse batches of more than 1 MB before they compress them, unless
+somebody allows more, and two of these are in memory at a time."""
 NAMES = ("none", "gzip", "snappy", "lz4", "zstd")
 _XERIAL = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = 16
