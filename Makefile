@@ -82,7 +82,7 @@ STARTS ?= 1000
 fuzz: $(STAMP) ## fuzz each decoder and printer for FUZZ_SECONDS, and 20,000 hostile trees
 	X07_FUZZ_TREES=20000 $(BIN)/pytest -q -n 2 tests/files/test_hostile_trees.py
 	for name in envelope record document cassette config amqp_frames kafka_request kafka_batches kafka_membership printer shown_cassette; do \
-		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -timeout=1 -rss_limit_mb=400 || exit 1; done
+		$(BIN)/python -m tests.fuzz.target $$name -max_total_time=$(FUZZ_SECONDS) -max_len=4000 -timeout=1 -rss_limit_mb=200 || exit 1; done
 
 bench: bench-codecs bench-replay bench-startup bench-arch ## codecs, replay, start-up and imports against peers; results under bench/results
 

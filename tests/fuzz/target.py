@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import sys
 from collections.abc import Callable
 
@@ -146,9 +147,15 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], type[X07Error]]] = {
 }
 
 
+MOST_MEMORY = 200 * 2**20
+"""What a process may have of its own, the fuzzer's tables included: what takes more ends in a MemoryError where it is
+taken. The resident memory that libFuzzer looks at once a second misses what is freed before."""
+
+
 def main() -> None:
     """Fuzz one decoder; libFuzzer ends the process."""
     decode, refusal = TARGETS[sys.argv.pop(1)]
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
 
     def one(data: bytes) -> None:
         try:

@@ -13,7 +13,7 @@ from x07py.wire.kafka.errors import wire_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_SIZE = 64 * 2**20
+MAX_SIZE = 48 * 2**20
 """The most bytes that a batch may unpack to: clients refuse batches of more than 1 MB before they compress them, unless
 somebody allows more, and two of these are in memory at a time."""
 NAMES = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -82,6 +82,7 @@ def _growing(into: Callable[[bytes, bytearray], int]) -> Callable[[bytes], bytes
     def unpacked(data: bytes) -> bytes:
         size = max(4 * len(data), 2**16)
         while True:
+            output = bytearray()  # the one before goes first
             output = bytearray(min(size, MAX_SIZE))
             try:
                 return bytes(memoryview(output)[: into(data, output)])
