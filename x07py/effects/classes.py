@@ -220,8 +220,8 @@ class Definitions(Parts):
                     found.append(atom)
                 else:
                     state.closed = False
-        kept = [atom for at, atom in enumerate(found) if atom not in found[at + 1 :] and atom != _OBJECT]
-        state.order = [state.atom, *kept, _OBJECT]
+        kept = dict.fromkeys(atom for atom in reversed(found) if atom != _OBJECT)
+        state.order = [state.atom, *reversed(kept), _OBJECT]
 
     # kinds
 
