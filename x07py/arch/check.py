@@ -320,9 +320,10 @@ def _write_locks(
     request: Request, manifest: Manifest, before: ManifestLock | None, locked: dict[str, Any] | None
 ) -> None:
     if locked is None or manifest.path not in locked["files"] or request.lock:
-        replace_file(request.root / (request.lock or LOCK_PATH), manifest_lock_bytes(manifest, before))
+        inside = None if request.lock else request.root  # a lock that somebody names may stand elsewhere
+        replace_file(request.root / (request.lock or LOCK_PATH), manifest_lock_bytes(manifest, before), root=inside)
     if locked is not None:
-        replace_file(request.root / CONTRACTS_LOCK_PATH, pretty(locked))
+        replace_file(request.root / CONTRACTS_LOCK_PATH, pretty(locked), root=request.root)
 
 
 def _over(report: Report, budget: str, limit: int, what: str) -> Report:

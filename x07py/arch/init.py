@@ -111,7 +111,7 @@ def first_manifest(root: Path, convert: Convert | None = None) -> First:
         _write(root, document)
     manifest = read_manifest(root, MANIFEST_PATH, [])
     if manifest is not None:
-        replace_file(root / LOCK_PATH, manifest_lock_bytes(manifest))
+        replace_file(root / LOCK_PATH, manifest_lock_bytes(manifest), root=root)
     return First(
         len(document["nodes"]), layout.roots, tuple(exclude), len(document.get("exceptions", ())), tuple(left_out)
     )
@@ -128,7 +128,7 @@ def contracts_only(root: Path) -> bool:
     _write(root, fresh_manifest(_repo_id(root), []))
     manifest = read_manifest(root, MANIFEST_PATH, [])
     if manifest is not None:
-        replace_file(root / LOCK_PATH, manifest_lock_bytes(manifest))
+        replace_file(root / LOCK_PATH, manifest_lock_bytes(manifest), root=root)
     return True
 
 
@@ -222,4 +222,4 @@ def _write(root: Path, document: dict[str, Any]) -> None:
         raise FileError(
             "X07IO_WRITE", f"cannot write: {error.strerror}", where=str(path), hint="check who may write there"
         ) from None
-    replace_file(path, manifest_bytes(document))
+    replace_file(path, manifest_bytes(document), root=root)

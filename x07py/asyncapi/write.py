@@ -58,7 +58,7 @@ def write_contracts(root: Path, starter: Starter) -> list[str]:
     section = contracts_section(starter)
     if manifest.get("schema_version") != SCHEMA_VERSION:
         section = every_field(section)
-    replace_file(root / MANIFEST_PATH, pretty(manifest | {"contracts_v1": section}))
+    replace_file(root / MANIFEST_PATH, pretty(manifest | {"contracts_v1": section}), root=root)
     parsed = read_manifest(root, MANIFEST_PATH, [])
     if (
         parsed is not None and (root / LOCK_PATH).exists()

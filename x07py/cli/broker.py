@@ -24,7 +24,7 @@ from x07py.brokers.process import (
 )
 from x07py.cli.completion import plain
 from x07py.cli.output import Format, console, print_json
-from x07py.contracts.loader import find_root
+from x07py.contracts.loader import check_id, find_root
 from x07py.contracts.messaging import read_topics
 from x07py.contracts.profiles import TOPIC_INDEX
 from x07py.drivers.plugin import broker_variable, driver_kinds, find_driver
@@ -97,6 +97,9 @@ def up(
             "X07_USAGE", "the embedded broker is a Kafka, at a port of its own", hint="use --native, or leave --port"
         )
     root = find_root()
+    profiles = find_driver(kind).profile_ids(root)
+    for profile in profiles:
+        check_id(profile, "a shell reads the line about it")
     with starting(root, kind):
         ran = find_broker(root, kind)
         broker = _start(root, kind, chosen[0] if chosen else "", port)
@@ -105,7 +108,7 @@ def up(
         return
     out = console()
     out.print(f"{_how_found(broker, ran)} at {broker.address}")
-    for profile in find_driver(kind).profile_ids(root):
+    for profile in profiles:
         out.print(f"for the profile {profile}: export {broker_variable(kind, profile)}={shlex.quote(broker.address)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,28 @@ _CONTRACTS = (
     "arch/rr/index.x07rr.json",
     "arch/budgets/index.x07budgets.json",
 )
+
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+def check_id(name: object, use: str) -> None:
+    """Refuse an id of a contract that is more than a word, where it becomes part of something else.
+
+    Args:
+        name: the id, as a file states it.
+        use: what becomes of it, as ``a file is named after it``.
+
+    Raises:
+        ContractError: ``X07_CONTRACT_PATH``.
+    """
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        raise ContractError(
+            "X07_CONTRACT_PATH",
+            f"{str(name)[:80]!r} is no id: {use}",
+            where="an id of the document",
+            hint="ids are letters, digits, then dots, hyphens and underscores too, 128 at most",
+        )
 
 
 def find_root(start: Path | None = None) -> Path:

@@ -6,15 +6,14 @@ The documentation's example is the model for profiles and topologies.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from x07py.contracts.defaults import CORE_BUDGET, POLICY_ID, built_in_budget, shortest
+from x07py.contracts.loader import check_id
 from x07py.contracts.profiles import TOPIC_INDEX
 from x07py.contracts.schemas import editor_schema
-from x07py.errors import ContractError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _MODELS = (_HERE / "starter", _HERE.parents[1] / "docs" / "examples" / "contracts_project" / "arch")
 """In a wheel the model is beside this module; in a checkout it is the example."""
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _TOPICS, _POLICIES = "x07py.arch.msg.index", "x07py.arch.rr.index"
 
 
@@ -134,13 +132,7 @@ def _check_ids(starter: Starter) -> None:
     rows = starter.listed()
     named = [name for row in rows for name in (row.rr_policy_id, row.budget_profile_id) if name]
     for name in (starter.rr_policy_id, *named, *(row.document.get("id") for row in rows)):
-        if not isinstance(name, str) or not _ID.fullmatch(name):
-            raise ContractError(
-                "X07_CONTRACT_PATH",
-                f"{str(name)[:80]!r} is no id: a file is named after it",
-                where="an id of the document",
-                hint="ids are letters, digits, then dots, hyphens and underscores too, 128 at most",
-            )
+        check_id(name, "a file is named after it")
 
 
 def _row(row: StarterProfile, usual_policy: str) -> JsonObject:

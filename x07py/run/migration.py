@@ -71,7 +71,7 @@ def migrate_project(manifest: Path, root: Path) -> Migration:
     for path, data in policies.items():
         replace_file(path, data, root=root)
     if changed != text and migration.added:
-        replace_file(file, changed.encode())
+        replace_file(file, changed.encode(), root=root)
     return migration
 
 

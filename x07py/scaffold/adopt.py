@@ -49,7 +49,7 @@ def adopt_project(root: Path) -> list[str]:
         added.append(f"{MANIFEST_PATH} and its lock, with {first.nodes} nodes")
         added += [f"left out of it, in scan.exclude: {pattern}" for pattern in first.excluded]
     if changed != text:
-        replace_file(file, changed.encode("utf-8"))
+        replace_file(file, changed.encode("utf-8"), root=root)
     return added
 
 
