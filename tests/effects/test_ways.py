@@ -55,7 +55,8 @@ WAYS = {
         "clock",
     ),
     "the time of a log line in a formatter": (
-        "import logging\nclass F(logging.Formatter):\n    def format(self, record): return f'{record.created}'\n",
+        "import logging\nclass F(logging.Formatter):\n    def format(self, record): return f'{record.created}'\n"
+        "def f(): logging.getLogger('a').warning('b')\n",
         "clock",
     ),
     "a member of an enum is no constant": (
@@ -146,6 +147,36 @@ WAYS = {
     "extend": ("def f(xs):\n    out = []\n    out.extend({x for x in xs})\n    return out\n", "order"),
     "fromkeys": ("def f(xs): return list(dict.fromkeys(set(xs)))\n", "order"),
     "an f-string": ("def f(xs): return f'{set(xs)}'\n", "order"),
+    "two views": ("def f(a, b): return [x for x in a.keys() ^ b.keys()]\n", "order"),
+    "something and a set": ("def f(a): return [x for x in a | {'b', 'c'}]\n", "order"),
+    "sets in a chain": (
+        "from itertools import chain\ndef f(xs): return list(chain.from_iterable(set(x) for x in xs))\n",
+        "order",
+    ),
+    "sets in a chain of stars": (
+        "from itertools import chain\ndef f(xs): return list(chain(*map(set, xs)))\n",
+        "order",
+    ),
+    "equal counts of chained sets": (
+        "from collections import Counter\nfrom itertools import chain\n"
+        "def f(xs): return Counter(chain.from_iterable(set(x) for x in xs)).most_common(3)\n",
+        "order",
+    ),
+    "a method by name in steps": (
+        "from functools import reduce\nfrom operator import methodcaller\nSTEPS = (str, methodcaller('read_text'), str.upper)\n"
+        "def f(x): return reduce(lambda value, step: step(value), STEPS, x)\n",
+        "files-read",
+    ),
+    "a method of a class by name": (
+        "from operator import methodcaller\nfrom pathlib import Path\ndef f(x): return methodcaller('exists')(Path(x))\n",
+        "files-read",
+    ),
+    "the width of the terminal": ("import shutil\ndef f(): return shutil.get_terminal_size().columns\n", "environment"),
+    "a help text": ("import argparse\ndef f(): return argparse.ArgumentParser().format_help()\n", "environment"),
+    "a text that a library makes": (
+        "import textwrap, pprint\ndef g(): ...\ndef f(): return pprint.PrettyPrinter().pformat(g)\n",
+        "identity",
+    ),
     "ties": ("def f(xs): return max(set(xs), key=len)\n", "order"),
     "pop": ("def f(xs): return set(xs).pop()\n", "order"),
     "a yield in a loop": ("def f(xs):\n    for x in set(xs): yield x\n", "order"),
@@ -191,6 +222,16 @@ INNOCENT = {
     "membership": "S = {'a', 'b'}\ndef f(xs): return [x for x in xs if x in S]\n",
     "a sum": "def f(xs):\n    n = 0\n    for x in set(xs): n += x\n    return n, len(set(xs)), sum(set(xs))\n",
     "a set of a set": "def f(xs): return {2 * x for x in set(xs)}, {x: 1 for x in set(xs)}\n",
+    "two views in order": "def f(a, b): return sorted(a.keys() ^ b.keys()), [k for k, v in a.items()]\n",
+    "numbers and a set": "def f(a): return len(a | {'b'}), a - 1\n",
+    "lists in a chain": "from itertools import chain\ndef f(xs): return list(chain(xs, chain.from_iterable([x] for x in xs)))\n",
+    "steps on text": (
+        "from functools import reduce\nfrom operator import methodcaller\nSTEPS = (str, methodcaller('strip'), str.upper)\n"
+        "def f(x): return reduce(lambda value, step: step(value), STEPS, x)\n"
+    ),
+    "the time of a record that is given": (
+        "import logging\nclass F(logging.Formatter):\n    def format(self, record): return f'{record.created}'\n"
+    ),
     "all of a set": "def f(xs):\n    for x in set(xs):\n        if x: return True\n    return False\n",
     "a memo by address": "def f(xs):\n    seen = set()\n    for x in xs:\n        if id(x) in seen: return True\n        seen.add(id(x))\n",
     "__hash__": "class A:\n    def __hash__(self): return hash(('a', 1))\n",

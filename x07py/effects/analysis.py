@@ -265,8 +265,10 @@ class _Walk:
             return True
         return not point.name and self._kind(point) in {"standard library", "builtin"}
 
-    def drops(self, point: Point) -> frozenset[str]:
+    def drops(self, point: Point, caller: Point | None) -> frozenset[str]:
         row = self._machine.table.quiet.get(point.full)
+        if row is not None and row.on_the_way and (caller is None or self._kind(caller) == "project"):
+            row = None
         if row is not None:
             self.quiet[point.full] += 1
         dropped = row.capabilities if row is not None else frozenset()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from x07py.effects.graph import End
 from x07py.effects.parts import Parts
 from x07py.effects.primitives import real
 from x07py.effects.state import Frame
-from x07py.effects.values import ANY, NOTHING, UNKNOWN, Atom, Value, atoms, const, join, obj
+from x07py.effects.values import ANY, NOTHING, SAID, TOLD, UNKNOWN, Atom, Value, atoms, const, join, obj
 
 if TYPE_CHECKING:
+    from x07py.effects.primitives import Row
     from x07py.effects.state import Module
 
 _CONSTANTS = {
@@ -24,6 +26,8 @@ class Attributes(Parts):
 
     shared: dict[tuple[Atom, str], Value]
     """What an attribute was set to on any object of a class."""
+    readings: list[tuple[int, End, str]]
+    """Ends that count if a function is called by anybody: in which point, what, name of the function."""
 
     def attribute(self, frame: Frame, line: int, value: Value, name: str) -> Value:
         """Return what an attribute of a value can be."""
@@ -54,7 +58,7 @@ class Attributes(Parts):
             return frozenset({atom[1]}) if name in {"fget", "__func__", "func"} else UNKNOWN
         if kind == "part":
             return atom[1] if name == "func" else UNKNOWN
-        return UNKNOWN
+        return TOLD if atom == SAID else UNKNOWN
 
     # modules
 
@@ -202,8 +206,8 @@ class Attributes(Parts):
             return frozenset({cls})
         if name == "__dict__":
             return UNKNOWN
-        if frame.module.own and (row := self.table.rows.get(f"{self.name_of(cls)}.{name}")) and row.rule == "read":
-            self.end(frame, line, row.capability, f"{self.name_of(cls)}.{name}", row.reason)
+        if frame.module.own and (row := self.table.rows.get(f"{self.name_of(cls)}.{name}")):
+            self._read(frame, line, atom, f"{self.name_of(cls)}.{name}", row)
         if atom[2] is None and (atom, name) not in self.attributes:
             self._prepared(frame, atom)
         stored = self.attributes.get((atom, name), NOTHING)
@@ -226,6 +230,16 @@ class Attributes(Parts):
             bound = frozenset(("bound", one, atom, owner) for one in hook if one[0] == "fn")
             return self.call_atoms(frame, line, bound, [const(name)], {})
         return UNKNOWN
+
+    def _read(self, frame: Frame, line: int, atom: Atom, name: str, row: Row) -> None:
+        """Note an attribute that tells of the moment in which its object was made, unless the object was handed in."""
+        if not row.rule.startswith("read "):
+            return
+        end = End(line, row.capability, name, row.reason)
+        if atom[2] is None:
+            self.readings.append((frame.point, end, row.rule.split()[1]))
+        else:
+            self.graph.points[frame.point].ends.setdefault(end)
 
     def _prepared(self, frame: Frame, atom: Atom) -> None:
         """Run ``__init__`` for an object that came from elsewhere, so that its attributes are known."""

@@ -12,6 +12,8 @@ from x07py.effects.values import (
     LOOSE,
     NONE,
     NOTHING,
+    SAID,
+    TOLD,
     UNKNOWN,
     Atom,
     Value,
@@ -20,6 +22,7 @@ from x07py.effects.values import (
     is_set,
     is_unordered,
     join,
+    says_now,
     seq,
 )
 
@@ -40,6 +43,8 @@ _KEEPS_QUIET = {
 }  # fmt: skip
 """Calls that do not call what they are given, or whose result does when it is called."""
 _GROWING = {"append": 0, "extend": 0, "insert": 1, "add": 0, "update": 0, "appendleft": 0, "extendleft": 0}
+_VIEWS = {"keys", "items"}
+"""Methods that hardly anything but a dict has; what they give is a set to operators."""
 _NO_ORDER = {
     "builtins.len", "builtins.sorted", "builtins.set", "builtins.frozenset", "builtins.sum", "builtins.any",
     "builtins.all", "builtins.bool", "builtins.isinstance", "builtins.min", "builtins.max", "builtins.list",
@@ -70,6 +75,8 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
             return frozenset({("k", "NoneType", None)})
         if receiver and (receiver <= LOOSE or callee <= LOOSE):
             self._guess(frame, line, func, args)
+            if func[3] in _VIEWS and not arguments and not keywords and frame.module.own:
+                return seq("view", UNKNOWN)
         elif callee & LOOSE:
             self.unresolved(frame, line, _shown(func))
         return self.call_atoms(frame, line, callee, args, kwargs)
@@ -89,7 +96,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
         for node in arguments:
             value = self.value(frame, node)
             if node[0] == "star":
-                kwargs["*"] = UNKNOWN
+                kwargs["*"] = elements(value)[0]
                 continue
             if "*" not in kwargs:
                 args.append(value)
@@ -160,6 +167,17 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
                             this = frozenset({("inst", atom, None)})
                             self.call_atoms(frame, line, frozenset({found}), [this], {"*": UNKNOWN})
 
+    def _by_name(self, frame: Frame, line: int, atom: Atom, this: Value) -> Value:
+        """Take the attribute that an `attrgetter` names, or call the method that a `methodcaller` names."""
+        if atom[0] == "getter":
+            for name in atom[1].split("."):
+                this = self.attribute(frame, line, this, name)
+            return this
+        _, name, args, kwargs = atom
+        if this & LOOSE:
+            self._guess(frame, line, ("attr", line, ("", line, ""), name), list(args))
+        return self.call_atoms(frame, line, self.attribute(frame, line, this, name), list(args), dict(kwargs))
+
     # what is called
 
     def call_atoms(self, frame: Frame, line: int, callee: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -187,16 +205,13 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
             return self.method(frame, line, atom, args, kwargs)
         if kind == "inst":
             return self.magic(frame, line, frozenset({atom}), "__call__", args) or UNKNOWN
-        if kind == "getter":
-            found = args[0] if args and atom[1] else UNKNOWN
-            for name in atom[1].split(".") if atom[1] else ():
-                found = self.attribute(frame, line, found, name)
-            return found
+        if kind in {"getter", "caller"}:
+            return self._by_name(frame, line, atom, args[0]) if args and atom[1] else UNKNOWN
         if kind == "k":
             return NOTHING
         if kind == "part":
             return self.call_atoms(frame, line, atom[1], [*atom[2], *args], {**dict(atom[3]), **kwargs})
-        return UNKNOWN
+        return TOLD if atom == SAID or any(map(says_now, args)) else UNKNOWN
 
     def _method(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Call a method of an object or a class."""
@@ -229,6 +244,8 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
     def _known(self, frame: Frame, line: int, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value | None:
         """Return what a function gives that is known better than its source says, or None."""
         self.written(frame, line, name, args, kwargs)
+        if name in self.table.filters:
+            self.filtered(frame, line, self.table.filters[name], args, kwargs)
         row = self.table.rows.get(name)
         if row is not None and row.capability and self.counts(frame, row, args, kwargs):
             self.end(frame, line, row.capability, name, row.reason)

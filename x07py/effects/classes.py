@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from x07py.effects.summary import Node
 
 _GENERATING = {"dataclasses.dataclass", "attr", "attrs"}
+_HOOK = "__get_pydantic_core_schema__"
+"""By which a kind of fields says how it is validated."""
 _MAKES_NAMES = r"import\s+\*|\b(?:globals|vars|setattr|__getattr__|__dict__|modules)\b"
 """What can give a module names that its source does not spell."""
 _OBJECT: Atom = ("prim", "builtins.object")
@@ -240,6 +242,17 @@ class Definitions(Parts):
         found = self.named_kind(where, kind)
         made = [self.instance_of(atom) for atom in found]
         return join(*made) if made and all(made) else NOTHING
+
+    def field_of(self, frame: Frame, line: int, kind: Node) -> None:
+        """Ask the kind of a field how it is validated, as the library asks that makes the class."""
+        if kind[0] == "or":
+            for part in kind[2]:
+                self.field_of(frame, line, part)
+        for atom in self.named_kind(frame, kind):
+            for one in atoms(atom[2]) if atom[0] == "noted" else (atom,):
+                if one[0] in {"cls", "inst"} and self.class_attribute(one if one[0] == "cls" else one[1], _HOOK):
+                    hook = self.attribute(frame, line, frozenset({one}), _HOOK)
+                    self.call_atoms(frame, line, hook, [UNKNOWN, UNKNOWN], {})
 
     def instance_of(self, atom: Atom) -> Value:
         """Return an object of a class, or nothing if the atom is no class."""

@@ -117,6 +117,22 @@ class Containers(Parts):
             return mapping(UNKNOWN, UNKNOWN)
         return mapping(join(*map(const, kwargs)), join(*kwargs.values()), "", tuple(kwargs.items()))
 
+    def _chained(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        """Return what goes through several things, one behind the other."""
+        return self._one_by_one(frame, line, [*args, *([kwargs["*"]] if "*" in kwargs else [])])
+
+    def _chained_from(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        if not args:
+            return UNKNOWN
+        inside, loose = elements(self.iterated(frame, line, args[0]))
+        found = self._one_by_one(frame, line, [inside])
+        return seq("gen", elements(found)[0], "?") if loose else found
+
+    def _one_by_one(self, frame: Frame, line: int, given: Arguments) -> Value:
+        rows = [elements(self.iterated(frame, line, value)) for value in given]
+        inside = join(*(row[0] for row in rows))
+        return seq("gen", inside or UNKNOWN, "?" if any(row[1] for row in rows) else "")
+
     def _from_keys(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         if not args:
             return UNKNOWN
@@ -126,7 +142,7 @@ class Containers(Parts):
     def _made_text(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         for value in args[:1]:
             self.shown(frame, line, value)
-            for name in ("__str__", "__repr__"):
+            for name in ("__str__", "__repr__") if frame.module.own or not frame.raising else ():
                 if self.magic(frame, line, value, name, []):
                     break
             known = constants(value)

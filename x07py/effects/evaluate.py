@@ -11,6 +11,8 @@ from x07py.effects.statements import Statements
 from x07py.effects.values import (
     ANY,
     NOTHING,
+    SAID,
+    TOLD,
     UNKNOWN,
     Atom,
     Value,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from x07py.effects.summary import Node
 
 _TEXT = obj("builtins.str")
+_ANNOTATED = {"typing.Annotated", "typing_extensions.Annotated"}
 
 
 class Evaluate(Statements, Operators, Literals):
@@ -134,6 +137,8 @@ class Evaluate(Statements, Operators, Literals):
                 found.append(uncounted(frozenset({atom})) if node[3][0] == "slice" else _part(atom, known))
             elif kind == "k":
                 found.append(_constant_item(atom[2], known))
+            elif kind in {"cls", "prim"} and self.name_of(atom) in _ANNOTATED:
+                found.append(frozenset({("noted", *_apart_first(index))}))
             elif kind in {"inst", "cls"}:
                 method = "__getitem__" if kind == "inst" else "__class_getitem__"
                 got = self.magic(frame, node[1], frozenset({atom}), method, [index])
@@ -144,7 +149,7 @@ class Evaluate(Statements, Operators, Literals):
                     frozenset({("prim", f"{atom[1]}.{named}")}) if named and named.isidentifier() else frozenset({atom})
                 )
             else:
-                found.append(_TEXT if atom == ("obj", "builtins.str") else UNKNOWN)
+                found.append(_TEXT if atom == ("obj", "builtins.str") else TOLD if atom == SAID else UNKNOWN)
         return join(*found) if found else UNKNOWN
 
     def _slice(self, frame: Frame, node: Node) -> Value:
@@ -204,6 +209,13 @@ class Evaluate(Statements, Operators, Literals):
 
     def _call(self, frame: Frame, node: Node) -> Value:
         return self.called(frame, node)
+
+
+def _apart_first(index: Value) -> tuple[Value, Value]:
+    """Return what stands first between the brackets of ``Annotated``, and the rest."""
+    (atom,) = index if len(index) == 1 else (("?",),)
+    parts = atom[4] if atom[0] == "seq" and len(atom) > 4 else (UNKNOWN, elements(index)[0])
+    return parts[0], join(*parts[1:])
 
 
 def _part(atom: Atom, index: list[Any] | None) -> Value:

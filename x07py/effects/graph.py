@@ -77,6 +77,18 @@ class Graph:
         self.points.append(Point(module, name, line))
         return len(self.points) - 1
 
+    def leads(self, start: int, targets: set[int]) -> bool:
+        """Tell whether calls lead from a point to one of some others, or it is one itself."""
+        seen, waiting = {start}, [start]
+        while waiting:
+            number = waiting.pop()
+            if number in targets:
+                return True
+            fresh = [one for one in self.points[number].calls if one not in seen]
+            seen.update(fresh)
+            waiting += fresh
+        return False
+
     def reach(self, start: int, policy: Policy) -> Iterator[Reach]:
         """Yield each capability and primitive that a point reaches, by its shortest chain; linear in the graph.
 
@@ -84,7 +96,7 @@ class Graph:
             start: number of the point.
             policy: what counts, and where a chain ends.
         """
-        first = start, policy.drops(self.points[start])
+        first = start, policy.drops(self.points[start], None)
         came: dict[_State, tuple[_State, int] | None] = {first: None}
         queue = deque([first])
         told: set[tuple[str, str, int]] = set()
@@ -104,7 +116,7 @@ class Graph:
                 other = self.points[target]
                 if policy.stops(other):
                     continue
-                following = target, state[1] | policy.drops(other)
+                following = target, state[1] | policy.drops(other, point)
                 if following not in came:
                     came[following] = state, line
                     queue.append(following)
@@ -133,5 +145,5 @@ class Policy(Protocol):
     def stops(self, point: Point) -> bool:
         """Tell whether a chain does not go on to a point."""
 
-    def drops(self, point: Point) -> frozenset[str]:
-        """Return the capabilities that do not count in a point and in all that it calls."""
+    def drops(self, point: Point, caller: Point | None) -> frozenset[str]:
+        """Return the capabilities that do not count in a point and in all that it calls, where it is called from."""

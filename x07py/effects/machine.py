@@ -62,6 +62,9 @@ class Machine(Calls, Attributes):
         self.variants: dict[Atom, dict[Any, int]] = {}
         self.shared: dict[tuple[Atom, str], Value] = {}
         self.computing: set[str] = set()
+        self.readings: list[tuple[int, End, str]] = []
+        self.texts: set[int] = set()
+        self.handed: list[tuple[int, End, int]] = []
         self._depth = 0
         self._waiting: list[tuple[Atom, Context, list[Value], dict[str, Value], Any]] = []
 
@@ -180,7 +183,9 @@ class Machine(Calls, Attributes):
         self.edge(frame, line, context.point)
         if "g" in function.flags and "a" not in function.flags:
             return context.result or seq("gen", UNKNOWN)
-        return context.result if context.done or context.result else UNKNOWN
+        found = context.result if context.done or context.result else UNKNOWN
+        self.text_of_own(frame, line, atom, context.point, bound, found)
+        return found
 
     def _context(
         self, atom: Atom, key: Any, first: list[Value], bound: dict[str, Value], owner: Atom | None
@@ -198,9 +203,16 @@ class Machine(Calls, Attributes):
         return context
 
     def settle(self) -> None:
-        """Run what was put off because calls were too deep."""
+        """Run what was put off because calls were too deep, and note what counts only now that all calls are known."""
         while self._waiting:
             self._run(*self._waiting.pop())
+        called = {self.name_of(atom) for atom in self._contexts} if self.readings else set()
+        for point, end, maker in self.readings:
+            if maker in called:
+                self.graph.points[point].ends.setdefault(end)
+        for point, end, callee in self.handed:
+            if self.graph.leads(callee, self.texts):
+                self.graph.points[point].ends.setdefault(end)
 
     def _run(self, atom: Atom, context: Context, first: list[Value], bound: dict[str, Value], owner: Any) -> None:
         function = self.function(atom)

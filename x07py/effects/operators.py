@@ -59,7 +59,7 @@ class Operators(Parts):
             elif atom == ("id",) or ("id",) in right:
                 found.append(frozenset({("id",)}))
             else:
-                found.append(UNKNOWN)
+                found.append(_of_sets(name, right))
         for atom in atoms(right):
             if atom[0] == "inst":
                 method = f"__r{_METHODS.get(name, '')[2:]}"
@@ -141,6 +141,12 @@ class Operators(Parts):
         return boolean(answer)
 
 
+def _of_sets(name: str, right: Value) -> Value:
+    """Return what an operator gives for something unknown and the right side: a set where that is a set or a view."""
+    sets = name in _OF_SETS and bool(right) and all(a[:2] in _SETS for a in right)
+    return seq("set", UNKNOWN, "?") if sets else UNKNOWN
+
+
 def _computed(name: str, left: list[Any], right: list[Any]) -> Value:
     found = []
     for one in left:
@@ -183,6 +189,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "NotIn": lambda a, b: a not in b,
 }  # fmt: skip
 _OF_SETS = {"BitAnd", "BitOr", "BitXor", "Sub"}
+_SETS = {("seq", "set"), ("seq", "frozenset"), ("seq", "view"), ("obj", "builtins.set"), ("obj", "builtins.frozenset")}
 _METHODS = {
     "Add": "__add__", "Sub": "__sub__", "Mult": "__mul__", "Div": "__truediv__", "FloorDiv": "__floordiv__",
     "Mod": "__mod__", "Pow": "__pow__", "LShift": "__lshift__", "RShift": "__rshift__", "BitOr": "__or__",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from x07py.effects.graph import End
 from x07py.effects.parts import Parts
 from x07py.effects.primitives import real
 from x07py.effects.values import Atom, Value, has_identity, inside_of, is_set, is_unordered
 
 if TYPE_CHECKING:
+    from x07py.effects.parts import Named
     from x07py.effects.state import Frame
     from x07py.effects.summary import Node
 
@@ -21,6 +23,11 @@ _SILENT = {"__hash__", "__eq__", "__ne__", "__contains__"}
 
 class Order(Parts):
     """What makes a set's order or an object's address part of a result."""
+
+    texts: set[int]
+    """Points of libraries in which something of the project's is made a text."""
+    handed: list[tuple[int, End, int]]
+    """Calls of libraries that were given such things: in which point, what it would be, and the point of the callee."""
 
     def comes_out(self, frame: Frame, line: int, what: str) -> None:
         """Note that an order that nobody knows becomes part of a result; only the project's code counts."""
@@ -38,8 +45,10 @@ class Order(Parts):
             self.end(frame, line, "identity", "id", _ADDRESS)
 
     def shown(self, frame: Frame, line: int, value: Value) -> None:
-        """Note what a value shows as text."""
+        """Note what a value shows as text; what a library makes a text of counts where the project takes the text."""
         if not frame.module.own:
+            if not frame.raising and any(map(self._own_address, value)):
+                self.texts.add(frame.point)
             return
         for atom in inside_of(value):
             if is_unordered(frozenset({atom})):
@@ -55,6 +64,26 @@ class Order(Parts):
                     f"text of {name}",
                     f"{name} has no text of its own, so what is shown {_ADDRESS}",
                 )
+
+    def _own_address(self, atom: Atom) -> bool:
+        """Tell whether something of the project's shows its address as text."""
+        made = atom[1] if atom[0] in {"inst", "bound"} else atom
+        return made[0] in {"fn", "cls"} and self.modules[made[1]].own and self.has_address(atom)
+
+    def text_of_own(self, frame: Frame, line: int, callee: Atom, point: int, given: Named, made: Value) -> None:
+        """Note a call that makes a text in a library and is given something of the project's that shows its address."""
+        if not frame.module.own or self.modules[callee[1]].own or not any(map(self._is_text, made)):
+            return
+        shown = [atom for value in given.values() for atom in inside_of(value) if self._own_address(atom)]
+        if shown:
+            name = self._kind_of(min(shown, key=repr))
+            reason = f"{name} has no text of its own, so what is shown {_ADDRESS}"
+            self.handed.append((frame.point, End(line, "identity", f"text of {name}", reason), point))
+
+    def _is_text(self, atom: Atom) -> bool:
+        if atom[0] == "inst":
+            return ("prim", "builtins.str") in self.classes[atom[1]].order
+        return atom == ("obj", "builtins.str")
 
     def has_address(self, atom: Atom) -> bool:
         """Tell whether something shows its address as text."""

@@ -37,10 +37,17 @@ _PURE = Row("", "", "reaches nothing")
 
 
 class Quiet(NamedTuple):
-    """Capabilities that a library's function reaches and that its result does not show, with the evidence."""
+    """Capabilities that a library's function reaches and that its result does not show, with the evidence.
+
+    Args:
+        capabilities: those that do not count.
+        reason: the evidence.
+        on_the_way: whether they count where the project calls the function itself.
+    """
 
     capabilities: frozenset[str]
     reason: str
+    on_the_way: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Primitives:
         objects: names of module globals that count as primitives although their module has source.
         sources: modules with source that stand for modules without.
         returns: class of what a primitive gives, by its name.
+        filters: by full name of a function that makes code of a text: number and name of the argument, and the dict of
+            functions that the text calls by name behind a ``|``.
         quiet: by full name of the function, or of a module for what its body does.
     """
 
@@ -59,6 +68,7 @@ class Primitives:
     objects: frozenset[str]
     sources: Mapping[str, str]
     returns: Mapping[str, str]
+    filters: Mapping[str, str]
     quiet: Mapping[str, Quiet]
 
     def about(self, name: str) -> Row | None:
@@ -68,7 +78,7 @@ class Primitives:
             return None
         row = self.rows[found]
         by_argument = found != name and row.rule.startswith(
-            ("given", "absent", "mode", "locale", "memory", "sql", "waits")
+            ("given", "absent", "mode", "locale", "memory", "sql", "waits", "says")
         )
         return _PURE if by_argument else row
 
@@ -95,10 +105,11 @@ def primitives() -> Primitives:
             rule, bar, reason = text.rpartition(" | ")
             rows[name] = Row(capability, rule if bar else "", reason)
     quiet = {
-        name: Quiet(frozenset(row["capabilities"]), row["reason"])
+        name: Quiet(frozenset(row["capabilities"]), row["reason"], row.get("on_the_way", False))
         for name, row in tomllib.loads(QUIET.read_text(encoding="utf-8")).items()
     }
-    return Primitives(rows, frozenset(document["objects"]["names"]), document["sources"], document["returns"], quiet)
+    objects = frozenset(document["objects"]["names"])
+    return Primitives(rows, objects, document["sources"], document["returns"], document["filters"], quiet)
 
 
 _MISSING = object()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from x07py.effects.parts import Parts
+from x07py.effects.parts import Arguments, Named, Parts
 from x07py.effects.values import (
     LOOSE,
     NOTHING,
+    TOLD,
     UNKNOWN,
     Atom,
     Value,
@@ -17,6 +18,7 @@ from x07py.effects.values import (
     is_unordered,
     join,
     obj,
+    says_now,
     seq,
     text_of,
 )
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 _ASKS = re.compile(r"now|current_|random|date|time|julian|unixepoch|attach|vacuum\s+into|load_extension", re.IGNORECASE)
 """What SQL asks for a time or a random number by, and what it opens files with."""
-BY_ARGUMENT = ("given", "absent", "locale", "memory", "sql", "waits")
+_FILTER = re.compile(r"\|\s*(\w+)")
+BY_ARGUMENT = ("given", "absent", "locale", "memory", "sql", "waits", "says")
 """Rules of rows that depend on an argument."""
 _CALLABLE = {"fn", "bound", "part", "prim", "meth"}
 
@@ -61,7 +64,7 @@ class Reaching(Parts):
         row = self.table.about(name)
         if row is None or not row.capability or (row.rule.startswith("own") and not frame.module.own):
             return
-        if row.rule.startswith("own waits") or (plain and row.rule.startswith(BY_ARGUMENT)):
+        if row.rule.startswith(("own waits", "says")) or (plain and row.rule.startswith(BY_ARGUMENT)):
             return
         self.end(frame, line, row.capability, name, row.reason)
 
@@ -83,6 +86,17 @@ class Reaching(Parts):
                 if row is not None and row.rule == "object":
                     self.end(frame, line, row.capability, atom[1], row.reason)
 
+    def filtered(self, frame: Frame, line: int, rule: str, args: Arguments, kwargs: Named) -> None:
+        """Call the functions that a constant text names which is made code."""
+        at, name, place = rule.split()
+        given = args[int(at)] if int(at) < len(args) else kwargs.get(name, NOTHING)
+        words = {word for atom in given if atom[:2] == ("k", "str") for word in _FILTER.findall(atom[2])}
+        module, _, table = place.rpartition(".")
+        found = self.modules[module].names.get(table, NOTHING) if module in self.modules else NOTHING
+        for key, value in (pair for atom in found if atom[0] == "map" for pair in atom[4]):
+            if key in words:
+                self.call_atoms(frame, line, value, [], {"*": UNKNOWN})
+
     # primitives
 
     def primitive(self, frame: Frame, line: int, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -100,7 +114,7 @@ class Reaching(Parts):
             self.end(frame, line, capability, name, row.reason)
         if name.startswith("itertools.") and any(map(is_unordered, args)):
             return seq("gen", UNKNOWN, "?")
-        return self.given_by(name)
+        return self._made(name, [*args, *kwargs.values()])
 
     def method(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Call a method of an object without source."""
@@ -112,7 +126,12 @@ class Reaching(Parts):
         row = self.table.about(f"{owner}.{name}")
         if row is not None and row.capability and self.counts(frame, row, args, kwargs):
             self.end(frame, line, row.capability, f"{owner}.{name}", row.reason)
-        return self.given_by(f"{owner}.{name}")
+        return self._made(f"{owner}.{name}", [*args, *kwargs.values()])
+
+    def _made(self, name: str, given: list[Value]) -> Value:
+        """Return what a primitive gives for arguments."""
+        found = self.given_by(name)
+        return TOLD if found == UNKNOWN and any(map(says_now, given)) else found
 
     def given_by(self, name: str) -> Value:
         """Return what a primitive gives, as far as the table or its class says."""
@@ -151,6 +170,9 @@ class Reaching(Parts):
             given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1])
             text = None if given is None else text_of(given)
             return text is None or (text != ":memory:" if rule == "memory" else bool(_ASKS.search(text)))
+        if rule == "says":
+            given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1])
+            return given is not None and says_now(given)
         if rule == "locale":
             text = text_of(args[int(rest[0])]) if int(rest[0]) < len(args) else None
             return text is not None and any(one in text for one in ("%c", "%x", "%X", "%Z"))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from x07py.effects.state import Frame
 
 _MOST_NAMES = 40
+_ROUNDS = 2
+"""How often a reduction is gone through, so that it meets what it made itself."""
 _DYNAMIC_IMPORT = "an import by a name that only a run can tell; import by a constant name"
 
 
@@ -194,9 +196,18 @@ class Reflection(Parts):
             return frozenset({("getter", "")})
         return frozenset({("getter", name) for name in names})
 
+    def _methodcaller(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        name = text_of(args[0]) if args else None
+        if name is None:
+            return UNKNOWN
+        return frozenset({("caller", name, tuple(args[1:]), tuple(sorted(kwargs.items())))})
+
     def _reduce(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         if len(args) > 1:
             if elements(args[1])[1]:
                 self.comes_out(frame, line, "a reduction of a set")
-            return self.call_atoms(frame, line, args[0], [UNKNOWN, elements(args[1])[0]], {})
+            before, inside = args[2] if len(args) > 2 else UNKNOWN, elements(args[1])[0]
+            for _ in range(_ROUNDS):
+                before = join(before, self.call_atoms(frame, line, args[0], [before, inside], {}))
+            return before
         return UNKNOWN

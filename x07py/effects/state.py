@@ -94,6 +94,8 @@ class Frame:
     yields: list[Value] = field(default_factory=list)
     loops: list[tuple[int, Node]] = field(default_factory=list)
     """Loops that are being run whose order nobody knows: line, and what they bind."""
+    raising: bool = False
+    """Whether an exception is being made, in whose message texts end."""
 
     @property
     def judged(self) -> bool:

@@ -11,6 +11,7 @@ from x07py.effects.values import (
     LOOSE,
     NONE,
     NOTHING,
+    SAID,
     UNKNOWN,
     Atom,
     Value,
@@ -67,6 +68,8 @@ class Statements(Definitions, Order):
         if kind is not None and (given is None or ANY in value) and target[0] != "item":
             named = self.annotated(frame, kind)
             value = join(named, *([value] if given is not None else [])) if named else value
+        if kind is not None and frame.body is not None and frame.module.own:
+            self.field_of(frame, line, kind)
         if given is None and frame.body is not None and target[0] == "name":
             frame.body.bare.add(target[2])
         if given is None and (target[0] != "name" or frame.function is not None or frame.body is None):
@@ -284,7 +287,9 @@ class Statements(Definitions, Order):
 
     def _raise(self, frame: Frame, node: Node) -> bool:
         if node[2] is not None:
+            frame.raising = True
             self.value(frame, node[2])
+            frame.raising = False
         return True
 
     @staticmethod
@@ -343,7 +348,7 @@ class Statements(Definitions, Order):
         if holds and frame.names[name] <= LOOSE:
             made = [self.instance_of(kind) for kind in self.kinds(kinds)]
             if made and all(made):
-                frame.names[name] = join(*made)
+                frame.names[name] = join(*made, frame.names[name] & {SAID})
 
     def _keep(self, frame: Frame, name: str, test: Callable[[tuple[object, ...]], bool]) -> None:
         value = frame.names.get(name)
@@ -378,12 +383,9 @@ def _joined(sides: list[dict[str, Value]]) -> dict[str, Value]:
 
 def _falls_back(body: tuple[Node, ...], handlers: tuple[Any, ...]) -> bool:
     """Tell whether a ``try`` starts with imports and its handlers are for those that fail."""
-    kinds = {part[2] for row in handlers if row[0] for part in _parts(row[0]) if part[0] == "name"}
+    named = [row[0][2] if row[0][0] == "tuple" else (row[0],) for row in handlers if row[0]]
+    kinds = {part[2] for parts in named for part in parts if part[0] == "name"}
     return bool(body) and body[0][0] in {"import", "from"} and bool(kinds & {"ImportError", "ModuleNotFoundError"})
-
-
-def _parts(node: Node) -> tuple[Node, ...]:
-    return node[2] if node[0] == "tuple" else (node,)
 
 
 _RUN: dict[str, Callable[[Statements, Frame, Node], bool]] = {

@@ -12,12 +12,15 @@
 ``("bound", function, object)``            a method of an object or a class
 ``("meth", class, name, object)``          a method of an object without source
 ``("part", function, args, kwargs)``       a partial application
+``("getter", name)`` ``("caller", name, …)``  what takes an attribute of its argument; what calls a method of it
 ``("prop", fn)`` ``("static", …)`` ``("clsm", …)``   what decorators make of a function in a class body
+``("noted", kind, notes)``                 ``Annotated[kind, notes]``
 ``("super", class, object)``               ``super()``
 ``("seq", kind, elements, order)``         list, tuple, set, view, generator; order ``?``: not known, ``#3``: three
 ``("seq", "tuple", elements, order, parts)``  a tuple of which each part is known
 ``("map", keys, values, order, pairs)``    a dict; pairs where all keys are constants
 ``("id",)``                                a number that comes from an address
+``("said",)``                              something that code without source made of a word for the present moment
 ========================================== ==========================================================================
 """
 
@@ -36,7 +39,9 @@ ANY: Atom = ("?",)
 SOME: Atom = ("!",)
 UNKNOWN: Value = frozenset({ANY})
 GIVEN: Value = frozenset({SOME})
-LOOSE = frozenset({ANY, SOME})
+SAID: Atom = ("said",)
+LOOSE = frozenset({ANY, SOME, SAID})
+TOLD: Value = frozenset({ANY, SAID})
 NOTHING: Value = frozenset()
 NONE: Value = frozenset({("k", "NoneType", None)})
 IDENTITY: Value = frozenset({("id",)})
@@ -107,7 +112,7 @@ def join(*values: Value) -> Value:
 
 
 def _widened(found: Value) -> Value:
-    kept = [atom for atom in found if atom[0] in {"fn", "bound", "prim", "meth", "cls", "mod"}]
+    kept = [atom for atom in found if atom[0] in {"fn", "bound", "prim", "meth", "cls", "mod", "said"}]
     return frozenset(sorted(kept, key=repr)[:60]) | UNKNOWN
 
 
@@ -172,7 +177,7 @@ def elements(value: Value) -> tuple[Value, bool]:
         elif atom[0] == "k" and isinstance(atom[2], str):
             found.append(obj("builtins.str") if atom[2] else NOTHING)
         else:
-            found.append(UNKNOWN)
+            found.append(TOLD if atom == SAID else UNKNOWN)
             unordered = unordered or atom in _SETS
     return join(*found) if found or is_empty(value) else UNKNOWN, unordered
 
@@ -227,6 +232,28 @@ def _length(atom: Atom) -> int | None:
         return len(atom[2]) if isinstance(atom[2], str | bytes | tuple) else None
     counted = atom[0] == "seq" and atom[1] == "tuple" and atom[3].startswith(COUNTED)
     return int(atom[3].removeprefix(COUNTED)) if counted else None
+
+
+@lru_cache(maxsize=1 << 14)
+def says_now(value: Value) -> bool:
+    """Tell whether a value is, holds, or was made of a word that libraries take for the present moment.
+
+    Keys of dicts are names, and say nothing.
+    """
+    return any(map(_says_now, value))
+
+
+def _says_now(atom: Atom) -> bool:
+    kind = atom[0]
+    if kind == "k":
+        parts = atom[2] if isinstance(atom[2], tuple) else (atom[2],)
+        return any(isinstance(one, str) and one.casefold() in _PRESENT for one in parts)
+    if kind == "seq":
+        return says_now(atom[2])
+    return says_now(atom[2]) or any(says_now(one) for _, one in atom[4]) if kind == "map" else atom == SAID
+
+
+_PRESENT = {"now", "today"}
 
 
 def has_identity(value: Value) -> bool:
