@@ -47,7 +47,7 @@ def driver_project(project: Path, site: Path) -> Path:
     for row in document["policies"]:
         row["ops_allowed"] = sorted([*row["ops_allowed"], *OPS])
     index.write_text(json.dumps(document))
-    numbers = {"max_message_bytes": 1 << 20, "max_poll_items": 100, "claim_idle_ms": 400, "poll_wait_ms": 100}
+    numbers = {"max_message_bytes": 1 << 20, "max_poll_items": 100, "claim_idle_ms": 1500, "poll_wait_ms": 100}
     profile = {"id": "local", "host": "127.0.0.1", "port": 1, **numbers}
     (project / "arch/msg/redis").mkdir()
     (project / "arch/msg/redis/index.x07redis.json").write_text(json.dumps({"profiles": [profile]}))

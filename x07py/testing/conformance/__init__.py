@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Literal
 
 from x07py.errors import X07Error
 from x07py.rr import session
-from x07py.testing.conformance import common, traits
+from x07py.testing.conformance import common, members, traits
 from x07py.testing.conformance.subject import CHECKS, Semantics, Subject, values
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 __all__ = ["CHECKS", "VERSION", "Semantics", "Subject", "conformance", "suite_of", "values"]
-VERSION = 1
-"""Grows with what the suite asks; drivers of protocol version 1 are held to suite version 1."""
-_PARTS = (common, traits)
+VERSION = 2
+"""Grows with what the suite asks; 2 asks that members of a group share what comes."""
+_PARTS = (common, members, traits)
 """The modules whose import fills the suite."""
 
 

@@ -43,6 +43,7 @@ class RedisBackend:
         self._redis: Any = client.Redis(host=profile.host, port=profile.port, protocol=2, socket_connect_timeout=10)
         self._consumer = consumer or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._group = ""
+        self._asking, self._closed = asyncio.Lock(), False
 
     async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
         """Append messages to their streams in order; Redis's answer is the id of each."""
@@ -58,20 +59,19 @@ class RedisBackend:
         ]
 
     async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
-        """Yield what is stale first, then what is new, as a consumer of the group; for ever."""
+        """Yield what is stale first, then what is new, as a consumer of the group, until the connection is closed."""
         self._group = subscription.group
         if not subscription.group:
             raise DriverError(_REFUSED, "Redis Streams are consumed in groups", hint="give group=")
         try:
             for stream in subscription.sources:
                 await self._make_group(stream, subscription)
-            while True:
+            while not self._closed:
                 for stream in subscription.sources:
                     while batch := await self._claim(stream, subscription):
                         yield batch
                 for _ in range(_CLAIM_TURNS):
-                    batch = await self._read(subscription)
-                    if batch:
+                    if batch := await self._read(subscription):
                         yield batch
         except RedisError as error:
             raise self._told(error) from None
@@ -85,20 +85,23 @@ class RedisBackend:
                 raise
 
     async def _claim(self, stream: str, subscription: Subscription) -> list[Delivery]:
-        _, rows, *_ = await self._redis.xautoclaim(
-            stream, subscription.group, self._consumer, self._settings.claim_idle_ms, count=subscription.max_items
-        )
+        idle = self._settings.claim_idle_ms
+        async with self._asking:
+            if self._closed:
+                return []
+            _, rows, *_ = await self._redis.xautoclaim(
+                stream, subscription.group, self._consumer, idle, count=subscription.max_items
+            )
         return [_delivery(stream, one, fields) for one, fields in rows if fields]
 
     async def _read(self, subscription: Subscription) -> list[Delivery]:
         wait = min(self._settings.poll_wait_ms, max(1, self._settings.claim_idle_ms // _CLAIM_TURNS))
-        found = await self._redis.xreadgroup(
-            subscription.group,
-            self._consumer,
-            dict.fromkeys(subscription.sources, ">"),
-            count=max(1, subscription.max_items // len(subscription.sources)),
-            block=wait,
-        )
+        new = dict.fromkeys(subscription.sources, ">")
+        most = max(1, subscription.max_items // len(new))
+        async with self._asking:
+            if self._closed:
+                return []
+            found = await self._redis.xreadgroup(subscription.group, self._consumer, new, count=most, block=wait)
         return [_delivery(stream.decode(), one, fields) for stream, rows in found for one, fields in rows]
 
     async def control(self, op: str, request: Any) -> Any:
@@ -132,8 +135,10 @@ class RedisBackend:
         return True
 
     async def close(self) -> None:
-        """Close the connection; what was not acknowledged can be claimed."""
-        await self._redis.aclose()
+        """Close the connection once no question is on its way; what was not acknowledged can be claimed."""
+        self._closed = True
+        async with self._asking:
+            await self._redis.aclose()
 
     def _told(self, error: RedisError) -> DriverError:
         where = f"{self._settings.host}:{self._settings.port}"
