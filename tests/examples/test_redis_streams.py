@@ -13,6 +13,7 @@ from tests import live
 from tests.installed import install, site
 from tests.pkg.builders import pkg
 from tests.project import REPOSITORY, project, x07_here
+from tests.pump.test_service import write_service
 from x07py import Envelope, open_driver
 from x07py.drivers import Driver
 from x07py.errors import UnreachableError
@@ -138,3 +139,17 @@ def test_its_addresses_are_granted_and_its_contracts_checked(driver_project: Pat
     assert "the driver redis cannot use it: host of profile 'local' is no text" in done.stdout
     pkg(driver_project, "remove", "msg.redis")
     assert "X07PKG_KIND_UNDECLARED" in x07_here(*allowed, cwd=driver_project).stderr
+
+
+def test_a_deployment_that_cannot_be_scaled_by_it(driver_project: Path) -> None:
+    """The example does not say what KEDA scales by; a service that does not scale is deployed all the same."""
+    about = {"driver": "redis", "profile": "local", "sources": ["orders"], "group": "g", "in_flight": 10}
+    scaling = {"min_replicas": 0, "max_replicas": 4, "messages_per_replica": 1000}
+    write_service(driver_project, **about)
+    command = ("msg", "service", "kubernetes", "billing", "--image", "r/billing:1")
+    (only,) = json.loads(x07_here(*command, cwd=driver_project).stdout)["items"]
+    assert (only["kind"], only["spec"]["replicas"]) == ("Deployment", 1)
+    write_service(driver_project, **about, scaling=scaling)
+    told = x07_here(*command, cwd=driver_project)
+    assert (told.returncode, told.stdout) == (20, "")
+    assert "the driver redis does not say what KEDA scales by" in told.stderr

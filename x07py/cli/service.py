@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from x07py.cli.kubernetes import SCALED_BY, kubernetes
+from x07py.cli.kubernetes import kubernetes
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.contracts.service import FOLDER, read_service, service_ids
@@ -68,14 +68,9 @@ def kubernetes_(
     """
     root = find_root()
     found = read_service(root, service)
-    if found.driver not in SCALED_BY:
-        known = " and ".join(sorted(SCALED_BY))
-        message = f"KEDA's way to scale by {found.driver!r} is not known here"
-        raise UsageError("X07_USAGE", message, where=service, hint=f"this command knows {known}")
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise UsageError("X07_USAGE", f"--command is no command line: {error}", hint="close the quotes") from None
-    print_json(
-        kubernetes(found, find_driver(found.driver).read_profile(root, found.profile), image=image, command=words)
-    )
+    plugin = find_driver(found.driver)
+    print_json(kubernetes(found, plugin, plugin.read_profile(root, found.profile), image=image, command=words))

@@ -25,6 +25,12 @@ class ClientCertificate:
     key_password_secret_id: str
 
 
+def secret_ids(username: str, password: str, certificate: ClientCertificate | None) -> tuple[str, ...]:
+    """Return the ids of secrets that a profile names, of these of user, password and the certificate's key."""
+    key = certificate.key_password_secret_id if certificate else ""
+    return tuple(filter(None, (username, password, key)))
+
+
 def profile_ids(root: Path, index: str, code: int) -> list[str]:
     """Return the ids of the profiles that an index lists or that stand beside the topics.
 

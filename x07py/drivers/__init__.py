@@ -2,7 +2,8 @@
 
 Public for authors of drivers, besides what programs use: `DriverPlugin`, `Dialect`, the protocol `Backend`,
 `Subscription`, `Limits`, `ClientOptions`, `DevelopmentBroker`, `addresses_of_environment`, `read_contract`,
-`ContractCheck`. docs/reference/drivers.md documents them; `x07py.testing.conformance` holds a driver to them.
+`ContractCheck`, `Workload`, `KedaTriggers`. docs/reference/drivers.md documents them; `x07py.testing.conformance` holds
+a driver to them.
 """
 
 from x07py.brokers.kinds import DevelopmentBroker
@@ -10,7 +11,15 @@ from x07py.drivers.base import Ack, Backend, Delivery, Dialect, Subscription, ca
 from x07py.drivers.contract_check import ContractCheck
 from x07py.drivers.driver import Driver
 from x07py.drivers.open import open_driver
-from x07py.drivers.plugin import ClientOptions, DriverPlugin, Limits, addresses_of_environment, read_contract
+from x07py.drivers.plugin import (
+    ClientOptions,
+    DriverPlugin,
+    KedaTriggers,
+    Limits,
+    Workload,
+    addresses_of_environment,
+    read_contract,
+)
 
 __all__ = [
     "Ack",
@@ -22,8 +31,10 @@ __all__ = [
     "Dialect",
     "Driver",
     "DriverPlugin",
+    "KedaTriggers",
     "Limits",
     "Subscription",
+    "Workload",
     "addresses_of_environment",
     "canonical_json",
     "open_driver",

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from x07py.contracts.profiles import secret_ids
 from x07py.drivers.amqp_contract import AmqpProfile, profile_ids, read_profile
 from x07py.drivers.base import AMQP, Backend
-from x07py.drivers.plugin import ClientOptions, DriverPlugin, Limits, addresses_of_environment
+from x07py.drivers.plugin import (
+    ClientOptions,
+    DriverPlugin,
+    KedaTriggers,
+    Limits,
+    Workload,
+    addresses_of_environment,
+)
 from x07py.errors import ContractError
 
 if TYPE_CHECKING:
@@ -46,6 +54,13 @@ def _check(check: ContractCheck, path: str) -> None:
     check_contracts(check, path)
 
 
+def _keda(profile: AmqpProfile, workload: Workload) -> KedaTriggers:
+    """KEDA takes user and password within an address, so the secret holds one besides what the program is given."""
+    threshold = str(workload.messages_per_replica)
+    common = {"protocol": "amqp", "mode": "QueueLength", "value": threshold, "vhostName": profile.vhost}
+    return KedaTriggers("rabbitmq", [{**common, "queueName": queue} for queue in workload.sources], {"host": "host"})
+
+
 AMQP_DRIVER = DriverPlugin(
     dialect=AMQP,
     read_profile=read_profile,
@@ -57,4 +72,6 @@ AMQP_DRIVER = DriverPlugin(
     check_contracts=_check,
     x07ast_calls=("std.msg.amqp.connect_from_arch_v1", "std.msg.amqp.ensure_topology_from_arch_v1"),
     schemes={"amqp": 5672, "amqps": 5671},
+    secret_ids=lambda profile: secret_ids(profile.username_secret_id, profile.password_secret_id, profile.certificate),
+    keda=_keda,
 )

@@ -6,10 +6,18 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from x07py.contracts.profiles import secret_ids
 from x07py.drivers.base import KAFKA, Backend
 from x07py.drivers.kafka_contract import KafkaProfile, profile_ids, read_profile
 from x07py.drivers.kafka_settings import check_client_settings
-from x07py.drivers.plugin import ClientOptions, DriverPlugin, Limits, addresses_of_environment
+from x07py.drivers.plugin import (
+    ClientOptions,
+    DriverPlugin,
+    KedaTriggers,
+    Limits,
+    Workload,
+    addresses_of_environment,
+)
 
 if TYPE_CHECKING:
     from x07py.drivers.contract_check import ContractCheck
@@ -17,6 +25,13 @@ if TYPE_CHECKING:
 
 _THREAD = re.compile(r"rdk:broker(?P<node>-?[0-9]+)")
 """How librdkafka names the thread of each broker; those of `bootstrap.servers` have numbers below zero."""
+_KEDA_SASL = {
+    "plain_v1": "plaintext",
+    "scram_v1": "scram_sha512",
+    "scram_sha256_v1": "scram_sha256",
+    "oauthbearer_v1": "oauthbearer",
+}
+"""Ways to log in, as KEDA calls them."""
 
 
 def addressed(profile: KafkaProfile) -> KafkaProfile:
@@ -53,6 +68,16 @@ def _check(check: ContractCheck, path: str) -> None:
     check_contracts(check, path)
 
 
+def _keda(profile: KafkaProfile, workload: Workload) -> KedaTriggers:
+    common = {"bootstrapServers": ",".join(profile.bootstrap), "consumerGroup": workload.group}
+    common |= {"lagThreshold": str(workload.messages_per_replica), "offsetResetPolicy": "earliest"}
+    common |= {"sasl": _KEDA_SASL[profile.sasl_mode]} if profile.sasl_mode in _KEDA_SASL else {}
+    common |= {"tls": "enable"} if profile.tls else {}
+    secret = {"username": profile.username_secret_id, "password": profile.password_secret_id}
+    rows = [{**common, "topic": topic} for topic in workload.sources]
+    return KedaTriggers("kafka", rows, {parameter: key for parameter, key in secret.items() if key})
+
+
 KAFKA_DRIVER = DriverPlugin(
     dialect=KAFKA,
     read_profile=read_profile,
@@ -64,4 +89,6 @@ KAFKA_DRIVER = DriverPlugin(
     check_contracts=_check,
     schemes={"kafka": 9092},
     connection_origin=_origin,
+    secret_ids=lambda profile: secret_ids(profile.username_secret_id, profile.password_secret_id, profile.certificate),
+    keda=_keda,
 )

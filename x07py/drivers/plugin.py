@@ -58,6 +58,26 @@ class ClientOptions(NamedTuple):
     token: Callable[[], tuple[str, float]] | None
 
 
+class Workload(NamedTuple):
+    """What a service that scales consumes, and how many waiting messages one of its replicas is for."""
+
+    sources: tuple[str, ...]
+    group: str
+    messages_per_replica: int
+
+
+class KedaTriggers(NamedTuple):
+    """What KEDA scales by: the type of its triggers, the metadata of each, and keys of a Secret by KEDA's parameter."""
+
+    type: str
+    metadata: list[dict[str, str]]
+    secret: Mapping[str, str]
+
+
+def _no_secrets(_: object) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class DriverPlugin(Generic[P]):
     """A kind of broker.
@@ -80,6 +100,9 @@ class DriverPlugin(Generic[P]):
             `x07 policy init KIND-worker` grants.
         connection_origin: from the name of a thread that was refused a connection to how the client came by the
             address, None if the thread is not the client's; None if the client's threads say nothing.
+        secret_ids: ids of the secrets that a profile names, which `x07 msg service kubernetes` hands to the container.
+        keda: what KEDA scales a service on such a broker by; None if KEDA has nothing for it, and a service that wants
+            to scale is refused.
         protocol: `PROTOCOL` as the author knew it.
     """
 
@@ -95,6 +118,8 @@ class DriverPlugin(Generic[P]):
     x07ast_calls: tuple[str, ...] = ()
     schemes: Mapping[str, int] = field(default_factory=dict)
     connection_origin: Callable[[str], str | None] | None = None
+    secret_ids: Callable[[P], tuple[str, ...]] = _no_secrets
+    keda: Callable[[P, Workload], KedaTriggers] | None = None
     protocol: int = PROTOCOL
 
 
