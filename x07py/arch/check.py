@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.documents import pretty
+from x07py.arch.editor import named_schema
 from x07py.arch.exceptions import excuse, excuse_in_code
 from x07py.arch.graph import Graph, build_graph
 from x07py.arch.lock import (
@@ -20,7 +21,7 @@ from x07py.arch.lock import (
     read_manifest_lock,
     with_foreign,
 )
-from x07py.arch.manifest import Manifest, read_manifest
+from x07py.arch.manifest import Manifest, manifest_document, manifest_of
 from x07py.arch.model import finding
 from x07py.arch.packages import check_locked, check_opened, read_package_modules
 from x07py.arch.place import with_places
@@ -74,6 +75,7 @@ class Report:
     lexical: int = 0
     files: list[SourceFile] = field(default_factory=list)
     contract_files: list[str] = field(default_factory=list)
+    editor_schemas: set[str] = field(default_factory=set)
     patches: list[Patch] = field(default_factory=list)
     checked: tuple[Manifest, Graph] | None = None
     accepted: int = 0
@@ -154,7 +156,7 @@ def check(request: Request) -> Report:
 def _check(request: Request) -> Report:
     settle(request.root)
     report = Report(request.manifest)
-    manifest = read_manifest(request.root, request.manifest, report.findings)
+    manifest = _manifest(request, report)
     if manifest is None:
         return _ended(report, EXIT_CANNOT_CHECK)
     report.manifest_digest, report.nodes = manifest.digest, len(manifest.nodes)
@@ -199,7 +201,8 @@ def _check(request: Request) -> Report:
 
         report.findings += check_recordings(request.root)
     before = len(report.findings)
-    locked, repairs = _check_contracts(request.root, manifest, graph, report.findings)
+    locked, repairs, schemas = _check_contracts(request.root, manifest, graph, report.findings)
+    report.editor_schemas |= schemas
     if locked is not None and lock is None and request.lock is None and manifest.own_format:
         locked["files"][manifest.path] = {"jcs_sha256_hex": manifest.digest}
     report.contract_files = _named_files(manifest, locked)
@@ -216,6 +219,16 @@ def _check(request: Request) -> Report:
     report.findings, report.excepted = excuse(manifest, report.findings)
     report.excepted += in_code
     return _finish(report, limits["max_diags"])
+
+
+def _manifest(request: Request, report: Report) -> Manifest | None:
+    """Return the manifest, None after a finding that says why it cannot be used; note the schema that it names."""
+    document = manifest_document(request.root, request.manifest, report.findings)
+    if report.findings:
+        return None
+    if schema := named_schema(document):
+        report.editor_schemas.add(schema)
+    return manifest_of(request.root, request.manifest, document, report.findings)
 
 
 def _unchecked_domains(manifest: Manifest) -> list[str]:
@@ -294,9 +307,9 @@ def _apply_rules(
 
 def _check_contracts(
     root: Path, manifest: Manifest, graph: Graph, findings: list[Diagnostic]
-) -> tuple[dict[str, Any] | None, list[Patch]]:
+) -> tuple[dict[str, Any] | None, list[Patch], set[str]]:
     if not manifest.contracts:
-        return None, []
+        return None, [], set()
     from x07py.arch.contracts_checks.run import check_contracts
 
     return check_contracts(root, manifest, graph, findings)

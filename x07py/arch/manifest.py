@@ -196,16 +196,26 @@ def is_below(name: str, prefix: str) -> bool:
 
 def read_manifest(root: Path, path: str, findings: list[Diagnostic]) -> Manifest | None:
     """Return the manifest, or None after adding a finding for each reason why it cannot be used."""
+    before = len(findings)
+    document = manifest_document(root, path, findings)
+    return manifest_of(root, path, document, findings) if len(findings) == before else None
+
+
+def manifest_document(root: Path, path: str, findings: list[Diagnostic]) -> Any:
+    """Return the JSON of the manifest's file, or None after adding a finding that says why there is none."""
     try:
-        document = parse_json(read_file(root / path, limit=CONTRACT_BYTES, root=root))
+        return parse_json(read_file(root / path, limit=CONTRACT_BYTES, root=root))
     except OSError as error:
         what = error.strerror or "unreadable"
         hint = "`x07 arch init` writes a manifest to start from"
         findings.append(finding("E_ARCH_MANIFEST_READ", f"cannot read the manifest: {what}", path=path, hint=hint))
-        return None
     except (ValueError, RecursionError) as error:
         findings.append(finding("E_ARCH_MANIFEST_JSON_PARSE", f"not valid JSON: {error}", path=path, hint=_HINT))
-        return None
+    return None
+
+
+def manifest_of(root: Path, path: str, document: Any, findings: list[Diagnostic]) -> Manifest | None:
+    """Return the manifest that a document is, or None after adding a finding for each reason why it is none."""
     version = document.get("schema_version") if isinstance(document, dict) else None
     schema = _SCHEMAS.get(version if isinstance(version, str) else "", _SCHEMAS[SCHEMA_VERSION])
     faults = schema_findings(document, schema, "E_ARCH_MANIFEST_SCHEMA_INVALID", path, _HINT)

@@ -115,7 +115,7 @@ def check_command(
         for path in apply(root, [one for one in report.patches if allow_widening or not one.widens]):
             console(stderr=True).print(f"mended {path}")
         report = check(replace(request, write_lock=write_lock))
-    place_schemas(root, [manifest, *report.contract_files])
+    place_schemas(root, report.editor_schemas)
     if baseline is not None:
         from x07py.arch.baseline import hold
 

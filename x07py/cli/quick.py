@@ -45,7 +45,7 @@ def check_architecture() -> int:
         started = time.time_ns()
         gc.disable()  # the process ends with the check, and what it makes has no circles
         report = check(Request(root, MANIFEST_PATH))
-        place_schemas(root, [MANIFEST_PATH, *report.contract_files])
+        place_schemas(root, report.editor_schemas)
         if report.findings:
             from x07py.cli.arch_show import print_text
 

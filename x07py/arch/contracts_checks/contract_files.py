@@ -11,6 +11,7 @@ from jsonschema.exceptions import SchemaError
 from jsonschema.validators import validator_for
 
 from x07py.arch.documents import canonical, jcs_sha256, schema_faults, schema_findings
+from x07py.arch.editor import named_schema
 from x07py.arch.model import finding
 from x07py.arch.place import POINTER, escaped
 from x07py.arch.repair import Patch
@@ -66,6 +67,7 @@ class Contracts:
         broker_ids: entries of profiles and topologies so far, by what they are.
         broken: which of them could not; what refers to their entries is not judged, since one cause is one finding.
         repairs: patches that mend some of the findings.
+        editor_schemas: schemas of x07py that the files name for editors.
     """
 
     root: Path
@@ -92,6 +94,7 @@ class Contracts:
     over: bool = False
     canonical: bool = False
     repairs: list[Patch] = field(default_factory=list)
+    editor_schemas: set[str] = field(default_factory=set)
 
     def report(self, row: Diagnostic) -> None:
         """Add a finding."""
@@ -134,6 +137,8 @@ class Contracts:
             self.report(finding(codes.syntax, f"not valid JSON: {error}", path=path, hint=_EXAMPLE))
             return None
         (self.indexes if index else self.files)[path] = jcs_sha256(document)
+        if editors := named_schema(document):
+            self.editor_schemas.add(editors)
         self._credentials(document, path)
         if self.canonical and data.rstrip(b"\n") != canonical(document):
             self.report(

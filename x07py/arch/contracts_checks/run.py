@@ -29,14 +29,15 @@ _BUILT_IN = {"rr": build_in_policy, "budgets": build_in_budgets}
 
 def check_contracts(
     root: Path, manifest: Manifest, graph: Graph, findings: list[Diagnostic]
-) -> tuple[dict[str, Any] | None, list[Patch]]:
-    """Check every domain that the manifest configures; return the contracts lock as it should be, and repairs.
+) -> tuple[dict[str, Any] | None, list[Patch], set[str]]:
+    """Check every domain that the manifest configures; without ``contracts_v1`` there is nothing to check, and no lock.
 
-    Without ``contracts_v1`` there is nothing to check, and no lock.
+    Returns:
+        The contracts lock as it should be, repairs, and the schemas that files name for editors.
     """
     config = manifest.contracts
     if not config:
-        return None, []
+        return None, [], set()
     limits = manifest.document["tool_budgets"].get("contracts_budgets", {})
     state = Contracts(root, limits.get("max_contract_files", 2000), limits.get("max_contract_bytes", 67_108_864))
     state.canonical = bool(config["canonical_json"].get("require"))
@@ -63,4 +64,4 @@ def check_contracts(
     if "msg" in config:
         check_names(state, graph)
     findings += state.findings
-    return contracts_lock(state.indexes, state.files), state.repairs
+    return contracts_lock(state.indexes, state.files), state.repairs, state.editor_schemas
