@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Ack, Backend, Dialect, Json, Subscription
     from x07py.msg import Envelope
     from x07py.rr import Session
-    from x07py.rr.entry import Fields
+    from x07py.rr.entry_template import Fields
 
 _ACK_POSITIVE = 1
 

@@ -1,4 +1,4 @@
-"""Cassette entries: ``entry_v1`` documents, read without copying and written from precomputed parts.
+"""Cassette entries: ``entry_v1`` documents, read without copying; `x07py.rr.entry_template` writes many alike.
 
 An entry is a DataModel ok-document whose root is a map with ascending keys: ``err``, ``key``, ``kind``, ``op``,
 ``req`` and ``resp``, optionally ``latency_ticks``, and whatever else a writer adds. x07py adds four strings that
@@ -15,27 +15,24 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from x07py.errors import CassetteError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 _U32 = struct.Struct("<I")
-_pack = _U32.pack
 _MAX_DEPTH = 64
 _MAX_I31 = 2**31
 _MAX_U32 = 2**32 - 1
-_NUMBER, _STRING, _SEQUENCE, _MAP = 2, 3, 4, 5
+NUMBER, STRING, _SEQUENCE, _MAP = 2, 3, 4, 5
+"""Tags of values."""
 _KINDS = {
-    b"err": _NUMBER,
-    b"key": _STRING,
-    b"kind": _STRING,
-    b"latency_ticks": _NUMBER,
-    b"op": _STRING,
-    b"req": _STRING,
-    b"resp": _STRING,
+    b"err": NUMBER,
+    b"key": STRING,
+    b"kind": STRING,
+    b"latency_ticks": NUMBER,
+    b"op": STRING,
+    b"req": STRING,
+    b"resp": STRING,
 }
 _OWN = (b"meta", b"req_sha256", b"scope")
 _REQUIRED = frozenset({b"err", b"key", b"kind", b"op", b"req", b"resp"})
@@ -125,7 +122,7 @@ def _scan_field(
     kind = _KINDS.get(name)
     if kind is None:
         after = _skip_value(buf, pos, end, _MAX_DEPTH)
-        if name in _OWN and buf[pos] == _STRING:
+        if name in _OWN and buf[pos] == STRING:
             found[name] = (pos + 5, after)
         return after
     if pos >= end or buf[pos] != kind:
@@ -133,11 +130,11 @@ def _scan_field(
     start, after = _read_bytes(buf, pos + 1, end)
     size = after - start
     if name == b"req" and size > limits.req:
-        raise _too_large(2005, "req", size, limits.req, start)
+        raise too_large(2005, "req", size, limits.req, start)
     if name == b"resp" and size > limits.resp:
-        raise _too_large(2006, "resp", size, limits.resp, start)
+        raise too_large(2006, "resp", size, limits.resp, start)
     if name == b"key" and size > limits.key:
-        raise _too_large(2007, "key", size, limits.key, start)
+        raise too_large(2007, "key", size, limits.key, start)
     if name == b"latency_ticks":
         text = bytes(buf[start:after])
         if not text.isdigit() or len(text) > 4300 or int(text) > _MAX_U32:
@@ -146,7 +143,8 @@ def _scan_field(
     return after
 
 
-def _too_large(code: int, name: str, size: int, limit: int, where: int | None = None) -> CassetteError:
+def too_large(code: int, name: str, size: int, limit: int, where: int | None = None) -> CassetteError:
+    """Return the error for a field of an entry that is larger than the policy allows; `where` is its byte."""
     return CassetteError(
         code,
         f"{name} has {size} bytes, the policy allows {limit}",
@@ -177,7 +175,7 @@ def _skip_value(buf: bytes | bytearray, pos: int, end: int, depth: int) -> int:
         if pos >= end:
             raise invalid("truncated bool", pos)
         return pos + 1
-    if tag in (_NUMBER, _STRING):
+    if tag in (NUMBER, STRING):
         return _read_bytes(buf, pos, end)[1]
     if tag not in (_SEQUENCE, _MAP):
         raise invalid(f"unknown value tag {tag}", pos - 1)
@@ -263,101 +261,20 @@ class Entry:
 
     def encode(self) -> bytes:
         """Return the entry document, canonical: ascending keys, optional ones only where they say something."""
-        fields: dict[bytes, bytes] = {_bytes(name): value for name, value in self.extra.items()}
-        fields[b"err"] = encode_value(_NUMBER, b"%d" % self.err)
+        fields: dict[bytes, bytes] = {encode_text(name): value for name, value in self.extra.items()}
+        fields[b"err"] = encode_value(NUMBER, b"%d" % self.err)
         for name in ("key", "kind", "op", "meta", "req_sha256", "scope"):
             value = getattr(self, name)
             if value or name in ("key", "kind", "op"):
-                fields[name.encode()] = encode_value(_STRING, _bytes(value))
+                fields[name.encode()] = encode_value(STRING, encode_text(value))
         if self.latency_ticks:
-            fields[b"latency_ticks"] = encode_value(_NUMBER, b"%d" % self.latency_ticks)
-        fields[b"req"] = encode_value(_STRING, self.req)
-        fields[b"resp"] = encode_value(_STRING, self.resp)
+            fields[b"latency_ticks"] = encode_value(NUMBER, b"%d" % self.latency_ticks)
+        fields[b"req"] = encode_value(STRING, self.req)
+        fields[b"resp"] = encode_value(STRING, self.resp)
         parts = [b"\x01\x05", _U32.pack(len(fields))]
         for key in sorted(fields):
             parts += (_U32.pack(len(key)), key, fields[key])
         return b"".join(parts)
-
-
-class Row(NamedTuple):
-    """What an entry holds beside its template: request, response (a large one in pieces), metadata, error, ticks."""
-
-    req: bytes
-    resp: bytes | tuple[bytes, ...]
-    meta: bytes = b""
-    err: int = 0
-    ticks: int = 0
-
-
-Fields = tuple[bytes, bytes | tuple[bytes, ...], bytes, int, int]
-"""A `Row`, or a plain tuple of the same, which takes a third of the time to make."""
-
-
-class EntryTemplate:
-    """Writer of entries that share kind, operation, key and scope; all but the row's own bytes is made once."""
-
-    def __init__(self, kind: str, op: str, key: str, scope: str = "") -> None:
-        self.kind: str = kind
-        self.op: str = op
-        self.key: str = key
-        self.scope: str = scope
-        self._key_bytes = len(_bytes(key))
-        self._names = _field(b"key", _STRING, _bytes(key)) + _field(b"kind", _STRING, _bytes(kind))
-        self._op_req = _field(b"op", _STRING, _bytes(op)) + _head(b"req", _STRING)
-        self._tail = _field(b"scope", _STRING, _bytes(scope)) if scope else b""
-        self._starts: dict[tuple[int, int, bool], bytes] = {}
-        self._last = b"", _field(b"req_sha256", _STRING, hashlib.sha256().hexdigest().encode())
-
-    def frames(self, rows: Iterable[Fields], limits: EntryLimits) -> list[bytes]:
-        """Return the framed entries of `rows`, one after the other, in pieces.
-
-        Raises:
-            CassetteError: 2005, 2006 or 2007 when a request, a response or the key is larger than `limits`.
-        """
-        if self._key_bytes > limits.key:
-            raise _too_large(2007, "key", self._key_bytes, limits.key)
-        starts, op_req, tail, pack, sha256 = self._starts, self._op_req, self._tail, _pack, hashlib.sha256
-        last_req, last_sha = self._last
-        fixed = len(op_req) + len(last_sha) + len(_RESP_HEAD) + len(tail) + 8
-        with_meta = fixed + len(_META_HEAD) + 4
-        frames: list[bytes] = []
-        for req, resp, meta, err, ticks in rows:
-            if len(req) > limits.req:
-                raise _too_large(2005, "req", len(req), limits.req)
-            pieces = resp if isinstance(resp, tuple) else (resp,)
-            if (resp_size := sum(map(len, pieces))) > limits.resp:
-                raise _too_large(2006, "resp", resp_size, limits.resp)
-            if req != last_req:
-                last_req, last_sha = req, _SHA_HEAD + sha256(req).hexdigest().encode()
-            start = starts.get((err, ticks, not meta)) or self._start(err, ticks, has_meta=bool(meta))
-            sizes = len(start) + len(req) + resp_size
-            if meta:
-                frames += (pack(with_meta + sizes + len(meta)), start, _META_HEAD, pack(len(meta)), meta)
-            else:
-                frames += (pack(fixed + sizes), start)
-            frames += (op_req, pack(len(req)), req, last_sha, _RESP_HEAD, pack(resp_size), *pieces, tail)
-        self._last = last_req, last_sha
-        return frames
-
-    def _start(self, err: int, ticks: int, *, has_meta: bool) -> bytes:
-        count = 7 + bool(self._tail) + bool(ticks) + has_meta
-        latency = _field(b"latency_ticks", _NUMBER, b"%d" % ticks) if ticks else b""
-        start = b"\x01\x05" + _pack(count) + _field(b"err", _NUMBER, b"%d" % err) + self._names + latency
-        if not err and not ticks:
-            self._starts[err, ticks, not has_meta] = start
-        return start
-
-
-def _head(name: bytes, tag: int) -> bytes:
-    return _pack(len(name)) + name + b"%c" % tag
-
-
-def _field(name: bytes, tag: int, value: bytes) -> bytes:
-    return _head(name, tag) + _pack(len(value)) + value
-
-
-_META_HEAD, _RESP_HEAD = _head(b"meta", _STRING), _head(b"resp", _STRING)
-_SHA_HEAD = _head(b"req_sha256", _STRING) + _pack(64)
 
 
 def encode_value(tag: int, data: bytes) -> bytes:
@@ -384,7 +301,8 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _bytes(text: str) -> bytes:
+def encode_text(text: str) -> bytes:
+    """Return a text of an entry as the file has it; what is not UTF-8 there came in as surrogates."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -396,7 +314,7 @@ def _extra(payload: bytes) -> dict[str, bytes]:
         start, pos = _read_bytes(payload, pos, end)
         name = payload[start:pos]
         after = _skip_value(payload, pos, end, _MAX_DEPTH)
-        if name not in _KINDS and not (name in _OWN and payload[pos] == _STRING):
+        if name not in _KINDS and not (name in _OWN and payload[pos] == STRING):
             extra[_text(name)] = payload[pos:after]
         pos = after
     return extra

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
     from x07py.contracts.rr import RRPolicy
     from x07py.rr.config import Config
-    from x07py.rr.entry import Entry, EntryTemplate, Fields
+    from x07py.rr.entry import Entry
+    from x07py.rr.entry_template import EntryTemplate, Fields
 
 _U32 = struct.Struct("<I")
 _MOST_STREAMS = 256
@@ -306,7 +307,7 @@ class Session:
         """
         self._check_allowed(template.kind, template.op)
         stream = (template.op + template.scope).encode("utf-8", "surrogateescape")
-        self._write(template.frames(rows, self._limits), len(rows), partial(_content, template, rows), stream)
+        self._write(template.frames(rows, self._limits), len(rows), partial(template.content, rows), stream)
         self._pass_time(sum([row[4] for row in rows]))
 
     def _pass_time(self, ticks: int) -> None:
@@ -375,16 +376,3 @@ class Session:
             "used": self.ledger.used,
             "bytes": self._size,
         }
-
-
-def _content(template: EntryTemplate, rows: Sequence[Fields]) -> bytes:
-    """Return what entries say, each thing once: a message stands in the response to its publishing again."""
-    parts = [part.encode("utf-8", "surrogateescape") for part in (template.key, template.op, template.scope)]
-    last = b""
-    for req, resp, meta, _, _ in rows:
-        pieces = resp if isinstance(resp, tuple) else (resp,)
-        if req != last and not any(req in piece for piece in pieces):
-            parts.append(req)
-        parts += (b"".join(pieces), meta)
-        last = req
-    return b"\n".join(parts)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from x07py.errors import RunError
 from x07py.run_report_channel import ENV_REPORT_CHANNEL
 from x07py.sandbox import kernel, reaper
-from x07py.sandbox.launch import FORWARDED, FROM_TERMINAL, GRACE_SECONDS, ProgramOutcome
+from x07py.sandbox.forwarding import FORWARDED, FROM_TERMINAL
+from x07py.sandbox.launch import GRACE_SECONDS, ProgramOutcome
 
 if TYPE_CHECKING:
     from x07py.run.plan import RunPlan

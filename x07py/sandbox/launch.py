@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from x07py.errors import RunError
 from x07py.sandbox import confine, kernel, landlock, layers, namespaces, procs, reaper
 from x07py.sandbox.control import NoNamespaces, NotNotified, failure, receive
+from x07py.sandbox.forwarding import FORWARDED, Forwarding
 from x07py.sandbox.layers import cannot
 from x07py.sandbox.namespaces import Way
 from x07py.sandbox.network import endpoints
@@ -32,19 +33,7 @@ _HAND_OVER_SECONDS = 10.0
 GRACE_SECONDS = 2.0
 _LONGEST_WAIT = 86400.0
 """Seconds that one `poll` waits at most; it takes no more than 24 days."""
-FROM_TERMINAL = 0x80
 _ALONE = {"namespaces": layers.NAMESPACES, "proc": "own"}
-FORWARDED = {
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-    signal.SIGCONT,
-    signal.SIGTSTP,
-}
 
 
 @dataclass(slots=True)
@@ -164,8 +153,7 @@ class _Running:
         self.readable = [os.path.realpath(path) for path, rights in spec.paths if rights & landlock.LIST]
         self.init = 0
         self.ruleset: int | None = None
-        self.program: int | None = None
-        self.held_back: list[int] = []
+        self.forwarding = Forwarding(self._interrupt)
         self.way, self.alone = way, way is not Way.NONE
         self.confined = self.timed_out = self.deadlock = False
         self.layers = found | {"supervisor": "connects"}
@@ -237,7 +225,7 @@ class _Running:
             _kill(self.init)
             self.deadline = None
         else:
-            self._pass_on(signal.SIGTERM)
+            self.forwarding.send(signal.SIGTERM)
             self.timed_out, self.deadline = True, time.monotonic() + GRACE_SECONDS
 
     def _read(self) -> bool:
@@ -264,7 +252,7 @@ class _Running:
             case b"F":
                 self._confined()
             case b"B":
-                self._started(handles[0])
+                self.forwarding.started(handles[0])
             case b"S":
                 raw, user, system, peak = reaper.STATUS.unpack(content)
                 self.status, self.cpu_seconds, self.peak = os.waitstatus_to_exitcode(raw), user + system, peak * 1024
@@ -309,9 +297,7 @@ class _Running:
     def _deadlock(self) -> None:
         """End a program that can never go on; its handler shows where each thread is."""
         self.deadlock = True
-        if self.program is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.program, signal.SIGQUIT)
+        self.forwarding.send_now(signal.SIGQUIT)
 
     def _confined(self) -> None:
         self.confined = True
@@ -326,31 +312,13 @@ class _Running:
                 return False
             self.init = 0
             return True
-        if code != FROM_TERMINAL:  # else the terminal has given it to the whole group already
-            self._pass_on(number)
-        if number == signal.SIGTSTP:
-            os.kill(os.getpid(), signal.SIGSTOP)
-            self._pass_on(signal.SIGCONT)
+        self.forwarding.pass_on(number, code)
         return False
 
-    def _started(self, program: int) -> None:
-        """Take the program's descriptor, and pass on what came before it did."""
-        self.program = program
-        for number in self.held_back:
-            self._pass_on(number)
-
-    def _pass_on(self, number: int) -> None:
-        """Send the program a signal, or keep it until the program is known.
-
-        The number is the user's, and may be none that Python has a name for.
-        """
-        if self.program is None:
-            self.held_back.append(number)
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.program, number)
-            if self.supervisor is not None and self.supervisor.turns is not None:
-                self.supervisor.turns.interrupt()
+    def _interrupt(self) -> None:
+        """Let the program look at a signal that it was sent, also where its threads take turns."""
+        if self.supervisor is not None and self.supervisor.turns is not None:
+            self.supervisor.turns.interrupt()
 
     def _outcome(self) -> ProgramOutcome:
         if not self.confined:
@@ -381,7 +349,8 @@ class _Running:
             one.close()
         if self.listener is not None and self.supervisor is None:
             os.close(self.listener)
-        for handle in (self.signals, self.program, self.ruleset):
+        self.forwarding.close()
+        for handle in (self.signals, self.ruleset):
             if handle is not None:
                 os.close(handle)
         if not self.alone:

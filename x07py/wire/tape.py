@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Dialect, Json
     from x07py.errors import ReplayMismatchError, X07Error
     from x07py.rr import Session
-    from x07py.rr.entry import Fields
+    from x07py.rr.entry_template import Fields
     from x07py.wire.matching import Rules
 
 _log = logging.getLogger("x07py.rr")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Json
     from x07py.errors import X07Error
     from x07py.rr import Session
-    from x07py.rr.entry import Fields
+    from x07py.rr.entry_template import Fields
     from x07py.wire.kafka.batches import Record
     from x07py.wire.kafka.recorded import Parts
     from x07py.wire.matching import Rules

@@ -13,7 +13,7 @@ from x07py.wire.kafka.attempts import Attempts
 from x07py.wire.kafka.batches import read_batches
 
 if TYPE_CHECKING:
-    from x07py.rr.entry import Fields
+    from x07py.rr.entry_template import Fields
     from x07py.wire.kafka.attempts import Attempt
     from x07py.wire.kafka.batches import Record
     from x07py.wire.kafka.feeds import Place

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from x07py.drivers.base import Json
-    from x07py.rr.entry import Fields
+    from x07py.rr.entry_template import Fields
     from x07py.wire.kafka.batches import Batch
     from x07py.wire.kafka.feeds import Place
     from x07py.wire.kafka.holdings import Holdings

@@ -16,7 +16,7 @@ from x07py.wire.kafka.recorded import request_of
 
 if TYPE_CHECKING:
     from x07py.drivers.base import Json
-    from x07py.rr.entry import Fields
+    from x07py.rr.entry_template import Fields
     from x07py.wire.kafka.batches import Record
     from x07py.wire.kafka.entries import Entries
 
