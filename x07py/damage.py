@@ -17,10 +17,15 @@ from importlib.machinery import SourceFileLoader
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import cache_from_source
 from pathlib import Path
+from typing import NoReturn
 
 TAMPERED = "X07PKG_TAMPERED"
 HINT = "install x07py again: pip install --force-reinstall x07py"
 _PACKAGE = Path(__file__).parent
+_START = "x07py_start.py"
+"""The file beside the package that is x07py's too: what the console scripts import."""
+_EXIT, _EXIT_OTHERS = {"run": 126, "policy": 126, "arch": 3}, 20
+"""Exit codes of command lines that could not start, by their first word."""
 _DEBUG = "X07_DEBUG"
 _MOST = 5
 
@@ -33,11 +38,17 @@ def changed_files() -> list[str]:
     """
     place = _PACKAGE.parent
     changed = {name for name, digest in recorded_files().items() if digest != _digest(place / name)}
-    for path in _PACKAGE.rglob("*.py"):
+    for path in (place / _START, *_PACKAGE.rglob("*.py")):
         name = path.relative_to(place).as_posix()
         if name not in changed and not _compiles_to_its_bytecode(path):
             changed.add(Path(cache_from_source(str(path))).relative_to(place).as_posix())
     return sorted(changed)
+
+
+def end(error: Exception) -> NoReturn:
+    """Say why an ``x07`` command line could not start, and exit with the code of its command; raises as `told`."""
+    sys.stderr.write(told(error))
+    sys.exit(_EXIT.get(sys.argv[1] if len(sys.argv) > 1 else "", _EXIT_OTHERS))
 
 
 def told(error: Exception) -> str:
@@ -75,7 +86,8 @@ def recorded_files() -> dict[str, str]:
         return {}
     rows = found.read_text("RECORD") or ""
     digests = {row[0]: row[1] for row in csv.reader(rows.splitlines()) if len(row) > 1 and row[1]}
-    return {name: digest for name, digest in digests.items() if name.startswith(f"{_PACKAGE.name}/")}
+    own = f"{_PACKAGE.name}/"
+    return {name: digest for name, digest in digests.items() if name.startswith(own) or name == _START}
 
 
 def _digest(path: Path) -> str:

@@ -16,7 +16,7 @@ from tests.installed import install
 from tests.project import REPOSITORY
 from x07py._version import __version__
 
-START = "from x07py.cli.start import main; main()"
+START = "from x07py_start import main; main()"
 MANIFEST = '[project]\nname = "shop"\nversion = "1"\n[tool.x07.dependencies]\next-msg-core = "*"\n'
 
 
@@ -25,6 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of x07py as an installer leaves them, with a record, and a project with a lock beside them."""
     folder = REPOSITORY / "x07py"
     paths = [path for path in folder.rglob("*") if path.suffix in {".py", ".json", ".toml", ".txt"}]
+    paths.append(REPOSITORY / "x07py_start.py")
     texts = {path.relative_to(REPOSITORY).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     place = tmp_path_factory.mktemp("place")
     core = {"ext-msg-core": "x07py.catalog.ext_msg_core"}
@@ -83,6 +84,12 @@ INSIDE = ("-m", "x07py.run.inside", "main.py")
         ("contracts/packages", OTHER, RUN),
         ("run/plan", None, RUN),
         ("run/guard", b"garbage", INSIDE),
+        ("__init__", None, RUN),
+        ("__init__", b"garbage", ("pkg", "verify")),
+        ("_version", None, ("pkg", "verify")),
+        ("cli/__init__", None, RUN),
+        ("cli/start", None, RUN),
+        ("cli/start", OTHER, ("pkg", "verify")),
     ],
 )
 def test_what_does_not_import_is_named(module: str, body: bytes | None, command: tuple[str, ...], x07: Path) -> None:
@@ -98,13 +105,33 @@ def test_what_does_not_import_is_named(module: str, body: bytes | None, command:
     assert "ran" not in told.stdout
 
 
+@pytest.mark.parametrize(("module", "size"), [("__init__", 700), ("_version", 0), ("cli/start", 0)])
+def test_a_truncated_file_of_the_start_is_named(module: str, size: int, x07: Path) -> None:
+    source = x07 / f"site/x07py/{module}.py"
+    source.write_text(source.read_text()[:size])
+    told = run(x07, *RUN)
+    assert (told.returncode, told.stdout) == (126, "")
+    first, _ = told.stderr.splitlines()
+    assert first == f"error[X07PKG_TAMPERED]: x07py is not what was installed: x07py/{module}.py"
+
+
+def test_python_m_cannot_tell_of_a_package_that_does_not_import(x07: Path) -> None:
+    """Python imports the package before it runs anything of it; docs/reference/pkg.md says so."""
+    source = x07 / "site/x07py/__init__.py"
+    source.write_text(source.read_text() + "\ndef (")
+    told = run(x07, "-m", "x07py", "pkg", "verify")
+    assert told.returncode == 1
+    assert "SyntaxError" in told.stderr
+
+
 def test_verify_compares_x07py_itself(x07: Path) -> None:
     assert f"x07py {__version__}: ok, " in run(x07, "pkg", "verify").stdout
     (x07 / "site/x07py/osbound.toml").write_text("")
+    (x07 / "site/x07py_start.py").write_text((x07 / "site/x07py_start.py").read_text() + "\n")
     cached = bytecode(x07 / "site/x07py/run/learn.py", OTHER)
     told = run(x07, "pkg", "verify")
     assert told.returncode == 20
-    names = f"x07py/osbound.toml, {cached.relative_to(x07 / 'site').as_posix()}"
+    names = f"x07py/osbound.toml, {cached.relative_to(x07 / 'site').as_posix()}, x07py_start.py"
     assert f"x07py {__version__}: CHANGED: x07py is not what was installed: {names} (X07PKG_TAMPERED)" in told.stdout
 
 

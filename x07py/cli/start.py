@@ -1,12 +1,8 @@
-"""Where the ``x07`` command starts: tells in one line that x07py itself is damaged, whatever of it does not import."""
+"""The ``x07`` command once the package imports: tells in one line that x07py itself is damaged further inside."""
 
 from __future__ import annotations
 
-import sys
 from typing import NoReturn
-
-_EXIT = {"run": 126, "policy": 126, "arch": 3}
-_EXIT_OTHERS = 20
 
 
 def main() -> NoReturn:
@@ -18,5 +14,4 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 (what a damaged module raises is anybody's guess)
         from x07py import damage
 
-        sys.stderr.write(damage.told(error))
-    sys.exit(_EXIT.get(sys.argv[1] if len(sys.argv) > 1 else "", _EXIT_OTHERS))
+        damage.end(error)
