@@ -74,7 +74,7 @@ def test_an_error_that_was_none_is_a_change() -> None:
 def test_every_entry_stands_in_one_pair_and_like_pairs_are_alike(old: list[str], new: list[str]) -> None:
     left = Cassette.from_entries([publish(b"k", text.encode()) for text in old])
     right = Cassette.from_entries([publish(b"k", text.encode()) for text in new])
-    pairs = pairs_of(left, right)
+    pairs = list(pairs_of(left, right))
     assert sorted(pair.left for pair in pairs if pair.left is not None) == list(range(len(old)))
     assert [pair.right for pair in pairs if pair.right is not None] == list(range(len(new)))
     kept = [(pair.left, pair.right) for pair in pairs if pair.alike]

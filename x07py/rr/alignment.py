@@ -4,13 +4,15 @@ Brokers keep an order for one partition or queue, and so for one key; how partit
 differs from run to run. Entries are therefore aligned within one lane: direction, place and key of a message. Within a
 lane, equal entries are matched occurrence by occurrence, and of these matches the longest run that is in order on both
 sides is kept, which takes n log n. `difflib` lost: its time is quadratic where many messages are equal.
+
+Beside the two files this takes about 60 bytes an entry: digests and numbers in arrays, lanes a part of them at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
+from array import array
 from bisect import bisect_left
-from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import EnvelopeError, RecordError
@@ -19,15 +21,17 @@ from x07py.rr.varying import Varying
 from x07py.rr.volatile import is_counted, stable_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from x07py.rr.cassette import Cassette
     from x07py.rr.entry import Entry
 
 PUBLISH, DELIVER = 1, 2
-Lane = tuple[object, ...]
 NOTHING_VARIES = Varying()
-_UNORDERED = "unordered"
+_ORDERED, _UNORDERED, _COUNTED = 0, 1, 2
+"""Kinds of lanes: in the order of the broker, in any, and of operations of which a recording holds more or fewer."""
+_SIZE = 16
+_PARTS = 64
 
 
 class Pair(NamedTuple):
@@ -51,105 +55,160 @@ def message_of(entry: Entry) -> tuple[int, Envelope] | None:
         return None
 
 
-def _placed(entry: Entry, varying: Varying) -> tuple[Lane, bytes]:
-    """Return the lane of an entry, and a digest of what it says there, without what may differ."""
+def _placed(entry: Entry, varying: Varying) -> tuple[bytes, bytes]:
+    """Return the lane of an entry, its kind first, and what it says there without what may differ, as digests."""
     found = message_of(entry)
     if found is None:
         if is_counted(entry):
-            return (_UNORDERED, entry.op, entry.scope, entry.err), b""
-        return (entry.kind, entry.op, entry.scope), _digest(entry.key, entry.req, entry.err)
+            return _digest(_COUNTED, entry.op, entry.scope, entry.err), bytes(_SIZE)
+        lane = _digest(_ORDERED, "", entry.kind, entry.op, entry.scope)
+        return lane, _digest(_ORDERED, entry.key, entry.req, entry.err)
     direction, one = found[0], varying.shape(found[1]).envelope
-    order = () if one.key else (_UNORDERED,)
-    lane = (*order, direction, varying.place(entry.scope or one.topic), one.key)
+    order = _ORDERED if one.key else _UNORDERED
+    lane = _digest(order, direction, varying.place(entry.scope or one.topic), one.key)
     headers = stable_headers((name, text) for name, text in one.headers.items() if not varying.ignores(name))
-    return lane, _digest(one.topic, one.value, headers, entry.err)
+    return lane, _digest(_ORDERED, one.topic, one.value, headers, entry.err)
 
 
-def _digest(*facts: object) -> bytes:
-    return hashlib.blake2b(repr(facts).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+def _digest(kind: int, *facts: object) -> bytes:
+    text = repr(facts).encode("utf-8", "surrogateescape")
+    return b"%c" % kind + hashlib.blake2b(text, digest_size=_SIZE - 1).digest()
 
 
-def _lanes(cassette: Cassette, varying: Varying) -> dict[Lane, list[tuple[int, bytes]]]:
-    lanes: dict[Lane, list[tuple[int, bytes]]] = defaultdict(list)
-    for number, entry in enumerate(cassette.entries):
-        lane, digest = _placed(entry, varying)
-        lanes[lane].append((number, digest))
-    return lanes
+class _Lane(NamedTuple):
+    """Entries of one lane by number, and what all entries of the recording say."""
+
+    numbers: array[int]
+    contents: bytearray
+
+    def content(self, position: int) -> bytes:
+        """Return the digest of what the entry at a position of the lane says."""
+        start = _SIZE * self.numbers[position]
+        return bytes(self.contents[start : start + _SIZE])
+
+    def by_content(self) -> array[int]:
+        """Return the positions by what stands there, equal ones in order."""
+        return array("q", sorted(range(len(self.numbers)), key=self.content))
 
 
-def pairs_of(old: Cassette, new: Cassette, varying: Varying = NOTHING_VARIES) -> list[Pair]:
-    """Return what stands beside what, in the order of the newer cassette.
+class _Side:
+    """What each entry of a recording is compared by."""
+
+    def __init__(self, cassette: Cassette, varying: Varying) -> None:
+        self.contents = bytearray()
+        self._lanes = bytearray()
+        self._parts = [array("q") for _ in range(_PARTS)]
+        for number, entry in enumerate(cassette.entries):
+            lane, content = _placed(entry, varying)
+            self._lanes += lane
+            self.contents += content
+            self._parts[lane[1] % _PARTS].append(number)
+
+    def lanes(self, part: int) -> dict[bytes, _Lane]:
+        """Return a part of the lanes; each stands in the same part on both sides."""
+        found: dict[bytes, _Lane] = {}
+        for number in self._parts[part]:
+            lane = bytes(self._lanes[_SIZE * number : _SIZE * (number + 1)])
+            if lane not in found:
+                found[lane] = _Lane(array("q"), self.contents)
+            found[lane].numbers.append(number)
+        return found
+
+
+def pairs_of(old: Cassette, new: Cassette, varying: Varying = NOTHING_VARIES) -> Iterator[Pair]:
+    """Yield what stands beside what, in the order of the newer cassette.
 
     Operations that a recording holds more or fewer of, as batches fall, count as alike where one side has no partner.
     """
-    before, after = _lanes(old, varying), _lanes(new, varying)
-    pairs: list[Pair] = []
-    for lane in before.keys() | after.keys():
-        left, right = before.get(lane, []), after.get(lane, [])
-        counted = lane[0] == _UNORDERED and isinstance(lane[1], str)
-        pairs += _aligned(left, right, in_order=lane[0] != _UNORDERED, alone_is_alike=counted)
-    return _sorted(pairs)
+    before, after = _Side(old, varying), _Side(new, varying)
+    pairs = _Pairs(len(old), len(new))
+    nothing = array("q")
+    for part in range(_PARTS):
+        left, right = before.lanes(part), after.lanes(part)
+        for lane in left.keys() | right.keys():
+            one = left.get(lane, _Lane(nothing, before.contents))
+            other = right.get(lane, _Lane(nothing, after.contents))
+            for pair in _aligned(one, other, lane[0]):
+                pairs.add(pair)
+    del before, after
+    return pairs.in_order()
 
 
-def _aligned(
-    left: list[tuple[int, bytes]], right: list[tuple[int, bytes]], *, in_order: bool, alone_is_alike: bool
-) -> Iterator[Pair]:
-    matches = list(_matches(left, right))
-    if in_order:
-        in_place = [(n, n) for n, (one, other) in enumerate(zip(left, right, strict=False)) if one[1] == other[1]]
-        matches = max(in_place, _longest_in_order(matches), key=len)
-    yield from (Pair(left[i][0], right[j][0], alike=True) for i, j in matches)
-    for one, other in _gaps(matches, len(left), len(right), in_order=in_order):
-        yield from _paired([left[i][0] for i in one], [right[j][0] for j in other], alone_is_alike)
+def _aligned(left: _Lane, right: _Lane, kind: int) -> Iterator[Pair]:
+    partners = _matched(left, right)
+    if kind == _ORDERED:
+        partners = max(_in_place(left, right), _longest_in_order(partners), key=_count)
+    one, other = left.numbers, right.numbers
+    yield from (Pair(one[i], other[j], alike=True) for i, j in enumerate(partners) if j >= 0)
+    for gap in _gaps(partners, len(other)) if kind == _ORDERED else [_without_partner(partners, len(other))]:
+        yield from _paired([one[i] for i in gap[0]], [other[j] for j in gap[1]], kind == _COUNTED)
 
 
-def _gaps(
-    matches: list[tuple[int, int]], left: int, right: int, *, in_order: bool
-) -> Iterator[tuple[Iterable[int], Iterable[int]]]:
-    """Yield the positions on both sides that lie between two matches; without an order, all that have none."""
-    if not in_order:
-        yield sorted({*range(left)} - {i for i, _ in matches}), sorted({*range(right)} - {j for _, j in matches})
-        return
+def _count(partners: array[int]) -> int:
+    return sum(position >= 0 for position in partners)
+
+
+def _gaps(partners: array[int], size: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Yield the positions on both sides that lie between two matches."""
     i = j = 0
-    for end in [*matches, (left, right)]:
-        yield range(i, end[0]), range(j, end[1])
-        i, j = end[0] + 1, end[1] + 1
+    for end, position in enumerate(partners):
+        if position >= 0:
+            yield range(i, end), range(j, position)
+            i, j = end + 1, position + 1
+    yield range(i, len(partners)), range(j, size)
 
 
-def _matches(left: Iterable[tuple[int, bytes]], right: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int]]:
-    """Yield positions of equal entries, the first occurrence with the first, in the order of the left side."""
-    seen: Counter[bytes] = Counter()
-    positions: dict[tuple[bytes, int], int] = {}
-    for position, (_, digest) in enumerate(right):
-        positions[digest, seen[digest]] = position
-        seen[digest] += 1
-    seen.clear()
-    for position, (_, digest) in enumerate(left):
-        partner = positions.get((digest, seen[digest]))
-        seen[digest] += 1
-        if partner is not None:
-            yield position, partner
+def _without_partner(partners: array[int], size: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the positions on both sides that have none."""
+    free = bytearray(b"\1") * size
+    for position in partners:
+        if position >= 0:
+            free[position] = 0
+    return [i for i, position in enumerate(partners) if position < 0], [j for j in range(size) if free[j]]
 
 
-def _longest_in_order(matches: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the longest subsequence whose right positions ascend, by patience sorting."""
-    tails: list[int] = []
-    at: list[int] = []
-    before: list[int] = []
-    for number, (_, position) in enumerate(matches):
+def _matched(left: _Lane, right: _Lane) -> array[int]:
+    """Return for each position the one of an equal entry on the right, the first with the first; -1 for none."""
+    partners = array("q", [-1]) * len(left.numbers)
+    rest = iter(right.by_content())
+    other = next(rest, None)
+    for position in left.by_content():
+        content = left.content(position)
+        while other is not None and right.content(other) < content:
+            other = next(rest, None)
+        if other is not None and right.content(other) == content:
+            partners[position] = other
+            other = next(rest, None)
+    return partners
+
+
+def _in_place(left: _Lane, right: _Lane) -> array[int]:
+    """Return for each position itself if an equal entry stands there on the right, else -1."""
+    same = min(len(left.numbers), len(right.numbers))
+    found = (n if n < same and left.content(n) == right.content(n) else -1 for n in range(len(left.numbers)))
+    return array("q", found)
+
+
+def _longest_in_order(partners: array[int]) -> array[int]:
+    """Return the longest part of the matches whose right positions ascend, by patience sorting."""
+    tails, at = array("q"), array("q")
+    before = array("q", [-1]) * len(partners)
+    for number, position in enumerate(partners):
+        if position < 0:
+            continue
         pile = bisect_left(tails, position)
-        before.append(at[pile - 1] if pile else -1)
+        before[number] = at[pile - 1] if pile else -1
         if pile == len(tails):
             tails.append(position)
             at.append(number)
         else:
             tails[pile], at[pile] = position, number
-    found: list[tuple[int, int]] = []
+    kept = array("q", [-1]) * len(partners)
     number = at[-1] if at else -1
     while number >= 0:
-        found.append(matches[number])
+        kept[number] = partners[number]
         number = before[number]
-    return found[::-1]
+    return kept
 
 
 def _paired(left: list[int], right: list[int], alone_is_alike: bool) -> Iterator[Pair]:
@@ -160,18 +219,39 @@ def _paired(left: list[int], right: list[int], alone_is_alike: bool) -> Iterator
     yield from (Pair(None, other, alone_is_alike) for other in right[both:])
 
 
-def _sorted(pairs: list[Pair]) -> list[Pair]:
-    """Return pairs by the newer side; what is gone stands behind what stood before it in the older one."""
-    partner = {pair.left: pair.right for pair in pairs if pair.left is not None}
-    behind: dict[int, int] = {}
-    last = -1
-    for number in sorted(partner):
-        right = partner[number]
-        if right is None:
-            behind[number] = last
-        else:
-            last = right
-    return sorted(
-        pairs,
-        key=lambda pair: (behind[pair.left or 0], 1, pair.left or 0) if pair.right is None else (pair.right, 0, 0),
-    )
+class _Pairs:
+    """Pairs in any order, to be had in that of the newer side."""
+
+    def __init__(self, old: int, new: int) -> None:
+        self._right_of, self._left_of = array("q", [-1]) * old, array("q", [-1]) * new
+        self._alike = bytearray(new)
+        self._gone_alike = bytearray(old)
+
+    def add(self, pair: Pair) -> None:
+        """Take one pair."""
+        if pair.right is None:
+            self._gone_alike[pair.left or 0] = pair.alike
+            return
+        self._alike[pair.right] = pair.alike
+        if pair.left is not None:
+            self._right_of[pair.left], self._left_of[pair.right] = pair.right, pair.left
+
+    def in_order(self) -> Iterator[Pair]:
+        """Yield all; what is gone stands behind what stood before it in the older recording."""
+        gone, behind = array("q"), array("q")
+        last = -1
+        for left, right in enumerate(self._right_of):
+            if right >= 0:
+                last = right
+            else:
+                gone.append(left)
+                behind.append(last)
+        waiting = iter(sorted(range(len(gone)), key=behind.__getitem__))
+        next_gone = next(waiting, None)
+        for right in range(-1, len(self._left_of)):
+            if right >= 0:
+                left = self._left_of[right]
+                yield Pair(left if left >= 0 else None, right, bool(self._alike[right]))
+            while next_gone is not None and behind[next_gone] == right:
+                yield Pair(gone[next_gone], None, bool(self._gone_alike[gone[next_gone]]))
+                next_gone = next(waiting, None)

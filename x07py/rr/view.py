@@ -46,7 +46,7 @@ def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | 
         "name": name,
         "otherName": other_name,
         "sides": [_side(cassette), *([_side(other)] if other else [])],
-        "pairs": _packed(pairs_of(cassette, other)) if other else None,
+        "pairs": _packed(list(pairs_of(cassette, other))) if other else None,
     }
     text = html_data(data)
     template = resources.files(__package__).joinpath("view.html").read_text(encoding="utf-8")
