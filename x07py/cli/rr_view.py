@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from x07py.cli.output import Format, console, print_json
 from x07py.errors import UsageError
 from x07py.files import replace_file
 from x07py.printing import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def view(
@@ -36,10 +39,18 @@ def view(
     if target.exists() and not force:
         raise UsageError("X07_RR_VIEW_EXISTS", "the file is there already", where=str(target), hint="add --force")
     loaded = Cassette.load(path)
-    text = page(path.name, loaded, other.name if other else "", Cassette.load(other) if other else None)
-    replace_file(target, text.encode("utf-8"))
+    beside_it = Cassette.load(other) if other else None
+    size = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal size
+        for piece in page(path.name, loaded, other.name if other else "", beside_it):
+            data = piece.encode()
+            size += len(data)
+            yield data
+
+    replace_file(target, pieces())
     if format is Format.json:
-        size = len(text.encode())
         report = {"ok": True, "page": str(target), "entries": len(loaded), "bytes": size}
         print_json({"schema_version": "x07.rr.view.report@0.1.0", **report})
         return

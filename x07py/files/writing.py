@@ -13,6 +13,7 @@ from x07py.errors import FileError
 from x07py.files.links import LinkError, is_link, open_folder, open_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _STREAMS = ("/dev/", "/proc/")
@@ -43,27 +44,30 @@ def cannot_write(path: Path, error: OSError, hint: str | None = None) -> FileErr
     )
 
 
-def replace_file(path: Path, data: bytes, *, root: Path | None = None, mode: int | None = None) -> None:
+def replace_file(
+    path: Path, data: bytes | Iterable[bytes], *, root: Path | None = None, mode: int | None = None
+) -> None:
     """Replace a file by `data` as a whole or not at all.
 
     A device or pipe, and a stream of this process (``/dev/stdout``), is written into. A file keeps its permissions.
 
     Args:
         path: the file; folders that are missing are an error without `root`, and made with it.
-        data: its new content.
+        data: its new content, or pieces of it, which are asked for while it is written.
         root: trusted folder; no part of `path` below it may be a link.
         mode: permissions of a new file, and of an old one in place of its own; by default what the umask leaves.
 
     Raises:
         FileError: ``X07IO_WRITE``; what stood there before is untouched.
     """
+    pieces = (data,) if isinstance(data, bytes) else data
     try:
         if root is None and _is_stream(path):
-            _write_into(path, data)
+            _write_into(path, pieces)
             return
         folder = open_folder(path.parent, root=root, create=root is not None)
         try:
-            _replace(folder, path.name, data, mode)
+            _replace(folder, path.name, pieces, mode)
         finally:
             os.close(folder)
     except OSError as error:
@@ -91,12 +95,12 @@ def _is_stream(path: Path) -> bool:
         return False
 
 
-def _write_into(path: Path, data: bytes) -> None:
+def _write_into(path: Path, pieces: Iterable[bytes]) -> None:
     with path.open("wb") as file:
-        file.write(data)
+        file.writelines(pieces)
 
 
-def _replace(folder: int, name: str, data: bytes, mode: int | None) -> None:
+def _replace(folder: int, name: str, pieces: Iterable[bytes], mode: int | None) -> None:
     """Write beside, sync, rename, and sync the folder."""
     if is_link(name, folder):
         raise LinkError(name)
@@ -107,7 +111,7 @@ def _replace(folder: int, name: str, data: bytes, mode: int | None) -> None:
             kept = mode if mode is not None else _mode_of(name, folder)
             if kept is not None:
                 os.fchmod(descriptor, kept)
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(descriptor)
         os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)

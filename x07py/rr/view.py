@@ -12,9 +12,9 @@ import base64
 import html
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
-from itertools import accumulate
+from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 from x07py.printing import content_policy, escaped, html_data, json_text
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 _SETTLING = ("ack", "nack", "reject", "commit")
 _SHOWN = 100
 _ENTRIES_IN_PAGE = 400
+_AT_ONCE = 4000
 _LONGEST = 65_536
 _COLUMNS = ("type", "name", "place", "spot", "position", "key", "value", "outcome")
 Row = dict[str, Any]
 
 
-def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | None = None) -> str:
-    """Return the page.
+def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | None = None) -> Iterator[str]:
+    """Yield the page in pieces, so that it is never in memory as a whole.
 
     Args:
         name: what the cassette is called.
@@ -42,17 +43,21 @@ def page(name: str, cassette: Cassette, other_name: str = "", other: Cassette | 
         other_name: what the other one is called.
         other: a cassette to show beside the first, aligned by place and key.
     """
-    data = {
-        "name": name,
-        "otherName": other_name,
-        "sides": [_side(cassette), *([_side(other)] if other else [])],
-        "pairs": _packed(list(pairs_of(cassette, other))) if other else None,
-    }
-    text = html_data(data)
     template = resources.files(__package__).joinpath("view.html").read_text(encoding="utf-8")
     head, _, tail = template.partition("@DATA@")
     title = html.escape(escaped(f"{name} and {other_name}" if other else name))
-    return head.replace("@POLICY@", content_policy(template)).replace("@TITLE@", title) + text + tail
+    yield head.replace("@POLICY@", content_policy(template)).replace("@TITLE@", title)
+    yield f'{{"name":{html_data(name)},"otherName":{html_data(other_name)},"sides":['
+    yield from _side(cassette)
+    if other is None:
+        yield '],"pairs":null}'
+    else:
+        yield ","
+        yield from _side(other)
+        pairs = _PackedList()
+        pairs.extend(pairs_of(cassette, other))
+        yield f'],"pairs":"{_packed(pairs.json())}"}}'
+    yield tail
 
 
 class Rows(Sequence[Row]):
@@ -81,35 +86,68 @@ class Rows(Sequence[Row]):
         return _row(describe_entry(number, self._entries[number]))
 
 
-def _side(cassette: Cassette) -> dict[str, Any]:
-    """Return a cassette for the page: columns, and pages of what a click shows."""
+class _PackedList:
+    """A list of which only the JSON is wanted, compressed as it grows."""
+
+    def __init__(self) -> None:
+        self._pack = zlib.compressobj(1)
+        self._done: list[bytes] = []
+
+    def extend(self, values: Iterable[Any]) -> None:
+        """Put values behind those that are there."""
+        for some in _runs(values, _AT_ONCE):
+            comma = "," if self._done else ""
+            self._done.append(self._pack.compress((comma + json_text(some, indent=None)[1:-1]).encode()))
+
+    def json(self) -> Iterator[bytes]:
+        """Yield the JSON of the list in pieces; it takes no more values."""
+        unpack = zlib.decompressobj()
+        yield b"["
+        yield from map(unpack.decompress, (*self._done, self._pack.flush()))
+        yield b"]"
+
+
+def _side(cassette: Cassette) -> Iterator[str]:
+    """Yield a cassette for the page: pages of what a click shows, and columns."""
     causes = Causes.of_entries(cassette.entries)
-    columns: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, "lane", "ticks")}
+    columns = {name: _PackedList() for name in (*_COLUMNS, "lane", "ticks")}
     names: dict[str, dict[str, int]] = {name: {} for name in ("name", "place", "lane")}
-    pages: list[str] = []
-    details: list[dict[str, Any]] = []
-    for row in Rows(cassette):
-        row["outcome"] = causes.outcomes.get(row["number"], row["outcome"])
-        row["ticks"] = row["facts"].get("latency_ticks", 0)
+    ticks = 0
+    yield f'{{"count":{len(cassette)},"size":{_ENTRIES_IN_PAGE},"pages":['
+    for number, rows in enumerate(_runs(Rows(cassette), _ENTRIES_IN_PAGE)):
+        for row in rows:
+            row["outcome"] = causes.outcomes.get(row["number"], row["outcome"])
+            row["ticks"] = ticks = ticks + row["facts"].get("latency_ticks", 0)
+            for name, known in names.items():
+                row[name] = known.setdefault(row[name], len(known))
         for name, column in columns.items():
-            column.append(names[name].setdefault(row[name], len(names[name])) if name in names else row[name])
-        details.append({name: row[name] for name in ("op", "facts", "message", "parts")})
-        if len(details) == _ENTRIES_IN_PAGE:
-            pages.append(_packed(details))
-            details = []
-    columns["ticks"] = list(accumulate(columns["ticks"]))
-    return {
-        "count": len(columns["type"]),
-        "columns": _packed(
-            columns | {"names": {name: list(known) for name, known in names.items()}, "causes": list(causes.of.items())}
-        ),
-        "pages": [*pages, *([_packed(details)] if details else [])],
-        "size": _ENTRIES_IN_PAGE,
-    }
+            column.extend([row[name] for row in rows])
+        details = [{name: row[name] for name in ("op", "facts", "message", "parts")} for row in rows]
+        yield f'{"," if number else ""}"{_packed([json_text(details, indent=None).encode()])}"'
+    yield f'],"columns":"{_packed(_columns_json(columns, names, causes))}"}}'
 
 
-def _packed(value: Any) -> str:
-    return base64.b64encode(zlib.compress(json_text(value, indent=None).encode())).decode()
+def _columns_json(columns: dict[str, _PackedList], names: dict[str, dict[str, int]], causes: Causes) -> Iterator[bytes]:
+    of = _PackedList()
+    of.extend(causes.of.items())
+    listed = json_text({name: list(known) for name, known in names.items()}, indent=None)
+    yield f'{{"names":{listed}'.encode()
+    for name, column in (columns | {"causes": of}).items():
+        yield f',"{name}":'.encode()
+        yield from column.json()
+    yield b"}"
+
+
+def _runs(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    left = iter(values)
+    while run := list(islice(left, size)):
+        yield run
+
+
+def _packed(pieces: Iterable[bytes]) -> str:
+    pack = zlib.compressobj()
+    data = b"".join((*map(pack.compress, pieces), pack.flush()))
+    return base64.b64encode(data).decode()
 
 
 def _row(entry: dict[str, Any]) -> Row:
