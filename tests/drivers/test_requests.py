@@ -13,6 +13,7 @@ import pytest
 from tests.live import rabbitmqctl
 from x07py import Driver, Envelope, PumpOptions, answer_to, open_driver, pump
 from x07py.errors import EnvelopeError, MessageRejectedError, NoAnswerError, UnroutableError, UnsupportedError
+from x07py.explore.services import read_answers
 from x07py.explore.standing import simulated_brokers
 from x07py.rr import session
 
@@ -95,6 +96,8 @@ async def test_requests_are_recorded_with_their_answers_and_what_had_none(on_amq
     assert live == [b"6", b"8", 9865]
     written = (on_amqp / ".x07_rr/asked.x07rr.bin").read_bytes() + (on_amqp / ".x07_rr/asked.x07rr.md").read_bytes()
     assert TOKEN.encode() not in written
+    known = read_answers(on_amqp / ".x07_rr/asked.x07rr.bin")
+    assert [one.answer.value if one.answer else None for one in known] == [b"6", b"8", None]
     with session(cassette="asked.x07rr.bin", mode="replay"):
         assert await ask_recorded(queue) == live
 
@@ -117,6 +120,35 @@ async def test_what_cannot_be_asked_is_told_and_the_next_request_goes_through(on
         with pytest.raises(NoAnswerError, match="connection was lost"):
             await asking
         assert (await driver.request(Envelope(queue, value=b"5"), timeout_s=60)).value == b"10"
+
+
+async def ask_who_answers_twice(queue: str) -> list[bytes]:
+    """Ask a service that is given each request twice, and answers twice."""
+    async with (
+        open_driver("amqp", profile="local_dev_v1") as asking,
+        open_driver("amqp", profile="local_dev_v1") as own,
+        asyncio.timeout(120),
+    ):
+        await own.control("apply_topology", {"topology": {"queues": [{"name": queue}]}})
+
+        async def serve() -> None:
+            async for batch in own.consume([queue]):
+                await own.publish_many([double(one.envelope) for one in batch for _ in range(2)])
+                await own.ack(batch)
+
+        serving = asyncio.create_task(serve())
+        found = [(await asking.request(Envelope(queue, value=b"%d" % n), timeout_s=60)).value for n in range(5)]
+        serving.cancel()
+        return found
+
+
+@pytest.mark.live
+async def test_the_second_answer_to_a_request_is_dropped(on_amqp: Path) -> None:
+    del on_amqp
+    queue = f"ask-{uuid.uuid4().hex[:8]}"
+    assert await ask_who_answers_twice(queue) == [b"0", b"2", b"4", b"6", b"8"]
+    with simulated_brokers():
+        assert await ask_who_answers_twice(queue) == [b"0", b"2", b"4", b"6", b"8"]
 
 
 @pytest.mark.live

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,25 +18,34 @@ from x07py.explore.inputs import read_inputs
 from x07py.explore.kept import keep, read_schedule, schedule_of
 from x07py.explore.order import Order
 from x07py.explore.promises import Promises, parse_promise
+from x07py.explore.services import Answered
 from x07py.explore.story import tell
 
+ROWS: list[dict[str, object]] = [
+    {"key": f"k{n % 5}", "value": {"id": n}, "headers": {"ce_id": str(n)}} for n in range(20)
+]
 
-def inputs(folder: Path, count: int = 20) -> Path:
-    rows = [{"key": f"k{n % 5}", "value": {"id": n}, "headers": {"ce_id": str(n)}} for n in range(count)]
+
+def inputs(folder: Path, rows: Sequence[dict[str, object]] = ROWS) -> Path:
     path = folder / "in.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
-def order_of(project: Path, program: tuple[str, list[str]]) -> Order:
+def order_of(
+    project: Path,
+    program: tuple[str, list[str]],
+    rows: Sequence[dict[str, object]] = ROWS,
+    answers: Sequence[Answered] = (),
+) -> Order:
     text, flags = program
     (project / "program.py").write_text(text)
     given = dict(zip(flags[::2], flags[1::2], strict=True))
     topics = dict([parse_promise(given["--promise"])]) if "--promise" in given else {}
     letters = (given["--dead-letter"],) if "--dead-letter" in given else ()
     families = frozenset(given["--faults"].split(",")) if "--faults" in given else frozenset(FAMILIES)
-    found = read_inputs(inputs(project), "orders")
-    return Order(project, "program.py", (), found, Promises(topics, letters), families, here=True)
+    found = read_inputs(inputs(project, rows), "orders")
+    return Order(project, "program.py", (), found, Promises(topics, letters), families, here=True, answers=answers)
 
 
 def explored(project: Path, program: tuple[str, list[str]], histories: int) -> tuple[Order, Explored]:

@@ -19,6 +19,7 @@ from x07py.explore.kept import keep, schedule_of
 from x07py.explore.order import Order
 from x07py.explore.promises import Promises, parse_promise, read_promises
 from x07py.explore.report import joined, read_reports, report_of, text_report
+from x07py.explore.services import read_answers
 from x07py.printing import json_text, terminal
 from x07py.worlds import CASSETTES
 
@@ -83,8 +84,9 @@ def explore_program(
     families = _families(faults)
     promises = _promises(root, promise, dead_letter, invariant, members)
     entry, args = _program(root, command or [])
-    found = read_inputs(_file(root, inputs), topic)
-    order = Order(root, entry, args, found, promises, families, seed)
+    file = _file(root, inputs)
+    found, answers = read_inputs(file, topic), read_answers(file)
+    order = Order(root, entry, args, found, promises, families, seed, answers=answers)
     explored = explore(order, histories, shard=_shard(shard), cores=cores, progress=_show)
     _show_end()
     kept = [keep(root, schedule_of(order, one), one) for one in explored.found]

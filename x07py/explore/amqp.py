@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.amqp_topology import DECLARATIONS, DELAYED, Plan, lack, rows, target
 from x07py.drivers.base import AMQP, Ack, canonical_json
-from x07py.drivers.requests import CORRELATION_ID, DIRECT_REPLY, REPLY_TO, REQUEST, packed, unpacked
+from x07py.drivers.requests import REQUEST, packed, unpacked
 from x07py.errors import (
     ConfirmTimeoutError,
     DriverError,
-    NoAnswerError,
     NotFoundError,
     PublishRefusedError,
     TopologyConflictError,
@@ -22,8 +20,8 @@ from x07py.errors import (
 )
 from x07py.explore.amqp_intake import SimulatedIntake
 from x07py.explore.amqp_queues import Refused, Unroutable
+from x07py.explore.amqp_requests import SimulatedRequests
 from x07py.explore.publishing import publish_under
-from x07py.msg import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Delivery, Json, Subscription
     from x07py.explore.amqp_queues import Vhost
     from x07py.explore.process import Process
+    from x07py.msg import Envelope
 
 
 def _told(fault: str, number: int) -> DriverError:
@@ -59,6 +58,7 @@ class SimulatedAmqp:
         self._intakes: dict[int, SimulatedIntake] = {}
         self._numbers = count(1)
         self._closing = False
+        self._requests = SimulatedRequests(vhost, process, self._store, _told)
 
     async def publish_many(self, envelopes: Sequence[Envelope]) -> list[Ack]:
         """Store in order, mandatory, with confirms."""
@@ -78,24 +78,6 @@ class SimulatedAmqp:
             message = "the broker did not take the message"
             raise PublishRefusedError(9856, message, where=where, hint="x07 explain 9856") from None
         return Ack(b"OK", canonical_json({"exchange": exchange, "routing_key": envelope.topic}))
-
-    async def _ask(self, envelope: Envelope, timeout_s: float) -> Envelope:
-        """Send a request and return its answer."""
-        place = f"{DIRECT_REPLY}.{self._process.name}-{next(self._numbers)}"
-        found: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
-        self._vhost.answers[place] = lambda answer: None if found.done() else found.set_result(answer)
-        headers = {**envelope.headers, REPLY_TO: place, CORRELATION_ID: place}
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self.publish_many([Envelope(envelope.topic, envelope.key, envelope.value, headers)])
-                answer = await found
-        except (TimeoutError, ConfirmTimeoutError):
-            message, hint = f"no answer within {timeout_s:g} s", "the request may have been handled all the same"
-            raise NoAnswerError(9865, message, where=f"routing key {envelope.topic!r}", hint=hint) from None
-        finally:
-            del self._vhost.answers[place]
-        headers = {name: text for name, text in answer.headers.items() if name != CORRELATION_ID}
-        return Envelope(DIRECT_REPLY, answer.key, answer.value, headers)
 
     async def consume(self, subscription: Subscription) -> AsyncIterator[list[Delivery]]:
         """Yield batches; after a lost connection go on with what was not acknowledged."""
@@ -121,7 +103,8 @@ class SimulatedAmqp:
         """Carry out one of `Dialect.operations`; ``commit`` has nothing to do."""
         self.dialect.refuse_unknown(op)
         if op == REQUEST:
-            return {"answer": packed(await self._ask(unpacked(request["envelope"]), request["timeout_ms"] / 1000))}
+            envelope, timeout_s = unpacked(request["envelope"]), request["timeout_ms"] / 1000
+            return {"answer": packed(await self._requests.ask(envelope, timeout_s))}
         if op in {"ack", "nack"}:
             await self._settle(op, request["ranges"], requeue=bool(request.get("requeue")))
             return {}

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from x07py.drivers.amqp_native import DELAY, is_delayed
 from x07py.drivers.amqp_topology import DELAYED, DELAYED_TYPE
-from x07py.drivers.requests import is_direct_reply
+from x07py.drivers.requests import DIRECT_REPLY, is_direct_reply
 from x07py.msg import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from x07py.explore.clock import Clock
+    from x07py.explore.services import Asked
 
 _TICK_S = 0.001
 """How much too early a timer may ring."""
@@ -107,9 +108,17 @@ class Vhost:
         loop: its time.
         wake: called when there may be something new for consumers.
         lenient: make a queue when it is first named, as a deployment that declares its topology would have.
+        services: what services outside of the simulation answer to requests.
     """
 
-    def __init__(self, loop: Clock, wake: Callable[[], None], *, lenient: bool) -> None:
+    def __init__(
+        self,
+        loop: Clock,
+        wake: Callable[[], None],
+        *,
+        lenient: bool,
+        services: Mapping[Asked, Envelope | None] | None = None,
+    ) -> None:
         self._loop, self._wake, self._lenient = loop, wake, lenient
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, tuple[str, bool, dict[str, Any]]] = {}
@@ -117,7 +126,8 @@ class Vhost:
         self.arrived: list[tuple[Envelope, str, str]] = []
         """What processes wrote, with queue and process, as it came into a queue."""
         self.answers: dict[str, Callable[[Envelope], object]] = {}
-        """Who waits for an answer, by the routing key that leads to it."""
+        """Who in this simulation waits for an answer, or has waited, by the routing key that leads to it."""
+        self.services: Mapping[Asked, Envelope | None] = services or {}
         self._number = 0
 
     def put_input(self, name: str, envelope: Envelope) -> None:
@@ -171,9 +181,7 @@ class Vhost:
             Refused: one is full and rejects; the others have it.
         """
         if is_direct_reply(exchange, envelope.topic):
-            take = self.answers.get(envelope.topic)
-            if take is not None:
-                take(envelope)
+            self._answer(envelope, life)
             return
         if exchange and self.exchanges[exchange][0] == DELAYED and is_delayed(envelope):
             self._loop.broker_later(int(envelope.headers[DELAY]) / 1000, lambda: self._due(exchange, envelope, life))
@@ -189,6 +197,31 @@ class Vhost:
         self._wake()
         if full:
             raise Refused
+
+    def _answer(self, envelope: Envelope, life: str) -> None:
+        """Hand an answer to who has asked; one to somebody outside is a result of the program, whatever the way."""
+        take = self.answers.get(envelope.topic)
+        if take is None:
+            told = Envelope(DIRECT_REPLY, envelope.key, envelope.value, envelope.headers)
+            self.arrived.append((told, DIRECT_REPLY, life))
+        else:
+            take(envelope)
+        self._loop.active()
+
+    def place_for_answer(self) -> str:
+        """Return a routing key that leads to one who asks, known from now on; what comes before it waits is lost."""
+        place = f"{DIRECT_REPLY}.simulated-{len(self.answers) + 1}"
+        self.answers[place] = lambda _: None
+        return place
+
+    def reads(self, envelope: Envelope) -> bool:
+        """Tell whether anybody has consumed a queue that a message goes to."""
+        return any(one.was_read for one in self.routes(envelope.headers.get("x07-exchange", ""), envelope))
+
+    def take_out(self, envelope: Envelope) -> None:
+        """Let a service outside consume a message."""
+        for queue in self.routes(envelope.headers.get("x07-exchange", ""), envelope):
+            queue.ready = [one for one in queue.ready if one.envelope is not envelope]
 
     def _due(self, exchange: str, envelope: Envelope, life: str) -> None:
         """Route what was delayed; the plugin asks no queue whether it is full, and drops what none takes."""

@@ -24,6 +24,7 @@ from x07py.explore.kept_entry import check_entry, check_function
 from x07py.explore.order import Order
 from x07py.explore.program import Program
 from x07py.explore.search import Coverage, Plan, history_of
+from x07py.explore.services import services
 from x07py.explore.shrinking import Counterexample, Shrinker
 from x07py.explore.topology import read_topology
 from x07py.explore.world import Setting, run_history
@@ -78,6 +79,7 @@ class Runner:
             order.promises.dead_letters,
             {},
             read_topology(order.root),
+            services(order.answers),
         )
         self.own: list[tuple[str, Callable[[History], object]]] = []
         self.base: History | None = None
@@ -143,6 +145,11 @@ class Runner:
         if not topics & first.read:
             what = f"the program consumes {', '.join(sorted(first.read))}, and the inputs are of {min(topics)}"
             raise UsageError("X07EXPLORE_BASE", what, hint="name the topic in each line, or pass --topic")
+        lonely = next((one.facts for one in first.events if one.what == "unanswered" and not one.facts[2]), None)
+        if lonely:
+            what = f"nobody answers the request {lonely[1]} to {lonely[0]}"
+            hint = "explore a recording that has the answers, or let the program consume that queue too"
+            raise UsageError("X07EXPLORE_BASE", what, hint=hint)
         if [one.envelope for one in first.published] != [one.envelope for one in second.published]:
             hint = "take clocks, identities and order of sets out of it; random and uuid4 are seeded"
             raise UsageError("X07EXPLORE_BASE", "two undisturbed runs publish different messages", hint=hint)
@@ -336,7 +343,18 @@ def run_kept(root: Path, file: Path) -> Counterexample | None:
     check_entry(root, one.entry, dict(one.call))
     for name in one.promises.invariants:
         check_function(root, name)
-    order = Order(root, one.entry, one.args, one.inputs, one.promises, one.families, one.seed, one.call, here=True)
+    order = Order(
+        root,
+        one.entry,
+        one.args,
+        one.inputs,
+        one.promises,
+        one.families,
+        one.seed,
+        one.call,
+        here=True,
+        answers=one.answers,
+    )
     runner = Runner(order)
     with runner.world(), _alarm():
         base, _ = runner.undisturbed()

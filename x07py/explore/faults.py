@@ -24,6 +24,9 @@ KINDS: dict[str, Fault] = {
     "unsent": Fault("confirm", "no answer comes, and the broker has stored nothing"),
     "half-unconfirmed": Fault("confirm", "the broker has stored the first part, and no answer comes"),
     "resent": Fault("confirm", "AMQP: the connection is lost after the broker stored it; the driver sends it again"),
+    "unanswered": Fault(
+        "confirm", "AMQP: a request is handled, and its answer is lost or later than the program waits"
+    ),
     "refused": Fault("refuse", "the broker refuses: too few replicas in sync, a full queue, a coordinator that moves"),
     "unreachable": Fault("refuse", "no broker answers for longer than the driver rides out"),
     "rebalance": Fault("rebalance", "Kafka: another member joined and left; partitions went away and came back"),
@@ -58,6 +61,7 @@ _AMQP = {
         "refused",
         "unreachable",
     ),
+    "request": ("crash-after", "unconfirmed", "unanswered", "unsent", "refused", "unreachable"),
     "poll": ("disconnect", "unreachable"),
     "wait": ("disconnect",),
     "ack": ("crash-midway", "crash-after", "disconnect"),

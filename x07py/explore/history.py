@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from x07py.drivers.requests import CORRELATION_ID, REPLY_TO, is_direct_reply
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -89,11 +91,15 @@ Identity = tuple[bytes, bytes, tuple[tuple[str, str], ...]]
 
 
 def identity(envelope: Envelope) -> Identity:
-    """Return what makes two messages the same: key, value and headers, but not where and when it was handled."""
+    """Return what makes two messages the same: key, value and headers, but not where and when it was handled.
+
+    Of a request whose answer goes straight to who asks, neither where that is nor the number that it has there.
+    """
     headers = envelope.headers
     if not headers:
         return envelope.key, envelope.value, ()
-    kept = tuple(sorted((name, text) for name, text in headers.items() if not name.startswith(_ABOUT)))
+    about = (*_ABOUT, REPLY_TO, CORRELATION_ID) if is_direct_reply("", headers.get(REPLY_TO, "")) else _ABOUT
+    kept = tuple(sorted((name, text) for name, text in headers.items() if not name.startswith(about)))
     return envelope.key, envelope.value, kept
 
 

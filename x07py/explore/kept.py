@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.drivers.base import AMQP, KAFKA, canonical_json
-from x07py.errors import UsageError
+from x07py.errors import DriverError, UsageError
 from x07py.explore.inputs import Input, input_of
 from x07py.explore.kept_entry import FOLDER
 from x07py.explore.promises import Promises, promise_of
+from x07py.explore.services import Answered, answered_of
 from x07py.files import load_json, make_folder, replace_file
 from x07py.msg import MessageRecord
 from x07py.rr import Cassette
@@ -45,6 +46,7 @@ class Schedule(NamedTuple):
     invariant: str
     where: str
     call: tuple[tuple[str, str], ...] = ()
+    answers: Sequence[Answered] = ()
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -53,7 +55,9 @@ class Schedule(NamedTuple):
             topic: {"results": one.results, "duplicates": one.duplicates, "order": one.order}
             for topic, one in promises.topics.items()
         }
+        answers = {"answers": [one.document() for one in self.answers]} if self.answers else {}
         return {
+            **answers,
             "args": list(self.args),
             "call": dict(self.call),
             "decisions": self.decisions,
@@ -153,8 +157,9 @@ def read_schedule(path: Path) -> Schedule:
             str(document["finding"]["invariant"]),
             str(document["finding"]["where"]),
             tuple((str(name), str(value)) for name, value in document["call"].items()),
+            [answered_of(one) for one in document.get("answers", [])],
         )
-    except (IndexError, KeyError, ValueError, TypeError, AttributeError):
+    except (DriverError, IndexError, KeyError, ValueError, TypeError, AttributeError):
         hint = "x07 explore writes such files; make it anew"
         raise UsageError("X07EXPLORE_SCHEDULE", "the cassette is no kept history", where=str(path), hint=hint) from None
 
@@ -172,4 +177,5 @@ def schedule_of(order: Order, found: Counterexample) -> Schedule:
         found.finding.invariant,
         found.finding.where,
         order.call,
+        order.answers,
     )

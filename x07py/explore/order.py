@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from x07py.explore.inputs import Input
     from x07py.explore.promises import Promises
+    from x07py.explore.services import Answered
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Order:
         seed: of what is drawn.
         call: keyword arguments of the program, where it is a test.
         here: run in this process, on one core.
+        answers: what services outside of the program answer to its requests.
     """
 
     root: Path
@@ -38,3 +40,4 @@ class Order:
     seed: int = 0
     call: tuple[tuple[str, str], ...] = ()
     here: bool = False
+    answers: Sequence[Answered] = ()

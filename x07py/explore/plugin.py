@@ -62,6 +62,7 @@ def _explore(item: pytest.Function, cassette: Path, given: Mapping[str, Any], co
     from x07py.explore.kept import keep, schedule_of
     from x07py.explore.order import Order
     from x07py.explore.promises import marked_promises
+    from x07py.explore.services import read_answers
     from x07py.explore.story import tell
 
     root = find_root(item.config.rootpath)
@@ -80,6 +81,7 @@ def _explore(item: pytest.Function, cassette: Path, given: Mapping[str, Any], co
         marked_promises(root, given, item.nodeid),
         frozenset(FAMILIES),
         call=tuple((name, CALLED_WITH[name]) for name in names),
+        answers=read_answers(cassette),
     )
     explored = explore(order, count, cores=1)
     if explored.found:

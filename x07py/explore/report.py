@@ -70,6 +70,7 @@ def _campaign(order: Order, histories: int) -> str:
     about = {
         "program": [order.entry, *order.args, *map(list, order.call)],
         "inputs": [one.document() for one in order.inputs],
+        "answers": [one.document() for one in order.answers],
         "promises": [repr(sorted(promises.topics.items())), repr(promises)],
         "families": sorted(order.families),
         "seed": order.seed,

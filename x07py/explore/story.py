@@ -133,6 +133,8 @@ _TEXTS: dict[str, Callable[[tuple[Any, ...]], str]] = {
     "committed": lambda facts: f"commits {_offsets(facts[0])}",
     "not committed": lambda facts: f"does not commit {_offsets(facts[0])}",
     "revoked": lambda facts: "loses " + ", ".join(f"{topic}/{number}" for topic, number in facts),
+    "answered": lambda facts: f"is answered {facts[1]} to {facts[0]}",
+    "unanswered": lambda facts: f"gets no answer to {facts[1]}",
     "began": lambda _: "begins a transaction",
     "aborted": lambda _: "aborts the transaction",
 }

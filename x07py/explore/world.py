@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from x07py.explore.choices import Choices
     from x07py.explore.inputs import Input
     from x07py.explore.program import Program
+    from x07py.explore.services import Asked
 
 _MOST_LIVES, _IN_VAIN = 40, 4
 _TURNS_AT_END = 3
@@ -44,6 +45,7 @@ class Setting(NamedTuple):
         poison_for: topics of dead letters; with one, a message that nobody can handle may be among the inputs.
         terms: of drivers, by kind, profile and whether topics are listed; filled as they are asked for.
         topology: what is declared on AMQP.
+        services: what services outside of the program answer to its requests.
     """
 
     program: Program
@@ -53,6 +55,7 @@ class Setting(NamedTuple):
     poison_for: tuple[str, ...] = ()
     terms: dict[tuple[str, str, bool], Terms] = {}  # noqa: RUF012  (a cache that the copies share)
     topology: tuple[dict[str, Any], ...] = ()
+    services: Mapping[Asked, Envelope | None] = {}
 
 
 def run_history(setting: Setting, choices: Choices, seed: int = 0) -> History:
@@ -123,7 +126,7 @@ class _World:
         from x07py.explore.amqp import declare
         from x07py.explore.amqp_queues import Vhost
 
-        self.vhost = Vhost(self.loop, self._wake, lenient=True)
+        self.vhost = Vhost(self.loop, self._wake, lenient=True, services=self.setting.services)
         for topology in self.setting.topology:
             declare(self.vhost, topology)
         for one in inputs:
