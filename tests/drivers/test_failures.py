@@ -194,32 +194,41 @@ async def test_killed_and_restarted_under_load(own: Own, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("brokers", KINDS if CAMPAIGN else ["amqp"], indirect=True)
-async def test_a_stopped_broker_is_told_and_all_goes_on(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stopped_broker_is_told_and_all_goes_on(own: Own) -> None:
     """As a machine that hangs: the connection stays and nothing comes.
 
     A publisher is told within 3 s here instead of 30, a consumer within 15 s instead of 85 (Kafka) or 110 (RabbitMQ),
-    with what it has not committed. Another group goes on: Kafka waits five minutes for a member that could not leave.
+    with what it has not committed. The broker that goes on has the usual time for that: a busy machine needs it.
+    Another group consumes then: Kafka keeps a member that could not leave, until its session is over.
+
+    On Kafka it is left to ``make failures``, since a consumer that starts while Kafka comes back may wait for minutes.
+    The first answer names no brokers; the group's coordinator is found then, and the join asks for metadata over the
+    first address, whose handle another answer takes out of service. librdkafka (2.16) drops that request, and the
+    group stays in state ``up``, join-state ``wait-metadata``. Requests of its own every five seconds are no sure way
+    out: one of 48 such consumers still had nothing after 20 s.
     """
     place = await make(own)
-    limit(monkeypatch, CONFIRM[own.kind], 3)
-    limit(monkeypatch, QUIET[own.kind], 1)
-    async with open_driver(own.kind, profile="local_dev_v1") as driver, asyncio.timeout(300):
-        await published(driver, place, 0)
-        batches = driver.consume([place], group=place if own.kind == "kafka" else "")
-        await driver.ack(await anext(batches))
-        own.signal(signal.SIGSTOP)
-        codes = []
-        try:
-            for call in (driver.publish(Envelope(place, b"k", b"1")), anext(batches)):
-                with pytest.raises(DriverError) as caught:
-                    await asyncio.wait_for(call, 120)
-                codes.append(caught.value.code)
-                limit(monkeypatch, (*AWAY[own.kind], "amqp_link._ATTEMPT_S"), 3)  # else both would be told the same
-        finally:
-            own.signal(signal.SIGCONT)
-        assert codes == [UNCONFIRMED[own.kind], GONE[own.kind]]
-        await published(driver, place, 2)
-        await seen(driver, place, 2, f"{place}-after")
+    with pytest.MonkeyPatch.context() as hurry:
+        limit(hurry, CONFIRM[own.kind], 3)
+        limit(hurry, QUIET[own.kind], 1)
+        async with open_driver(own.kind, profile="local_dev_v1") as driver, asyncio.timeout(300):
+            await published(driver, place, 0)
+            batches = driver.consume([place], group=place if own.kind == "kafka" else "")
+            await driver.ack(await anext(batches))
+            own.signal(signal.SIGSTOP)
+            codes = []
+            try:
+                for call in (driver.publish(Envelope(place, b"k", b"1")), anext(batches)):
+                    with pytest.raises(DriverError) as caught:
+                        await asyncio.wait_for(call, 120)
+                    codes.append(caught.value.code)
+                    limit(hurry, (*AWAY[own.kind], "amqp_link._ATTEMPT_S"), 1)  # else both would be told the same
+            finally:
+                hurry.undo()
+                own.signal(signal.SIGCONT)
+            assert codes == [UNCONFIRMED[own.kind], GONE[own.kind]]
+            await published(driver, place, 2)
+            await seen(driver, place, 2, f"{place}-after")
 
 
 async def test_a_full_disk(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
