@@ -151,11 +151,17 @@ MOST_MEMORY = 200 * 2**20
 """What a process may have of its own, the fuzzer's tables included: what takes more ends in a MemoryError where it is
 taken. The resident memory that libFuzzer looks at once a second misses what is freed before."""
 
+BY_KIO = frozenset({"kafka_request"})
+"""kio reserves address space for as many items as a list says that it has, eight bytes each, and touches none of it:
+only what is resident can be held there, by ``-rss_limit_mb``."""
+
 
 def main() -> None:
     """Fuzz one decoder; libFuzzer ends the process."""
-    decode, refusal = TARGETS[sys.argv.pop(1)]
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+    name = sys.argv.pop(1)
+    decode, refusal = TARGETS[name]
+    if name not in BY_KIO:
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
 
     def one(data: bytes) -> None:
         try:
