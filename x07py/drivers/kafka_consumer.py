@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("x07py.drivers.kafka")
 
 _SESSION_TIMEOUT_MS = 10_000
+_METADATA_MS = 5_000
+"""How often a consumer asks what topics there are, which takes a stuck one along: where a broker that comes back has
+answered without itself, librdkafka (2.16) may lose what a join waits for, and would ask again after five minutes."""
 _MAX_POLL_INTERVAL_MS = 300_000
 """librdkafka's own limit between two requests for messages; a third of it passes before `Member.keep` asks for some."""
 _SLICE_S = 0.2
@@ -101,7 +104,8 @@ class Member:
         self._handed_at = 0.0
         self._patience_s = int(config.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 3000
         self.commits: Commits = Commits(f"profile {profile.id!r}, group {subscription.group!r}")
-        settings = {"session.timeout.ms": _SESSION_TIMEOUT_MS, **for_consumers(config)}
+        usual = {"session.timeout.ms": _SESSION_TIMEOUT_MS, "topic.metadata.refresh.interval.ms": _METADATA_MS}
+        settings = {**usual, **for_consumers(config)}
         if settings.get("group.protocol") == "consumer":
             del settings["session.timeout.ms"]  # which the broker decides there
         self.consumer: Consumer = client(
