@@ -119,7 +119,7 @@ class Listener:
         while listening.fileno() >= 0:
             try:
                 self._take(*listening.accept(), upstream)
-            except OSError:  # this client is gone already, or we are at the limit of open files
+            except (OSError, RuntimeError):  # this client is gone already, or we are at a limit of files or threads
                 time.sleep(_AGAIN_S)
 
     def _take(self, client: socket.socket, peer: tuple[Any, ...], upstream: Address | None) -> None:
@@ -131,7 +131,11 @@ class Listener:
         caller = self._caller or f"the client at {Address(*peer[:2])}"
         reach = partial(self._reach, here)
         visit = Visit(upstream or here, caller, self._connecting, reach, at_port=True)
-        self._door.admit(client, visit, to_refuse=True)
+        try:
+            self._door.admit(client, visit, to_refuse=True)
+        except (OSError, RuntimeError):
+            client.close()
+            raise
 
     def _reach(self, here: Address, address: Address) -> Address:
         """Return where a client that came to `here` finds the broker at `address`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 from pathlib import Path
@@ -45,9 +46,12 @@ def test_a_message_goes_on_before_all_of_it_has_come(tmp_path: Path) -> None:
         between = Command(tmp_path, "record", "large.x07rr.bin", "--upstream", upstream)
         server.accept()[0].close()  # it looked whether anybody is there
         host, _, port = between.address.rpartition(":")
-        with socket.create_connection((host, int(port))) as program, server.accept()[0] as broker:
+        with contextlib.ExitStack() as stack:
+            program = stack.enter_context(socket.create_connection((host, int(port))))
+            program.sendall(opening)  # the broker is sought for who speaks its protocol
+            broker = stack.enter_context(server.accept()[0])
             begun = len(publish) - 200_000
-            program.sendall(opening + publish[:-1])
+            program.sendall(publish[:-1])
             assert receive(broker, len(opening) + begun) == opening + publish[:begun]
             program.sendall(publish[-1:] + get)
             assert receive(broker, len(publish) - begun + len(get)) == publish[begun:] + get

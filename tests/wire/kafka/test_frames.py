@@ -23,8 +23,6 @@ def request(key: int, version: int, body: bytes = b"", client: bytes = b"test") 
         (b"GET / HTTP/1.1\r\n\r\n", "this is not Kafka's protocol"),
         (struct.pack(">i", 2**30) + b"x", "1073741824 bytes"),
         (struct.pack(">i", -5) + b"x", "-5 bytes"),
-        (struct.pack(">i", 100) + b"x" * 20, "ended within a frame of 100 bytes"),
-        (b"\0\0", "ended within a frame"),
         (struct.pack(">i", 6) + b"x" * 6, "less than a header"),
         (request(18, 0)[:12] + struct.pack(">h", 30000) + b"x" * 4, "longer than the request"),
         (request(1, 17), "Fetch in version 17; versions 4 to 11"),
@@ -51,6 +49,18 @@ def test_foreign_bytes_end_the_connection_with_one_line(tmp_path: Path, data: by
             connection.sendall(request(18, 0))
             size, correlation, code = struct.unpack(">iih", connection.recv(10, socket.MSG_WAITALL))
             assert (size > 50, correlation, code) == (True, 7, 0)
+
+
+@pytest.mark.parametrize("data", [struct.pack(">i", 100) + b"x" * 20, b"\0\0", request(3, 1, b"\0\0\0\5")[:-2]])
+def test_a_client_that_ends_within_a_frame_ends_its_connection_alone(tmp_path: Path, data: bytes) -> None:
+    """One that is killed does so, and its cassette is none the worse."""
+    record_by_driver(tmp_path, "orders", 1)
+    with served(tmp_path) as stand_in:
+        with socket.create_connection(stand_in.address, timeout=10) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+        assert stand_in.errors == []
 
 
 def test_a_newer_client_is_told_the_versions_in_the_oldest_form(tmp_path: Path) -> None:

@@ -51,27 +51,32 @@ class Accepting:
             ConnectionAbortedError: the connection was lost here.
             SilenceError: the broker never answered.
         """
-        silent = False
-        topics = []
+        silent = lost = False
+        attempts, topics = [], []
         for topic in ask.body.topic_data:
             rows = []
             for part in topic.partition_data:
-                numbers = self._use(ask.peer, (topic.name, part.index), part.records or b"")
+                numbers, attempt = self._use(ask.peer, (topic.name, part.index), part.records or b"")
+                attempts.append(attempt)
+                lost = lost or not self._tape.publishes.lost.isdisjoint(numbers)
                 outcome = self._outcome(numbers[0]) if numbers else dict(_UNCONFIRMED)
                 silent = silent or _is_silent(outcome)
                 rows.append({"index": part.index, **_answer(outcome)})
             topics.append({"name": topic.name, "partition_responses": rows})
         with self._tape.changed:
             self._tape.changed.notify_all()
+        if lost:
+            raise ConnectionAbortedError
         if silent:
             raise SilenceError
+        for attempt in attempts:
+            attempt.is_answered = True
         return {"responses": topics} if ask.body.acks else None
 
-    def _use(self, peer: Peer, place: Place, data: bytes) -> list[int]:
-        """Use what was recorded of some records and return the numbers of the entries."""
+    def _use(self, peer: Peer, place: Place, data: bytes) -> tuple[list[int], Attempt]:
+        """Use what was recorded of some records and return the numbers of the entries, and which attempt it was."""
         tape, found = self._tape, []
         records = [record for batch in read_batches(data) for record in batch.records]
-        lost = tape.publishes.lost
         with tape.lock:
             tape.touch()
             attempt = self._attempts.begin(peer, place, records)
@@ -79,10 +84,7 @@ class Accepting:
                 number = self._number(attempt, at, place, records[at])
                 attempt.outcomes[at] = number
                 found.append(number)
-        if lost and not lost.isdisjoint(found):
-            raise ConnectionAbortedError
-        attempt.is_answered = True
-        return found
+        return found, attempt
 
     def _number(self, attempt: Attempt, at: int, place: Place, record: Record) -> int:
         """Return the number of the entry that a record is, which is used now or was used by an earlier attempt."""

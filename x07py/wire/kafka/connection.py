@@ -28,7 +28,7 @@ def serve(connection: Connection, address: Address, session: CassetteSession) ->
             peer.address = session.reach(address) if tape.live else address
             _replay(connection, peer, session, tape.replay)
     except OSError:
-        peer.is_cut = True  # the client is gone, which ends its connection and nothing else
+        pass  # the client or its broker is gone, which ends the connection and nothing else
     except X07Error as error:
         session.fail(error)
     finally:
@@ -40,17 +40,17 @@ def serve(connection: Connection, address: Address, session: CassetteSession) ->
 def _replay(connection: Connection, peer: Peer, session: CassetteSession, replay: Replay) -> None:
     reader = Reader(connection)
     try:
-        while (frame := reader.frame()) is not None:
+        while (frame := peer.frame(reader)) is not None:
             request = parse_request(frame)
             if request.is_newer:
-                connection.sendall(unsupported_api_versions(request))
-            elif not _answer(connection, peer, session, replay, request):
+                peer.send(unsupported_api_versions(request))
+            elif not _answer(peer, session, replay, request):
                 return
     finally:
         replay.gone(peer)
 
 
-def _answer(connection: Connection, peer: Peer, session: CassetteSession, replay: Replay, request: Request) -> bool:
+def _answer(peer: Peer, session: CassetteSession, replay: Replay, request: Request) -> bool:
     """Answer one request; return whether the connection goes on."""
     try:
         found = replay.answer(peer, request)
@@ -66,5 +66,5 @@ def _answer(connection: Connection, peer: Peer, session: CassetteSession, replay
             return getattr(body, "acks", None) == 0
     if found is not None:
         peer.is_cut = peer.is_cut or peer.has_left
-        connection.sendall(answer(request, found))
+        peer.send(answer(request, found))
     return True

@@ -19,6 +19,7 @@ MAX_FRAME = 512 * 2**20
 """The largest frame, in bytes, that is read; brokers refuse more than 100 MiB unless they are told otherwise."""
 _MAX_TAGS = 1000
 _READ = 2**18
+_WITHIN = "the connection ended within a frame"
 _LENGTH, _HEAD, _CORRELATION = struct.Struct(">i"), struct.Struct(">hhih"), struct.Struct(">i")
 
 
@@ -66,17 +67,18 @@ class Reader:
         """Return the next frame without its length, or None once the peer has ended.
 
         Raises:
-            DriverError: 9650 if its length cannot be meant, or the peer ended within it.
+            DriverError: 9650 if its length cannot be meant.
+            ConnectionResetError: the peer ended within it, as one does that is killed or has read enough.
         """
         if not self._fill(4):
             if self._buffer:
-                raise wire_error("the connection ended within a frame")
+                raise ConnectionResetError(_WITHIN)
             return None
         size = _LENGTH.unpack_from(self._buffer)[0]
         if not 4 <= size <= MAX_FRAME:
             raise wire_error(f"a frame says that it has {size} bytes; this is not Kafka's protocol")
         if not self._fill(4 + size):
-            raise wire_error(f"the connection ended within a frame of {size} bytes")
+            raise ConnectionResetError(_WITHIN)
         frame = bytes(memoryview(self._buffer)[4 : 4 + size])
         del self._buffer[: 4 + size]
         return frame

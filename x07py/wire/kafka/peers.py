@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from x07py.wire.kafka.feeds import Feed, Place
-    from x07py.wire.kafka.frames import Request
+    from x07py.wire.kafka.frames import Reader, Request
     from x07py.wire.kafka.scram import Exchange
     from x07py.wire.stand_in import Address, Connection
 
@@ -51,9 +51,37 @@ class Peer:
         """Whether the client closed the connection and left something unread."""
         return self.is_cut or (not self.is_gone and bool(self._events() & _CUT))
 
+    def frame(self, reader: Reader) -> bytes | None:
+        """Return the client's next frame, or None once it has ended.
+
+        Raises:
+            DriverError: 9650 if its length cannot be meant.
+            OSError: the client ended within it, or left something unread.
+        """
+        try:
+            return reader.frame()
+        except OSError:
+            self.is_cut = True
+            raise
+
+    def send(self, data: bytes) -> None:
+        """Send the client something.
+
+        Raises:
+            OSError: it has left.
+        """
+        try:
+            self._connection.sendall(data)
+        except OSError:
+            self.is_cut = True
+            raise
+
     def _events(self) -> int:
         poll = select.poll()
-        poll.register(self._connection, _LEFT)
+        try:
+            poll.register(self._connection, _LEFT)
+        except ValueError:  # closed meanwhile
+            return _LEFT
         return next((events for _, events in poll.poll(0)), 0)
 
 
