@@ -164,5 +164,18 @@ def test_a_constant_that_doubles_does_not_fill_the_memory(tmp_path: Path, first:
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from typing import Annotated\nx = int\n" + "x = Annotated[x, x]\n" * 60,
+        "from operator import methodcaller\nx = 1\n" + "x = methodcaller('a', x, x)\n" * 60,
+        "from functools import partial\nx = int\n" + "x = partial(x, x, a=x)\n" * 60,
+    ],
+    ids=["notes", "a caller", "a partial"],
+)
+def test_a_callable_that_holds_itself_twice_does_not_fill_the_memory(tmp_path: Path, text: str) -> None:
+    assert checked(tmp_path, text) == []
+
+
 def test_a_number_that_is_too_long_to_be_shown_is_no_fault(tmp_path: Path) -> None:
     assert checked(tmp_path, f"x = 0x{'f' * 10_000}\ny = {{x: x, -x: x + 1}}\nz = f'{{x}}'\n") == []

@@ -12,7 +12,16 @@ from pathlib import Path
 from tests.arch.trees import manifest, node, write
 from tests.project import REPOSITORY
 
-SHIPPED = (".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE", "x07py", "schemas", "docs")
+SHIPPED = (
+    ".pre-commit-hooks.yaml",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "x07py",
+    "x07py_start.py",
+    "schemas",
+    "docs",
+)
 
 
 def commit_all(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:

@@ -96,7 +96,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
         for node in arguments:
             value = self.value(frame, node)
             if node[0] == "star":
-                kwargs["*"] = elements(value)[0]
+                kwargs["*"] = join(kwargs.get("*", NOTHING), elements(value)[0])
                 continue
             if "*" not in kwargs:
                 args.append(value)

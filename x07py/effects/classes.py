@@ -249,7 +249,7 @@ class Definitions(Parts):
             for part in kind[2]:
                 self.field_of(frame, line, part)
         for atom in self.named_kind(frame, kind):
-            for one in atoms(atom[2]) if atom[0] == "noted" else (atom,):
+            for one in atoms(join(atom[1], atom[2])) if atom[0] == "noted" else (atom,):
                 if one[0] in {"cls", "inst"} and self.class_attribute(one if one[0] == "cls" else one[1], _HOOK):
                     hook = self.attribute(frame, line, frozenset({one}), _HOOK)
                     self.call_atoms(frame, line, hook, [UNKNOWN, UNKNOWN], {})

@@ -20,6 +20,7 @@ from x07py.effects.values import (
     const,
     constants,
     elements,
+    held,
     is_large,
     join,
     obj,
@@ -138,7 +139,7 @@ class Evaluate(Statements, Operators, Literals):
             elif kind == "k":
                 found.append(_constant_item(atom[2], known))
             elif kind in {"cls", "prim"} and self.name_of(atom) in _ANNOTATED:
-                found.append(frozenset({("noted", *_apart_first(index))}))
+                found.append(frozenset({("noted", *map(held, _apart_first(index)))}))
             elif kind in {"inst", "cls"}:
                 method = "__getitem__" if kind == "inst" else "__class_getitem__"
                 got = self.magic(frame, node[1], frozenset({atom}), method, [index])

@@ -171,7 +171,7 @@ class Reaching(Parts):
             text = None if given is None else text_of(given)
             return text is None or (text != ":memory:" if rule == "memory" else bool(_ASKS.search(text)))
         if rule == "says":
-            given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1])
+            given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1], kwargs.get("*"))
             return given is not None and says_now(given)
         if rule == "locale":
             text = text_of(args[int(rest[0])]) if int(rest[0]) < len(args) else None

@@ -17,6 +17,7 @@ from x07py.effects.values import (
     const,
     constants,
     elements,
+    held,
     join,
     text_of,
 )
@@ -157,7 +158,7 @@ class Reflection(Parts):
     def _partial(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         if not args:
             return UNKNOWN
-        return frozenset({("part", args[0], tuple(args[1:]), tuple(sorted(kwargs.items())))})
+        return frozenset({("part", held(args[0]), *_held(args[1:], kwargs))})
 
     def _wrapped(self, frame: Frame, line: int, args: Arguments, kwargs: Named, *, kind: str) -> Value:
         """Return what ``staticmethod``, ``classmethod`` and ``property`` make of a callable."""
@@ -200,7 +201,7 @@ class Reflection(Parts):
         name = text_of(args[0]) if args else None
         if name is None:
             return UNKNOWN
-        return frozenset({("caller", name, tuple(args[1:]), tuple(sorted(kwargs.items())))})
+        return frozenset({("caller", name, *_held(args[1:], kwargs))})
 
     def _reduce(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         if len(args) > 1:
@@ -211,3 +212,8 @@ class Reflection(Parts):
                 before = join(before, self.call_atoms(frame, line, args[0], [before, inside], {}))
             return before
         return UNKNOWN
+
+
+def _held(args: Arguments, kwargs: Named) -> tuple[tuple[Value, ...], tuple[tuple[str, Value], ...]]:
+    """Return arguments for a callable to hold."""
+    return tuple(map(held, args)), tuple((name, held(value)) for name, value in sorted(kwargs.items()))

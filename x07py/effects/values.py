@@ -30,7 +30,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Atom: TypeAlias = tuple[Any, ...]
 Value: TypeAlias = frozenset[Atom]
@@ -48,7 +48,7 @@ IDENTITY: Value = frozenset({("id",)})
 COUNTED = "#"
 """What starts the order of a tuple whose length is known."""
 _MOST = 10
-_DEEPEST = 3
+_DEEPEST, _DEEPEST_HELD = 3, 6
 
 
 @lru_cache(maxsize=1 << 16)
@@ -116,8 +116,8 @@ def _widened(found: Value) -> Value:
     return frozenset(sorted(kept, key=repr)[:60]) | UNKNOWN
 
 
-def _depth(value: Value) -> int:
-    return max((1 + max(map(_depth, _inner(atom)), default=0) for atom in value), default=0)
+def _depth(value: Value, inside: Callable[[Atom], list[Value]]) -> int:
+    return max((1 + max((_depth(one, inside) for one in inside(atom)), default=0) for atom in value), default=0)
 
 
 def _inner(atom: Atom) -> list[Value]:
@@ -126,8 +126,22 @@ def _inner(atom: Atom) -> list[Value]:
     return [atom[1], atom[2]] if atom[0] == "map" else []
 
 
+def _held(atom: Atom) -> list[Value]:
+    """Return every value that an atom holds, those too that going through it does not give."""
+    if atom[0] == "noted":
+        return [atom[1], atom[2]]
+    if atom[0] in {"part", "caller"}:
+        return [*([atom[1]] if atom[0] == "part" else []), *atom[2], *(value for _, value in atom[3])]
+    return _inner(atom)
+
+
 def _shallow(value: Value) -> Value:
-    return value if _depth(value) < _DEEPEST else frozenset(a if not _inner(a) else ANY for a in value)
+    return value if _depth(value, _inner) < _DEEPEST else frozenset(a if not _inner(a) else ANY for a in value)
+
+
+def held(value: Value) -> Value:
+    """Return a value for a callable or an annotation to hold: what is nested too deep in it is not known."""
+    return value if _depth(value, _held) < _DEEPEST_HELD else frozenset(a if not _held(a) else ANY for a in value)
 
 
 def mapping(keys: Value, values: Value, order: str = "", pairs: tuple[Any, ...] = ()) -> Value:
