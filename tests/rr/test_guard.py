@@ -170,7 +170,10 @@ def test_words_of_a_weak_password_are_no_pieces_of_it() -> None:
     register_secret("db", "shop-password")
     register_secret("other", "orders2024")
     register_secret("words", "billingpassword")
-    said = _JSON({"topic": "shop-events", "shop": "billing", "password": "", "x-password": "", "at": "2024-01-01"})
+    register_secret("numbered", "billing7")
+    said = _JSON(
+        {"topic": "shop-events", "shop": "billing", "password": "", "x-password": "", "n": 7, "at": "2024-01-01"}
+    )
     assert secret_in(entry(req=said.encode(), op="shop", key="orders").encode()) is None
 
 

@@ -127,10 +127,11 @@ def secret_in(data: bytes, before: bytes = b"") -> str | None:
     for form, secret_id in _base85:
         if form in data:
             return secret_id
-    plain: list[bytes] = [before + _BETWEEN + data] if before else []
+    clean = _SHA.sub(b"", data)
+    plain: list[bytes] = [_SHA.sub(b"", before) + _BETWEEN + clean] if before else []
     decoded: list[bytes] = []
     size = 0
-    for view, of_any in _views(_SHA.sub(b"", data), _DEPTH):
+    for view, of_any in _views(clean, _DEPTH):
         (decoded if of_any else plain).append(view)
         size += len(view)
         if size > _TOGETHER:

@@ -42,6 +42,8 @@ def is_in_pieces(secret: bytes, data: bytes) -> bool:
 def _goes_on(rest: bytes, data: bytes, start: int) -> bool:
     """Tell whether what is left of a secret begins fields behind `start`."""
     while rest:
+        if len(rest) < LEAST_PIECE:
+            return False
         head = rest[:LEAST_PIECE]
         at = data.find(head, start, start + WITHIN)
         while at > 0 and data[at - 1] in _WORD:

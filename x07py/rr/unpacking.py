@@ -48,8 +48,10 @@ def _zlib(data: bytes, most: int) -> bytes:
 
 
 def _bzip2(data: bytes, most: int) -> bytes:
-    import bz2
-
+    try:
+        import bz2
+    except ImportError:  # a Python that was built without
+        return b""
     try:
         return bz2.BZ2Decompressor().decompress(data, most)
     except OSError:
@@ -57,8 +59,10 @@ def _bzip2(data: bytes, most: int) -> bytes:
 
 
 def _xz(data: bytes, most: int) -> bytes:
-    import lzma
-
+    try:
+        import lzma
+    except ImportError:
+        return b""
     try:
         return lzma.LZMADecompressor(memlimit=_XZ_MEMORY).decompress(data, most)
     except lzma.LZMAError:
@@ -83,13 +87,13 @@ def _by_cramjam(name: str) -> Callable[[bytes, int], bytes]:
 
 _HEADS: dict[bytes, Callable[[bytes, int], bytes]] = {
     b"\x1f\x8b\x08": _zlib,
-    b"x\x01": _zlib,
-    b"x\x5e": _zlib,
-    b"x\x9c": _zlib,
-    b"x\xda": _zlib,
     b"\x28\xb5\x2f\xfd": _by_cramjam("zstd"),
     b"\x04\x22\x4d\x18": _by_cramjam("lz4"),
     b"\xff\x06\0\0sNaPpY": _by_cramjam("snappy"),
     b"BZh": _bzip2,
     b"\xfd7zXZ\0": _xz,
+    b"x\x01": _zlib,  # last, since two bytes stand in any large value by chance, and streams are counted
+    b"x\x5e": _zlib,
+    b"x\x9c": _zlib,
+    b"x\xda": _zlib,
 }
