@@ -62,12 +62,19 @@ def told(error: Exception) -> str:
     changed = changed_files()
     if changed:
         return f"error[{TAMPERED}]: {described(changed)}\n  help: {HINT}\n"
-    from x07py.printing import terminal
-
+    try:
+        from x07py.printing import terminal
+    except Exception:  # noqa: BLE001 (the package itself may be what does not import)
+        terminal = _plain
     return (
         terminal(f"error[X07_INTERNAL]: {type(error).__name__}: {error}\n")
         + f"  help: run again with {_DEBUG}=1 to see where, and report it\n"
     )
+
+
+def _plain(text: str) -> str:
+    """Return a text of which a terminal takes nothing for a command, without the help of x07py."""
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
 
 
 def described(changed: list[str]) -> str:
