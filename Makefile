@@ -52,7 +52,7 @@ RERUNS ?= 1
 
 unit: $(STAMP) $(VENV)/lowest $(VENV)/foreign chromium $(if $(X07_SKIP_LIVE),,brokers) ## all tests, on real brokers; X07_SKIP_LIVE=1 leaves those out that need one
 	$(BIN)/python -m compileall -q x07py # x07 starts thousands of times, also where PYTHONDONTWRITEBYTECODE is set
-	$(BIN)/pytest -n 3 --reruns $(RERUNS) # three on two cores too: many tests wait for brokers
+	$(BIN)/pytest -n 3 --dist worksteal --reruns $(RERUNS) # three on two cores too: many tests wait for brokers
 
 $(VENV)/foreign: tests/wire/clients/client.go tests/wire/clients/client.js ## clients of Kafka in Go and Node, for the tests
 	mkdir -p $@
