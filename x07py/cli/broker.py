@@ -97,7 +97,7 @@ def up(
             "X07_USAGE", "the embedded broker is a Kafka, at a port of its own", hint="use --native, or leave --port"
         )
     root = find_root()
-    profiles = find_driver(kind).profile_ids(root)
+    profiles = find_driver(kind).profile_ids(root) if format is not Format.json else []
     for profile in profiles:
         check_id(profile, "a shell reads the line about it")
     with starting(root, kind):
