@@ -21,7 +21,6 @@ ONCE = (
     "tests/explore/",
     "tests/files/",
     "tests/drivers/test_commit_failures.py",
-    "tests/drivers/test_failures.py",
     "tests/drivers/test_groups.py",
     "tests/drivers/test_transactions.py",
     "tests/pump/test_commits.py",

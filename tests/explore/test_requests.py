@@ -179,6 +179,13 @@ def test_a_request_that_had_no_answer_in_the_recording_has_none(project: Path) -
     assert set(result.base.topics()) == {"prices"}
 
 
+def test_a_program_answers_its_own_requests_though_a_recording_knows_answers(project: Path) -> None:
+    """They may have come by an exchange, whose routing keys are no names of queues."""
+    known = [one._replace(answer=Envelope(REPLY, one.request.key, b"of the recording")) for one in answers()]
+    _, result = explored(project, BOTH, known=known, histories=10)
+    assert [one.value for one in result.base.topics()["out"]] == [b"%d%d" % (n, n) for n in range(COUNT)]
+
+
 def test_answers_are_written_and_read_as_they_are() -> None:
     from x07py.explore.services import answered_of
 

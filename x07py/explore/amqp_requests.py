@@ -74,8 +74,9 @@ class SimulatedRequests:
         request = Envelope(envelope.topic, envelope.key, envelope.value, {**envelope.headers, **about})
         self._store(request)
         self._process.note("published", (request,), "amqp")
-        service = self._vhost.services.get(asked(envelope))
-        if asked(envelope) in self._vhost.services:
+        is_asked_outside = asked(envelope) in self._vhost.services and not self._vhost.reads(request)
+        service = self._vhost.services.get(asked(envelope)) if is_asked_outside else None
+        if is_asked_outside:
             self._vhost.take_out(request)
         if fault == "crash-after":
             await self._process.crash()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_BYTES = 2**28
-_MOST_PARTITIONS = 1000
+_MOST_PARTITIONS = 10_000
 _FIELDS = {"topic", "key", "value", "headers", "partition", "key_b64", "value_b64"}
 
 
