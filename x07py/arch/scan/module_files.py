@@ -90,7 +90,7 @@ class Scan:
 
     def __init__(self, exclude: Sequence[str] = (), *, notebooks: bool = False) -> None:
         self.exclude: tuple[str, ...] = tuple(exclude)
-        self.suffixes = (*MODULE_SUFFIXES, NOTEBOOK) if notebooks else MODULE_SUFFIXES
+        self.suffixes: tuple[str, ...] = (*MODULE_SUFFIXES, NOTEBOOK) if notebooks else MODULE_SUFFIXES
 
     @cached_property
     def _patterns(self) -> list[tuple[str, re.Pattern[str]]]:
