@@ -1,7 +1,7 @@
 """Command lines of ``x07`` in forks of a process that has imported it: else each start takes half a second.
 
-``python -m tests.forked FD`` is that process: for each request on the listening socket it forks; the child gets the
-request's folder, environment and standard streams and is ``x07`` from then on, to its exit code.
+``python -m tests.forked SOCKET PIPE`` is that process: for each request on the listening socket it forks; the child
+gets the request's folder, environment and standard streams and is ``x07`` from then on, to its exit code.
 """
 
 from __future__ import annotations
