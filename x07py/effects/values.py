@@ -135,13 +135,17 @@ def _held(atom: Atom) -> list[Value]:
     return _inner(atom)
 
 
+def _bounded(value: Value, inside: Callable[[Atom], list[Value]], most: int) -> Value:
+    return value if _depth(value, inside) < most else frozenset(a if not inside(a) else ANY for a in value)
+
+
 def _shallow(value: Value) -> Value:
-    return value if _depth(value, _inner) < _DEEPEST else frozenset(a if not _inner(a) else ANY for a in value)
+    return _bounded(value, _inner, _DEEPEST)
 
 
 def held(value: Value) -> Value:
     """Return a value for a callable or an annotation to hold: what is nested too deep in it is not known."""
-    return value if _depth(value, _held) < _DEEPEST_HELD else frozenset(a if not _held(a) else ANY for a in value)
+    return _bounded(value, _held, _DEEPEST_HELD)
 
 
 def mapping(keys: Value, values: Value, order: str = "", pairs: tuple[Any, ...] = ()) -> Value:
