@@ -11,7 +11,7 @@ test: lint types arch unit ## everything that must hold: lint, formatting, types
 help: ## say what each target does
 	@awk -F ' ?## ' '/^[a-z][a-z0-9_-]*:.*## /{sub(/:.*/, "", $$1); printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-QUICK := tests/msg tests/budgets tests/asyncapi tests/files tests/rr tests/wire tests/test_codes.py tests/test_errors.py \
+QUICK := tests/msg tests/test_budgets.py tests/asyncapi tests/files tests/rr tests/wire tests/test_codes.py tests/test_errors.py \
 	tests/arch/test_own_layers.py tests/arch/test_graph.py tests/arch/test_lexer.py \
 	tests/drivers/test_offsets.py tests/drivers/test_golden_replay.py tests/drivers/test_commit_failures.py \
 	tests/run/test_options.py tests/run/test_policy.py tests/run/test_hosts.py tests/run/test_report.py tests/sandbox/test_filter.py

@@ -9,10 +9,10 @@ import tempfile
 import pytest
 from hypothesis import settings
 
-from tests import live
-from tests.campaign import CAMPAIGN, LEFT, ONCE
 from tests.docs.not_run import NOT_RUN
-from tests.live import (
+from tests.support import live
+from tests.support.campaign import CAMPAIGN, LEFT, ONCE
+from tests.support.live import (
     amqp_listeners,
     amqp_root,
     kafka_listeners,
@@ -23,7 +23,7 @@ from tests.live import (
     on_kafka,
     proxied,
 )
-from tests.project import embedded, kafka, project
+from tests.support.project import embedded, kafka, project
 
 __all__ = [
     "amqp_listeners",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import manifest, node, run, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch.baseline import hold
 from x07py.arch.documents import schema_faults
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.arch.trees import codes, manifest, node, run, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch.check import Report
 
 ABC = {"a.py": "", "b.py": "", "c.py": "", "d.py": ""}

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from tests.arch.trees import contracts_project, edit, manifest, node, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch.baseline import hold
 from x07py.arch.changed import narrow
 from x07py.arch.check import Report, Request, check

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.arch.trees import manifest, node, run, write
-from tests.campaign import CAMPAIGN
+from tests.support.campaign import CAMPAIGN
 from x07py.arch.changed import narrow
 from x07py.arch.check import Report, Request
 from x07py.arch.git import Change

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from tests.arch.trees import manifest, node, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.codes import all_codes
 from x07py.contracts.schemas import load_schema
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import manifest, node, write
-from tests.project import x07
-from tests.viewer.test_page import browse
+from tests.cli.test_rr_view_page import browse
+from tests.support.project import x07
 from x07py.arch.project import MANIFEST_PATH
 
 DENY = {"kind": "deps_v1", "id": "no", "from": "core", "to": ["web"], "mode": "deny"}

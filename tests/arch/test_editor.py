@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07_here
+from tests.support.project import x07_here
 from x07py.arch.project import MANIFEST_PATH
 from x07py.contracts.schemas import EDITOR_FOLDER
 from x07py.scaffold.create import create_project

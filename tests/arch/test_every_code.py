@@ -33,10 +33,10 @@ from tests.arch.test_contracts import (
 )
 from tests.arch.test_graph import AB, CASES, two
 from tests.arch.trees import CONTRACTS, codes, contracts_project, edit, manifest, node, run, write
-from tests.installed import install
 from tests.pkg.builders import pkg
-from tests.project import EXAMPLE
 from tests.rr.builders import entry, framed
+from tests.support.installed import install
+from tests.support.project import EXAMPLE
 from x07py.arch.baseline import hold
 from x07py.arch.check import Request, check
 from x07py.arch.contracts_checks.run import check_contracts

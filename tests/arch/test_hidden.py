@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import codes, manifest, node, run, write
-from tests.project import x07_here
+from tests.support.project import x07_here
 from x07py.files import decoded
 
 EVIL = "import os\nos.system('id')\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 ROOMS = ("arch", "contracts", "msg", "run", "cli/kubernetes.py")
 """Below x07py: whole rooms, and single files of rooms where others name brokers."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07_here
+from tests.support.project import x07_here
 
 DEEP = {
     "parentheses": "x = " + "(" * 5_000 + "1" + ")" * 5_000,

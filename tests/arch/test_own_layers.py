@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import run
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py.arch.check import Report
 from x07py.arch.graph import build_graph
 from x07py.arch.manifest import Manifest

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.arch.trees import codes, manifest, node, run, write
-from tests.installed import install_package, site
 from tests.pkg.builders import pkg
-from tests.project import x07
+from tests.support.installed import install_package, site
+from tests.support.project import x07
 from x07py.errors import PackageError
 
 __all__ = ["site"]

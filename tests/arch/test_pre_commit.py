@@ -10,7 +10,7 @@ import sysconfig
 from pathlib import Path
 
 from tests.arch.trees import manifest, node, write
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 SHIPPED = (
     ".pre-commit-hooks.yaml",

@@ -14,7 +14,7 @@ import pytest
 import rfc8785
 
 from tests.arch.trees import codes, contracts_project, edit, manifest, node, run, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch.documents import schema_faults
 from x07py.arch.project import MANIFEST_PATH
 from x07py.arch.repair import Patch, apply, merge

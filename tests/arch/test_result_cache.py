@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import CONTRACTS, contracts_project, manifest, node, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch import store
 from x07py.arch.result_cache import unchanged_summary
 from x07py.cli.quick import check_architecture

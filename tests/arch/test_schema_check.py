@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.arch.trees import CONTRACTS, manifest, node
-from tests.project import EXAMPLE
+from tests.support.project import EXAMPLE
 from x07py.contracts.schema_check import surely_fits
 from x07py.contracts.schemas import load_schema
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.arch.trees import codes, manifest, node, run, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch.scan.secrets import secret_offsets
 
 REAL = (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import run
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch.project import MANIFEST_PATH
 
 PACKAGES = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import manifest, node, run, write
-from tests.project import x07
+from tests.support.project import x07
 from x07py.arch.watch import inputs_before, inputs_of, wait_for_change
 
 WATCHING = b"Ctrl-C ends"

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tests.project import EXAMPLE
+from tests.support.project import EXAMPLE
 from x07py.arch.check import Report, Request, check
 from x07py.arch.lock import LOCK_PATH
 from x07py.arch.project import MANIFEST_PATH

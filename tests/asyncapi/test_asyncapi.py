@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from tests.project import EXAMPLE, REPOSITORY, x07
+from tests.support.project import EXAMPLE, REPOSITORY, x07
 
 SCHEMA = Draft7Validator(json.loads(Path(__file__).with_name("asyncapi-3.0.0.json").read_text(encoding="utf-8")))
 CONTRACTS = [EXAMPLE, REPOSITORY / "docs/examples/flight_delays"]

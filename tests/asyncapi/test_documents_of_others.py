@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from tests.asyncapi.test_asyncapi import SCHEMA, messages
-from tests.project import x07
+from tests.support.project import x07
 
 if TYPE_CHECKING:
     from pathlib import Path

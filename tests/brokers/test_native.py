@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.test_bad_input import refused
 from tests.cli.test_reports import report
-from tests.project import x07
+from tests.support.project import x07
 from x07py.brokers.health import answers
 from x07py.brokers.process import RunningBroker, broker_folder, find_broker, state_file
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.project import x07
 from tests.rr.builders import entry, framed
-from tests.tmpfs import small_tmpfs
+from tests.support.project import x07
+from tests.support.tmpfs import small_tmpfs
 from x07py.contracts.schemas import load_schema
 from x07py.rr.cassette_files import FOLDER
 

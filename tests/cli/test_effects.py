@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch.trees import manifest, node, write
-from tests.project import x07
+from tests.support.project import x07
 
 TEXT = "import time\n\ndef now():\n    return time.time()\n\ndef price(n):\n    return n * 2\n"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import REPOSITORY, x07
+from tests.support.project import REPOSITORY, x07
 from x07py.cli.main import COMMANDS
 
 TEXTS: dict[str, str] = json.loads((REPOSITORY / "x07py/cli/help.json").read_text(encoding="utf-8"))

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.project import x07, x07_here
 from tests.rr.builders import entry, framed
+from tests.support.project import x07, x07_here
 from x07py.diag import Diagnostic, github_lines
 from x07py.errors import X07Error
 from x07py.msg import Envelope

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_bad_input import refused
-from tests.project import x07
 from tests.rr.builders import entry, framed, opened, stored
 from tests.rr.test_files import start_writer
+from tests.support.project import x07
 from x07py.rr import Cassette, Mode
 
 NAME = "c.x07rr.bin"

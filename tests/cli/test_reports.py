@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.project import x07
 from tests.rr.builders import OP
+from tests.support.project import x07
 from x07py import Envelope
 from x07py.contracts.schemas import load_schema
 from x07py.msg import MessageRecord

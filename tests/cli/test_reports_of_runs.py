@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.project import x07
+from tests.support.project import x07
 from x07py.contracts.schemas import load_schema
 
 API = """

@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.cli.test_bad_input import refused
-from tests.project import REPOSITORY, x07
 from tests.rr.builders import entry, stored
+from tests.support.project import REPOSITORY, x07
 from x07py import Envelope
 from x07py.rr import Cassette
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from tests.project import x07
+from tests.support.project import x07
 from x07py.contracts.schemas import load_schema
 from x07py.printing import counted
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.arch.trees import codes, edit, run
-from tests.project import EXAMPLE
+from tests.support.project import EXAMPLE
 from x07py.arch.manifest import read_manifest
 from x07py.arch.repair import apply
 from x07py.contracts.budgets import read_budget

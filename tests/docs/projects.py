@@ -11,7 +11,7 @@ from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.project import EXAMPLE, x07
+from tests.support.project import EXAMPLE, x07
 
 if TYPE_CHECKING:
     from tests.docs.pages import Block

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from tests.campaign import CAMPAIGN
 from tests.docs.not_run import LONG, NOT_RUN
 from tests.docs.pages import PAGES, Command, Shell, blocks, marked, missing_line
 from tests.docs.projects import SETUPS, put
-from tests.live import SKIP, SKIPPED
-from tests.project import REPOSITORY
+from tests.support.campaign import CAMPAIGN
+from tests.support.live import SKIP, SKIPPED
+from tests.support.project import REPOSITORY
 from x07py.cli.main import COMMANDS
 
 CONSOLE = [page for page in PAGES if any(block.kind == "console" for block in blocks(page))]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 MADE_WITH_THE_SITE = {
     *(f"docs/reference/{name}.md" for name in ("commands", "files", "worlds")),

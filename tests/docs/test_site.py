@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py.cli.main import COMMANDS
 from x07py.worlds import WORLDS
 

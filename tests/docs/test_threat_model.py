@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "explanation" / "threat-model.md"
 

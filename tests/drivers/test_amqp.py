@@ -17,7 +17,7 @@ from pamqp.commands import Basic
 
 from tests.cli.test_bad_input import refused
 from tests.cli.test_reports import report
-from tests.project import x07
+from tests.support.project import x07
 from x07py import Delivery, Envelope, open_driver
 from x07py.brokers.process import RunningBroker
 from x07py.drivers import Driver

@@ -12,8 +12,8 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader, ProtocolHeader
 
 from tests.drivers.test_amqp import consumers_of, declare, first_batches, unique
-from tests.live import rabbitmqctl
-from tests.proxy import Proxy
+from tests.support.live import rabbitmqctl
+from tests.support.proxy import Proxy
 from x07py import Delivery, Envelope, open_driver
 from x07py.brokers.process import RunningBroker
 from x07py.drivers import amqp, amqp_link

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import EXAMPLE
 from tests.rr.builders import config, stored
+from tests.support.project import EXAMPLE
 from x07py import Envelope, open_driver
 from x07py.drivers.base import AMQP, KAFKA, Dialect
 from x07py.errors import DriverError, NothingRecordedError, ReplayMismatchError, UnusedRecordingError

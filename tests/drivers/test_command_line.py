@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.listeners import USER, Listeners
+from tests.support.listeners import USER, Listeners
 from x07py.errors import DriverError, UnreachableError
 from x07py.scaffold.create import create_project
 

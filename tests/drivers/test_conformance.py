@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py import Delivery, Envelope
 from x07py.drivers import Driver
 from x07py.testing.conformance import Subject, conformance, suite_of, values

@@ -13,9 +13,9 @@ import pytest
 
 from tests.drivers.test_conformance import take
 from tests.drivers.test_security import PROFILES, fails, goes_through, put_authorities, secure
-from tests.listeners import Listeners
-from tests.live import rabbitmqctl
-from tests.token_server import CLIENT, SECRET, token, token_server
+from tests.support.listeners import Listeners
+from tests.support.live import rabbitmqctl
+from tests.support.token_server import CLIENT, SECRET, token, token_server
 from x07py import Envelope, open_driver
 from x07py.brokers.native import free_port
 from x07py.brokers.process import RunningBroker
@@ -94,7 +94,7 @@ async def test_tokens_need_a_source(project: Path) -> None:
 
 def show_certificate(project: Path, kind: str, listeners: Listeners, authority: str = "", **more: Any) -> None:
     """Give the profile a certificate for alice, signed by the broker's authority or by another one."""
-    from tests.certificates import Authority
+    from tests.support.certificates import Authority
 
     put_authorities(project, listeners)
     signer = Authority(project / authority, "strangers") if authority else listeners.authority

@@ -13,10 +13,10 @@ from time import sleep
 
 import pytest
 
-from tests.campaign import CAMPAIGN
 from tests.drivers.test_conformance import prepare, take
-from tests.live import started
-from tests.tmpfs import small_tmpfs
+from tests.support.campaign import CAMPAIGN
+from tests.support.live import started
+from tests.support.tmpfs import small_tmpfs
 from x07py import Envelope, open_driver
 from x07py.brokers.process import RunningBroker, broker_folder, find_broker, start_native
 from x07py.drivers import Driver

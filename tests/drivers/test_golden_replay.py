@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import golden
 from tests.rr.builders import config
+from tests.support import golden
 from x07py.drivers.base import AMQP, KAFKA, Dialect, Subscription
 from x07py.drivers.replay import ReplayBackend
 from x07py.errors import EnvelopeError

@@ -12,8 +12,8 @@ import pytest
 
 from tests.drivers.test_conformance import prepare, take, values
 from tests.drivers.test_failures import AWAY, CONFIRM, limit, published
-from tests.proxy import Proxy
-from tests.pump.test_pump import kind
+from tests.pumping.test_pump import kind
+from tests.support.proxy import Proxy
 from x07py import Delivery, Envelope, open_driver
 from x07py.drivers import Driver
 from x07py.drivers.kafka import KafkaBackend

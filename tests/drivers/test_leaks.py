@@ -13,10 +13,10 @@ import pytest
 
 from tests.drivers import leaky
 from tests.drivers.test_security import SCRAM, SECRETS, point_at, secure
-from tests.listeners import PASSWORD, Listeners, add_scram_user
-from tests.live import rabbitmqctl
-from tests.project import x07
 from tests.rr.test_guard import ENCODINGS
+from tests.support.listeners import PASSWORD, Listeners, add_scram_user
+from tests.support.live import rabbitmqctl
+from tests.support.project import x07
 from x07py.brokers.process import RunningBroker
 from x07py.drivers.kafka import KafkaBackend
 from x07py.drivers.kafka_contract import read_profile

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import install, site
+from tests.support.installed import install, site
 from x07py.drivers import Driver
 from x07py.scaffold.create import create_project
 from x07py.testing.conformance import Subject, conformance, suite_of

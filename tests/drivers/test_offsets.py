@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py.drivers.base import AMQP, KAFKA
 from x07py.drivers.offsets import OffsetLedger
 

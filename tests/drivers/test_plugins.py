@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.installed import install, site
-from tests.project import REPOSITORY, project, x07_here
+from tests.support.installed import install, site
+from tests.support.project import REPOSITORY, project, x07_here
 from x07py import Envelope, open_driver
 from x07py.drivers import DriverPlugin
 from x07py.drivers.kafka_plugin import KAFKA_DRIVER

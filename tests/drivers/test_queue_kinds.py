@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import rabbitmqctl
-from tests.project import EXAMPLE, x07_here
+from tests.support.live import rabbitmqctl
+from tests.support.project import EXAMPLE, x07_here
 from x07py import Delivery, Driver, Envelope, open_driver
 from x07py.errors import UnsupportedError
 from x07py.explore.standing import simulated_brokers

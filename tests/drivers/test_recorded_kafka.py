@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import EXAMPLE
 from tests.rr.builders import config
+from tests.support.project import EXAMPLE
 from x07py import Delivery, Envelope, X07Error, open_driver
 from x07py.brokers.embedded import EmbeddedKafka
 from x07py.drivers.base import KAFKA, Subscription

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import rabbitmqctl
+from tests.support.live import rabbitmqctl
 from x07py import Driver, Envelope, PumpOptions, answer_to, open_driver, pump
 from x07py.errors import EnvelopeError, MessageRejectedError, NoAnswerError, UnroutableError, UnsupportedError
 from x07py.explore.services import read_answers

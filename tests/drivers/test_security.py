@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import Authority
 from tests.cli.test_bad_input import refused
 from tests.drivers.test_conformance import prepare, take
-from tests.listeners import PASSWORD, USER, Listeners, add_scram_user
-from tests.live import rabbitmqctl
-from tests.project import x07
+from tests.support.certificates import Authority
+from tests.support.listeners import PASSWORD, USER, Listeners, add_scram_user
+from tests.support.live import rabbitmqctl
+from tests.support.project import x07
 from x07py import Envelope, open_driver
 from x07py.brokers.process import RunningBroker
 from x07py.errors import ContractError, X07Error

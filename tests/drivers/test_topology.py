@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pamqp.commands import Basic
 
-from tests.live import rabbitmqctl
-from tests.project import x07_here
+from tests.support.live import rabbitmqctl
+from tests.support.project import x07_here
 from x07py import Envelope, open_driver
 from x07py.brokers.native import free_port
 from x07py.drivers.amqp_native import from_amqp, to_amqp

@@ -17,7 +17,7 @@ import pytest
 import rfc8785
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py import Envelope
 from x07py.contracts.messaging import read_topics
 from x07py.contracts.schemas import load_schema

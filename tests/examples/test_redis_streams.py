@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import live
-from tests.installed import install, site
 from tests.pkg.builders import pkg
-from tests.project import REPOSITORY, project, x07_here
-from tests.pump.test_service import write_service
+from tests.pumping.test_service import write_service
+from tests.support import live
+from tests.support.installed import install, site
+from tests.support.project import REPOSITORY, project, x07_here
 from x07py import Envelope, open_driver
 from x07py.drivers import Driver
 from x07py.errors import UnreachableError

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.explore import differential_amqp, differential_kafka
-from tests.project import EXAMPLE
+from tests.support.project import EXAMPLE
 from x07py.brokers.process import start_native, stop_broker
 from x07py.explore.standing import simulated_brokers
 

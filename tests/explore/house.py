@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.explore.programs import RIGHT
 from tests.explore.test_explore import order_of
-from tests.project import EXAMPLE
+from tests.support.project import EXAMPLE
 from x07py.explore.campaign import explore
 from x07py.explore.story import tell
 

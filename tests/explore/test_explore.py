@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.explore.programs import BUGS, RIGHT
-from tests.project import REPOSITORY, x07, x07_here
+from tests.support.project import REPOSITORY, x07, x07_here
 from x07py.drivers.offsets import _PartitionState
 from x07py.explore.campaign import Explored, explore
 from x07py.explore.choices import fault_count

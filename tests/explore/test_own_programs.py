@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import REPOSITORY, x07
+from tests.support.project import REPOSITORY, x07
 from x07py.msg import CloudEvent
 
 EXAMPLE = REPOSITORY / "docs/examples/flight_delays"

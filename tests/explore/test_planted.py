@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import EXAMPLE, x07
+from tests.support.project import EXAMPLE, x07
 
 HERE = Path(__file__).parent
 ALERTS = "alerts:results=set,duplicates=after-fault"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.explore.programs import BUGS, RIGHT
 from tests.explore.test_explore import order_of
-from tests.project import x07_here
+from tests.support.project import x07_here
 from x07py.errors import UsageError
 from x07py.explore.campaign import Explored, explore
 from x07py.explore.report import joined, report_of, text_report

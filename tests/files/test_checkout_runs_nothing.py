@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import EXAMPLE, x07
 from tests.rr.builders import entry, framed
+from tests.support.project import EXAMPLE, x07
 from x07py.brokers.process import find_broker, stop_broker
 
 RUNS = "open({mark!r}, 'a').write(__name__ + chr(10))\n"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 import x07py
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py.arch.scan.patterns import compile_dotted, compile_globs
 from x07py.contracts.roots import find_layout
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07
 from tests.rr.builders import entry, framed, opened
+from tests.support.project import x07
 from x07py.errors import CassetteError, FileError
 from x07py.files import LinkError, NotAFileError, TooLargeError, make_folder, open_folder, read_file, replace_file
 from x07py.rr import Mode

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import x07py
-from tests.project import x07, x07_here
 from tests.rr.builders import entry, framed
+from tests.support.project import x07, x07_here
 from x07py.files import TooLargeError, load_json, read_file
 from x07py.files.nested import DEPTH
 from x07py.msg import Envelope, MessageRecord

@@ -19,8 +19,8 @@ import pytest
 from tests.arch.trees import manifest as arch_manifest
 from tests.arch.trees import node as arch_node
 from tests.cli.test_printing import EVIL, is_plain
-from tests.project import EXAMPLE, x07_here
 from tests.rr.builders import entry, framed
+from tests.support.project import EXAMPLE, x07_here
 from x07py.contracts.lockfile import LOCK_SCHEMA
 
 SEEDS = int(os.environ.get("X07_FUZZ_TREES", "25"))

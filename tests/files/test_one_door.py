@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import x07py
-from tests.project import x07
+from tests.support.project import x07
 from x07py.files import open_file, read_file
 
 PACKAGE = Path(x07py.__file__).parent

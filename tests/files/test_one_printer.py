@@ -10,8 +10,8 @@ import pytest
 
 import x07py
 from tests.cli.test_printing import EVIL, is_plain
-from tests.project import x07
 from tests.rr.builders import entry, framed
+from tests.support.project import x07
 from x07py import damage
 from x07py.errors import RunError
 from x07py.run.command_line import error_text

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07
+from tests.support.project import x07
 from x07py.brokers.process import find_broker, state_file
 from x07py.files import own
 from x07py.files.own import cache_folder, runtime_folder, seal, state_folder, unseal

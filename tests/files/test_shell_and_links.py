@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07, x07_here
+from tests.support.project import x07, x07_here
 
 TOPICS = {
     "schema_version": "x07py.arch.msg.index@0.1.0",

@@ -20,8 +20,8 @@ from pamqp.heartbeat import Heartbeat
 from tests.cli.test_printing import EVIL
 from tests.msg.test_envelope import EVENTS
 from tests.msg.test_record import ENV
-from tests.project import REPOSITORY
 from tests.rr.builders import config, entry, framed
+from tests.support.project import REPOSITORY
 from x07py import Envelope
 from x07py.msg import datamodel
 from x07py.rr import Mode

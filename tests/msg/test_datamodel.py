@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from tests.damage import changed_bytes, truncations
 from tests.msg.strategies import VALUES
+from tests.support.damage import changed_bytes, truncations
 from x07py.errors import DataModelError
 from x07py.msg import datamodel
 from x07py.msg.datamodel import ErrorDocument, Number, decode, encode

@@ -10,9 +10,9 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 
-from tests import golden
-from tests.damage import changed_bytes, truncations
 from tests.msg.strategies import ENVELOPES
+from tests.support import golden
+from tests.support.damage import changed_bytes, truncations
 from x07py import Envelope
 from x07py.errors import EnvelopeError
 from x07py.msg import check_topic

@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from tests import golden
-from tests.damage import changed_bytes, truncations
 from tests.msg.strategies import RECORDS
 from tests.msg.test_envelope import HELLO
+from tests.support import golden
+from tests.support.damage import changed_bytes, truncations
 from x07py import Envelope
 from x07py.errors import RecordError
 from x07py.msg import MessageRecord

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import site
+from tests.support.installed import site
 
 __all__ = ["site"]
 

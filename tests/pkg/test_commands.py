@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import validate
 
-from tests.installed import install, install_package, package, package_files
 from tests.pkg.builders import pkg, tree_state
+from tests.support.installed import install, install_package, package, package_files
 from x07py.contracts.schemas import load_schema
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import install, package_files
 from tests.pkg.builders import pkg
-from tests.project import x07
+from tests.support.installed import install, package_files
+from tests.support.project import x07
 from x07py.contracts.packages import verified_packages
 from x07py.errors import PackageError
 

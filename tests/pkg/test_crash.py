@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import install_package
 from tests.pkg.builders import pkg
+from tests.support.installed import install_package
 from x07py.contracts.journal import change_together, project_lock, settle
 from x07py.contracts.lockfile import read_lock
 from x07py.contracts.project import read_project
@@ -148,7 +148,7 @@ def test_eight_processes_adding_at_once_lose_nothing(empty: Path, site: Path) ->
 
 
 def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
-    from tests.tmpfs import small_tmpfs
+    from tests.support.tmpfs import small_tmpfs
 
     with small_tmpfs(tmp_path / "disk", kilobytes=64) as disk:
         (disk / "x07.toml").write_text("", encoding="utf-8")
@@ -160,7 +160,7 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    from tests.tmpfs import small_tmpfs
+    from tests.support.tmpfs import small_tmpfs
 
     with small_tmpfs(tmp_path / "disk", kilobytes=64) as disk:
         (disk / "x07.toml").write_text("", encoding="utf-8")

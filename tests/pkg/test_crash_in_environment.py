@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign import CAMPAIGN
-from tests.installed import wheel
 from tests.pkg.test_crash import facts
-from tests.project import REPOSITORY
+from tests.support.campaign import CAMPAIGN
+from tests.support.installed import wheel
+from tests.support.project import REPOSITORY
 
 KILLS = 30 if CAMPAIGN else 1
 """Of each of the two commands; `make packages` asks for all."""

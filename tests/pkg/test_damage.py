@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import install
-from tests.project import REPOSITORY
+from tests.support.installed import install
+from tests.support.project import REPOSITORY
 from x07py._version import __version__
 
 START = "from x07py_start import main; main()"

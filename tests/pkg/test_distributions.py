@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from tests.installed import install
+from tests.support.installed import install
 from x07py.contracts.distributions import distributions_with, installed_version, installed_versions, normalized
 from x07py.contracts.requirement import admits
 

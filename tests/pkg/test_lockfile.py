@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import install_package
 from tests.pkg.builders import pkg, tree_state
+from tests.support.installed import install_package
 from x07py.contracts.lockfile import LockedPackage, parse_lock, read_lock, render_lock
 from x07py.errors import PackageError
 

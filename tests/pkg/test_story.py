@@ -16,10 +16,10 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.campaign import CAMPAIGN
-from tests.installed import wheel
-from tests.live import SKIP
-from tests.project import EXAMPLE, REPOSITORY
+from tests.support.campaign import CAMPAIGN
+from tests.support.installed import wheel
+from tests.support.live import SKIP
+from tests.support.project import EXAMPLE, REPOSITORY
 
 MANAGERS = ["uv", "pip"] if CAMPAIGN else ["uv"]
 """Pip takes a minute; `make packages` has it too."""

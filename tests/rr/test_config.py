@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.damage import changed_bytes, truncations
+from tests.support.damage import changed_bytes, truncations
 from x07py.errors import CassetteError
 from x07py.rr import Config, Match, Mode
 

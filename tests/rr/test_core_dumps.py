@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 PLANTED = "tok-SECRETabcdef0123456789"
 CRASH = """

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import golden
-from tests.damage import changed_bytes, truncations
 from tests.rr.builders import OP, entry, framed
+from tests.support import golden
+from tests.support.damage import changed_bytes, truncations
 from x07py.errors import CassetteError
 from x07py.msg import MessageRecord, datamodel
 from x07py.rr import Cassette, Entry, EntryTemplate, Row

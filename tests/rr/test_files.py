@@ -15,9 +15,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.project import REPOSITORY, x07
 from tests.rr.builders import entry, framed, opened, stored
-from tests.tmpfs import small_tmpfs
+from tests.support.project import REPOSITORY, x07
+from tests.support.tmpfs import small_tmpfs
 from x07py.contracts.schemas import load_schema
 from x07py.errors import CassetteError, FileError
 from x07py.files import replace_file

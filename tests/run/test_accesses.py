@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 PAGE = REPOSITORY / "docs/reference/repeatable.md"
 NEW_HOST_NAME = 0x04000000

@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 from confluent_kafka import Producer
 
-from tests.project import x07, x07_here
+from tests.support.project import x07, x07_here
 from x07py.contracts.schemas import load_schema
 
 PROGRAM = """

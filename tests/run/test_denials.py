@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.project import x07
+from tests.support.project import x07
 
 TRIES = """
 import os, subprocess, sys

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.project import x07_here
+from tests.support.project import x07_here
 from x07py.contracts.schemas import load_schema
 from x07py.run.policy import read_policy, template
 

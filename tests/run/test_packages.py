@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import install, install_package, package_files, site
 from tests.pkg.builders import pkg
 from tests.pkg.conftest import empty
-from tests.project import EXAMPLE, x07
+from tests.support.installed import install, install_package, package_files, site
+from tests.support.project import EXAMPLE, x07
 
 __all__ = ["empty", "site"]
 APP = "import greet\nprint(greet.VERSION)\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import x07, x07_here
+from tests.support.project import x07, x07_here
 from x07py.errors import RunError
 from x07py.run.policy import read_policy, template
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import EXAMPLE, x07
+from tests.support.project import EXAMPLE, x07
 from x07py.brokers.embedded import EmbeddedKafka
 from x07py.brokers.process import RunningBroker
 

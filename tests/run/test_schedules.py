@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07, x07_here
+from tests.support.project import x07, x07_here
 
 RACE = """
 import threading

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07
 from tests.run.small_programs import PROGRAMS, QUICK, UNABLE
+from tests.support.project import x07
 
 REPLAYS = int(os.environ.get("X07_REPLAYS", "1"))
 """How often each is replayed; once means that only the quick ones are."""

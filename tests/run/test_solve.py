@@ -14,7 +14,7 @@ import pytest
 
 from tests.arch.trees import manifest, node, write
 from tests.arch.trees import run as check_of
-from tests.project import REPOSITORY, x07, x07_here
+from tests.support.project import REPOSITORY, x07, x07_here
 from x07py.sandbox.kernel import syscall_numbers
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from tests.project import x07, x07_here
+from tests.support.project import x07, x07_here
 
 PROGRAM = """
 import os, socket, sys

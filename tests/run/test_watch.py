@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.project import x07, x07_here
+from tests.support.project import x07, x07_here
 from x07py.brokers.native import free_port
 from x07py.contracts.schemas import load_schema
 from x07py.run.learn import learned_policy

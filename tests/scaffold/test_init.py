@@ -14,9 +14,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.campaign import CAMPAIGN
-from tests.live import rabbitmqctl
-from tests.project import REPOSITORY, x07
+from tests.support.campaign import CAMPAIGN
+from tests.support.live import rabbitmqctl
+from tests.support.project import REPOSITORY, x07
 from x07py.brokers.process import RunningBroker
 from x07py.cli.init import Template
 from x07py.contracts.schemas import load_schema

@@ -6,7 +6,7 @@ import re
 from importlib.metadata import metadata
 from pathlib import Path
 
-from tests.project import x07
+from tests.support.project import x07
 
 NOWHERE = "127.0.0.1:1"
 IDLE_REPLAY = "2"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py.brokers.process import RunningBroker
 
 LOWEST = REPOSITORY / ".venv" / "lowest"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import live
-from tests.project import x07
+from tests.support import live
+from tests.support.project import x07
 
 RABBIT = """
 import aio_pika

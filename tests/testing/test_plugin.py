@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.project import EXAMPLE
+from tests.support.project import EXAMPLE
 
 pytest_plugins = ["pytester"]
 

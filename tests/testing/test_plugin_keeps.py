@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import EXAMPLE
+from tests.support.project import EXAMPLE
 from x07py.rr import Cassette
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import x07py.cli.pkg  # noqa: F401 (what pytester has not seen before a test, it takes out of sys.modules after it)
-from tests import live
-from tests.installed import install_package, site
 from tests.pkg.builders import pkg
 from tests.pkg.conftest import empty
+from tests.support import live
+from tests.support.installed import install_package, site
 from x07py.testing.network import can_step_out
 
 __all__ = ["empty", "site"]

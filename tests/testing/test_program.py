@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import x07
+from tests.support.project import x07
 from x07py.brokers.embedded import EmbeddedKafka
 
 SERVICE = """

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.campaign import CAMPAIGN
-from tests.project import REPOSITORY
+from tests.support.campaign import CAMPAIGN
+from tests.support.project import REPOSITORY
 from tests.wire.kafka.serving import RULES, cassette, served
 from x07py.brokers.native import fetch_kafka
 from x07py.brokers.process import RunningBroker

@@ -17,9 +17,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.drivers.test_leaks import command_lines
-from tests.listeners import USER, Listeners, add_scram_user
-from tests.live import rabbitmqctl
 from tests.rr.test_guard import ENCODINGS, SECRETS, known
+from tests.support.listeners import USER, Listeners, add_scram_user
+from tests.support.live import rabbitmqctl
 from tests.wire import saying
 from x07py.brokers.process import RunningBroker
 from x07py.rr.guard import register_secret, secret_in

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import Producer
 
-from tests.listeners import Listeners
+from tests.support.listeners import Listeners
 from tests.wire.kafka.serving import RULES, cassette, record_by_driver
 from tests.wire.test_listen import Command, consume, project, publish
 from x07py.brokers.process import RunningBroker

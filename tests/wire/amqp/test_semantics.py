@@ -15,9 +15,9 @@ import amqp
 import pika
 import pytest
 
-from tests.listeners import Listeners
-from tests.live import rabbitmqctl
-from tests.proxy import Proxy
+from tests.support.listeners import Listeners
+from tests.support.live import rabbitmqctl
+from tests.support.proxy import Proxy
 from x07py.brokers.process import RunningBroker
 from x07py.testing.cassette import use_cassette
 

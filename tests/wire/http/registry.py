@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 import trustme
 
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 USER, PASSWORD, TOKEN, CLIENT_SECRET = "schema-user", "schema-pass-1234", "issued-token-5678", "client-secret-9012"
 LOGINS = (f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}", f"Bearer {TOKEN}")

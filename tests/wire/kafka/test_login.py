@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from tests.listeners import PASSWORD, USER, Listeners, add_scram_user
+from tests.support.listeners import PASSWORD, USER, Listeners, add_scram_user
 from tests.wire.kafka.serving import record_by_driver, served
 from x07py.brokers.process import RunningBroker
 from x07py.testing.cassette import use_cassette

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.listeners import Listeners
-from tests.proxy import Proxy
+from tests.support.listeners import Listeners
+from tests.support.proxy import Proxy
 from x07py.brokers.process import RunningBroker, broker_folder, start_native, stop_broker
 
 SKIP = os.environ.get("X07_SKIP_LIVE") == "1"

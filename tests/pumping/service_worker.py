@@ -1,4 +1,4 @@
-"""A service that its manifest describes: ``python -m tests.pump.service_worker VERSION SINK``.
+"""A service that its manifest describes: ``python -m tests.pumping.service_worker VERSION SINK``.
 
 It forwards each message with its version, and prints its report as JSON at the end.
 """

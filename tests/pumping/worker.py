@@ -1,4 +1,4 @@
-"""A service as users write it, in a process of its own: ``python -m tests.pump.worker KIND SOURCE SINK [MODE]``.
+"""A service as users write it, in a process of its own: ``python -m tests.pumping.worker KIND SOURCE SINK [MODE]``.
 
 It prints ``ready`` at its first message and its report as JSON at the end. The handler forwards value and number.
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.drivers.test_failures import AWAY, CONFIRM, limit
-from tests.live import started
+from tests.support.live import started
 from x07py import Envelope, PumpOptions, open_driver, pump
 from x07py.brokers.process import RunningBroker, start_native
 

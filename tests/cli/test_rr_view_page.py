@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from tests.cli.test_reports import publish
-from tests.project import REPOSITORY, x07
+from tests.support.project import REPOSITORY, x07
 from x07py import Envelope
 from x07py.contracts.schemas import load_schema
 from x07py.rr import Cassette, Entry

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.pump.test_pump import places, prefill
+from tests.pumping.test_pump import places, prefill
 from x07py import Envelope, open_driver, pump
 from x07py.drivers import Driver
 

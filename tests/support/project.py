@@ -14,12 +14,12 @@ from unittest import mock
 
 import pytest
 
-from tests.forked import Forking
+from tests.support.forked import Forking
 from x07py.brokers.embedded import EmbeddedKafka
 from x07py.cli.main import main
 
 _FORKING = Forking()
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "docs" / "examples" / "contracts_project"
 
 

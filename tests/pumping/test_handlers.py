@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.drivers.test_conformance import values
-from tests.pump.test_pump import kind, places, prefill, read, run
+from tests.pumping.test_pump import kind, places, prefill, read, run
 from x07py import Envelope, PumpOptions, open_driver, pump
 from x07py.errors import CassetteError, PumpError
 from x07py.rr import session

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(os.environ.get("X07_GOLDEN_DIR") or Path(__file__).parents[2] / "shared" / "golden")
+FOLDER = Path(os.environ.get("X07_GOLDEN_DIR") or Path(__file__).parents[3] / "shared" / "golden")
 
 needs_golden = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"GOLDEN DATA ABSENT: {FOLDER.name} not found")
 

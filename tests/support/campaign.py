@@ -23,8 +23,8 @@ ONCE = (
     "tests/drivers/test_commit_failures.py",
     "tests/drivers/test_groups.py",
     "tests/drivers/test_transactions.py",
-    "tests/pump/test_commits.py",
-    "tests/pump/test_restarts.py",
+    "tests/pumping/test_commits.py",
+    "tests/pumping/test_restarts.py",
 )
 """What has to hold each time: a breach, or a message that is lost, is none the better for not coming twice. All other
 tests are asked again if they fail (``RERUNS`` of the Makefile): they start hundreds of processes and brokers on two

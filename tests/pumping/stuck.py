@@ -1,4 +1,4 @@
-"""A service whose handler never returns: ``python -m tests.pump.stuck KIND SOURCE``; prints the code of the error."""
+"""A service whose handler never returns: ``python -m tests.pumping.stuck KIND SOURCE``; prints the error's code."""
 
 from __future__ import annotations
 

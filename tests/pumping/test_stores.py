@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import postgres
-from tests.project import REPOSITORY
-from tests.pump.test_pump import places, prefill
+from tests.pumping.test_pump import places, prefill
+from tests.support.postgres import postgres
+from tests.support.project import REPOSITORY
 from x07py import Envelope, open_driver
 from x07py.pumping import PostgresStore, SqliteStore, Store
 
@@ -53,7 +53,7 @@ async def test_a_service_that_is_killed_handles_every_message_once_as_the_databa
     ids = [f"{source}-{number}" for number in range(COUNT)]
     await prefill(kind, [Envelope(source, b"k%d" % (n % 7), b"%d" % n, {"ce_id": ids[n]}) for n in range(COUNT)], sink)
     for number in range(KILLS + 1):
-        command = [sys.executable, "-m", "tests.pump.remembering", kind, source, sink, database]
+        command = [sys.executable, "-m", "tests.pumping.remembering", kind, source, sink, database]
         worker = await asyncio.create_subprocess_exec(
             *command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
         )

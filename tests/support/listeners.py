@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.certificates import Authority
+from tests.support.certificates import Authority
 from x07py.brokers.native import free_port
 
 USER, PASSWORD = "alice", "alice-knows-0815"

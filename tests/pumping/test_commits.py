@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.listeners import Listeners
-from tests.proxy import Proxy
-from tests.pump.test_pump import places, prefill
+from tests.pumping.test_pump import places, prefill
+from tests.support.listeners import Listeners
+from tests.support.proxy import Proxy
 from x07py import Envelope, PumpOptions, open_driver, pump
 from x07py.drivers.kafka_commits import Commits
 

@@ -1,4 +1,4 @@
-"""A service with a store: ``python -m tests.pump.remembering KIND SOURCE SINK DATABASE``; it is killed again and again.
+"""A service with a store: ``python -m tests.pumping.remembering KIND SOURCE SINK DATABASE``, killed again and again.
 
 The handler's answer bears a number that nobody makes twice, so an answer tells which call it comes of.
 """

@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.drivers.test_conformance import values
-from tests.live import live_kafka
-from tests.pump.test_pump import kind, places, prefill, read, run
+from tests.pumping.test_pump import kind, places, prefill, read, run
+from tests.support.live import live_kafka
 from x07py import Envelope
 from x07py.brokers.process import RunningBroker
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from tests.cli.test_reports import report
-from tests.project import REPOSITORY, x07_here
-from tests.pump.test_pump import places, prefill
+from tests.pumping.test_pump import places, prefill
+from tests.support.project import REPOSITORY, x07_here
 from x07py import ContractError, Envelope, PumpError, PumpOptions, PumpReport, metrics, open_driver, pump
 from x07py.brokers.native import free_port
 from x07py.explore.standing import simulated_brokers
@@ -62,7 +62,7 @@ async def until_probe(port: int, path: str, status: int) -> str:
 
 
 async def start(version: str, sink: str) -> asyncio.subprocess.Process:
-    command = [sys.executable, "-m", "tests.pump.service_worker", version, sink]
+    command = [sys.executable, "-m", "tests.pumping.service_worker", version, sink]
     return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import SKIP, SKIPPED
+from tests.support.live import SKIP, SKIPPED
 
 _USER = "postgres"
 

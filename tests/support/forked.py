@@ -1,7 +1,7 @@
 """Command lines of ``x07`` in forks of a process that has imported it: else each start takes half a second.
 
-``python -m tests.forked SOCKET PIPE`` is that process: for each request on the listening socket it forks; the child
-gets the request's folder, environment and standard streams and is ``x07`` from then on, to its exit code.
+``python -m tests.support.forked SOCKET PIPE`` is that process: for each request on the listening socket it forks; the
+child gets the request's folder, environment and standard streams and is ``x07`` from then on, to its exit code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from unittest import mock
 import x07py.cli
 from x07py.cli.start import main
 
-_BIN, _ROOT = Path(sys.executable).parent, Path(__file__).parents[1]
+_BIN, _ROOT = Path(sys.executable).parent, Path(__file__).parents[2]
 _LENGTH = 8
 
 
@@ -77,7 +77,7 @@ class Forking:
             listener.listen(64)
             watched, self._held = os.pipe()
             handles = (listener.fileno(), watched)
-            command = [sys.executable, "-m", "tests.forked", *map(str, handles)]
+            command = [sys.executable, "-m", "tests.support.forked", *map(str, handles)]
             self._process = subprocess.Popen(
                 command, cwd=_ROOT, pass_fds=handles, stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
             )  # pipes, as the children's are: Python asks at its start what its streams are

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.project import REPOSITORY
-from tests.pump.test_pump import kind, places, prefill, read
+from tests.pumping.test_pump import kind, places, prefill, read
+from tests.support.project import REPOSITORY
 from x07py import Envelope, open_driver, pump
 
 __all__ = ["kind"]
@@ -23,7 +23,7 @@ async def test_a_handler_that_never_returns_does_not_keep_the_process(kind: str)
     [source] = places(1)
     await prefill(kind, [Envelope(source, b"k", b"1")])
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.pump.stuck", kind, source),
+        *(sys.executable, "-m", "tests.pumping.stuck", kind, source),
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.drivers.test_conformance import prepare, take, values
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 from x07py import Delivery, Envelope, PumpOptions, open_driver, pump
 from x07py.errors import DriverError, PublishRefusedError, PumpError
 from x07py.rr import session
@@ -179,7 +179,7 @@ async def test_a_signal_drains_and_the_process_exits_with_0(kind: str, number: i
     source, sink = places(2)
     await prefill(kind, [Envelope(source, b"k%d" % n, b"%d" % n, {"ce_id": str(n)}) for n in range(500)], sink)
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.pump.worker", kind, source, sink),
+        *(sys.executable, "-m", "tests.pumping.worker", kind, source, sink),
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.drivers.test_groups import tuned
-from tests.live import rabbitmqctl
-from tests.project import x07_here
-from tests.pump.test_pump import places, prefill, read, run
+from tests.pumping.test_pump import places, prefill, read, run
+from tests.support.live import rabbitmqctl
+from tests.support.project import x07_here
 from x07py import Envelope, PumpOptions, open_driver, pump
 from x07py.brokers.process import RunningBroker
 from x07py.errors import ConsumerEndedError
