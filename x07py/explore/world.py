@@ -10,28 +10,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.drivers.open import Terms, read_terms, simulation
 from x07py.errors import ContractError, X07Error
-from x07py.explore.choices import POISON_PLACE
 from x07py.explore.clock import Stuck, VirtualLoop, virtual_time
 from x07py.explore.ending import forget, until_done
-from x07py.explore.history import History, Left, Life, Published
-from x07py.explore.invariants import POISON_ID
-from x07py.explore.kafka import KafkaCluster, SimulatedKafka
+from x07py.explore.history import Life
+from x07py.explore.kafka import SimulatedKafka
 from x07py.explore.process import CURRENT, Event, Process
-from x07py.msg import Envelope
+from x07py.explore.stored import Given, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from x07py.drivers import Driver
-    from x07py.explore.amqp_queues import Vhost
     from x07py.explore.choices import Choices
+    from x07py.explore.history import History, Left
     from x07py.explore.inputs import Input
     from x07py.explore.program import Program
     from x07py.explore.services import Asked
+    from x07py.msg import Envelope
 
 _MOST_LIVES, _IN_VAIN = 40, 4
 _TURNS_AT_END = 3
-_PARTITIONS = 3
 
 
 class Setting(NamedTuple):
@@ -88,49 +86,9 @@ class _World:
         self._stage = 0
         self._in_vain = 0
         self._faults = 0
-        self.poisoned = False
-        self.cluster = KafkaCluster(0, self.loop, self._wake)
-        self.vhost: Vhost | None = None
-        self.inputs = self._stored()
-
-    def _stored(self) -> list[Input]:
-        """Put the inputs where they belong."""
-        setting = self.setting
-        inputs = list(setting.inputs)
-        kinds = ("poison",) if setting.poison_for and "poison" in setting.families else ()
-        if self.choices.fault(POISON_PLACE, kinds):
-            at = self.choices.order("-:input-at#1", len(inputs))
-            near = inputs[at]
-            bad = Envelope(near.envelope.topic, near.envelope.key, b"\xff\x00 not a message", {"ce_id": POISON_ID})
-            inputs.insert(at, near._replace(envelope=bad))
-            self.poisoned = True
-            self._faults += 1
-            self.events.append(Event("-", "fault", ("input", "poison", f"before message {at}")))
-        kafka = [one for one in inputs if "kafka" in one.brokers]
-        parts = max([one.partition or 0 for one in kafka], default=0) + 1
-        self.cluster = KafkaCluster(max(parts, _PARTITIONS), self.loop, self._wake)
-        for one in kafka:
-            envelope = one.envelope
-            if one.partition is not None:
-                place = {**envelope.headers, "x07-partition": str(one.partition)}
-                self.cluster.logs.append(Envelope(envelope.topic, envelope.key, envelope.value, place), None, "")
-                log = self.cluster.logs.topics[envelope.topic][one.partition]
-                log[-1].envelope = envelope
-            else:
-                self.cluster.logs.append(envelope, None, "")
-        if any("amqp" in one.brokers for one in inputs):
-            self._fill_amqp([one for one in inputs if "amqp" in one.brokers])
-        return inputs
-
-    def _fill_amqp(self, inputs: list[Input]) -> None:
-        from x07py.explore.amqp import declare
-        from x07py.explore.amqp_queues import Vhost
-
-        self.vhost = Vhost(self.loop, self._wake, lenient=True, services=self.setting.services)
-        for topology in self.setting.topology:
-            declare(self.vhost, topology)
-        for one in inputs:
-            self.vhost.put_input(one.queue, one.envelope)
+        poison = bool(setting.poison_for) and "poison" in setting.families
+        given = Given(setting.inputs, poison, setting.topology, setting.services)
+        self.stored = Stored(given, choices, self.loop, self._wake, self.events)
 
     def _wake(self) -> None:
         for process in self.processes.values():
@@ -227,7 +185,7 @@ class _World:
         while not self.stuck:
             self._stage = 0
             await asyncio.gather(*[self._member(letter, counts) for letter in letters])
-            left = self._left()
+            left = self.stored.left()
             if not left or left == before or self._failure is not None:
                 return
             before = left
@@ -251,7 +209,7 @@ class _World:
             self._faults += process.faults
             self.lives.append(Life(process.name, how, why))
             process.note("ended", how, why)
-            if how == "ended" and (process.ending or not self._left()):
+            if how == "ended" and (process.ending or not self.stored.left()):
                 return
             vain = not process.faults and self._moved() == before
             self._in_vain = self._in_vain + 1 if vain else 0
@@ -261,7 +219,7 @@ class _World:
                 return
 
     def _moved(self) -> tuple[object, ...]:
-        return tuple(self._left())
+        return tuple(self.stored.left())
 
     async def _life(self, process: Process) -> tuple[str, str]:
         """Run the program once; return how it ended, and why."""
@@ -304,14 +262,11 @@ class _World:
             terms = self._terms(kind, profile, listed_only=listed_only)
             if kind == "kafka":
                 cooperative = _is_cooperative(terms.settings.client_settings)
-                return terms.driver(SimulatedKafka(self.cluster, process, profile, cooperative=cooperative))
+                return terms.driver(SimulatedKafka(self.stored.cluster, process, profile, cooperative=cooperative))
             from x07py.explore.amqp import SimulatedAmqp
 
-            if self.vhost is None:
-                self._fill_amqp([])
-            assert self.vhost is not None  # noqa: S101
             prefetch: int = terms.settings.prefetch_count
-            return terms.driver(SimulatedAmqp(self.vhost, process, profile, prefetch=prefetch))
+            return terms.driver(SimulatedAmqp(self.stored.vhost(), process, profile, prefetch=prefetch))
 
         return make
 
@@ -326,56 +281,9 @@ class _World:
                 raise
         return known[asked]
 
-    def _left(self) -> list[Left]:
-        found = []
-        for name, group in sorted(self.cluster.groups.items()):
-            for topic in sorted(group.topics):
-                for number in range(len(self.cluster.logs.topics[topic])):
-                    start = self.cluster.logs.start(name, topic, number) or 0
-                    rest = self.cluster.logs.count(topic, number, start)
-                    if rest:
-                        found.append(Left(f"{topic}/{number}", rest))
-        if self.vhost is not None:
-            found += [
-                Left(queue.name, len(queue.ready) + queue.out)
-                for queue in self.vhost.queues.values()
-                if queue.was_read and (queue.ready or queue.out)
-            ]
-        return found
-
     def history(self) -> History:
         """Return what has come of it."""
-        logs = self.cluster.logs
-        published = [
-            Published(record.envelope, f"{topic}/{number}", record.life)
-            for topic in sorted(logs.topics)
-            for number, _, record in logs.visible(topic)
-            if record.life and record.envelope is not None
-        ]
-        read = {topic for group in self.cluster.groups.values() for topic in group.topics}
-        if self.vhost is not None:
-            published += [Published(*row) for row in self.vhost.arrived]
-            read |= {queue.name for queue in self.vhost.queues.values() if queue.was_read}
-        committed = {f"{group} {topic}/{number}": at for (group, topic, number), at in sorted(logs.committed.items())}
-        return History(
-            [one.envelope for one in self.inputs],
-            published,
-            committed,
-            self._left(),
-            self.lives,
-            self._faults,
-            self.choices.taken,
-            self.events,
-            self.stuck,
-            read,
-            self.poisoned,
-            self._brokers(),
-        )
-
-    def _brokers(self) -> tuple[str, ...]:
-        """Return the brokers that were consumed from."""
-        amqp = self.vhost is not None and any(queue.was_read for queue in self.vhost.queues.values())
-        return (*(("kafka",) if self.cluster.groups else ()), *(("amqp",) if amqp else ()))
+        return self.stored.history(self.lives, self._faults, self.events, self.stuck)
 
 
 def _is_cooperative(settings: Mapping[str, object]) -> bool:
