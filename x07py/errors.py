@@ -86,8 +86,9 @@ class X07Error(Exception):
             self.add_note(terminal(f"help: {hint}"))
 
     def __str__(self) -> str:
+        first, line_end, rest = self.message.partition("\n")
         place = f" ({self.where})" if self.where else ""
-        return terminal(f"[{self.code}] {self.message}{place}")
+        return terminal(f"[{self.code}] {first}{place}{line_end}{rest}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.code, self.message, self.where, self.hint)

@@ -157,6 +157,47 @@ def test_a_failed_comparison_shows_the_fields(pytester: pytest.Pytester) -> None
     )
 
 
+CLIENT_OF_ITS_OWN = """
+import aiokafka, pytest
+from aiokafka.errors import KafkaError
+
+async def announce(bootstrap):
+    async with aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, request_timeout_ms=2000) as producer:
+        await producer.send_and_wait("orders", b"VALUE", b"k")
+
+@pytest.mark.x07
+async def test_announced(x07_broker):
+    await announce(x07_broker)
+
+@pytest.mark.x07(cassette="caught.x07rr.bin")
+async def test_caught(x07_broker):
+    try:
+        await announce(x07_broker)
+    except KafkaError:
+        pass
+"""
+
+
+def test_a_client_that_is_cut_off_fails_the_test_with_what_differs(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nasyncio_mode = auto\n")
+    pytester.makepyfile(test_announced=CLIENT_OF_ITS_OWN.replace("VALUE", "paid"))
+    run(pytester).assert_outcomes(passed=2)
+    pytester.makepyfile(test_announced=CLIENT_OF_ITS_OWN.replace("VALUE", "free"))
+    changed = run(pytester)
+    changed.assert_outcomes(failed=2)
+    changed.stdout.fnmatch_lines(
+        [
+            '>*await producer.send_and_wait("orders", b"free", b"k")',
+            "E*DiffersFromRecordingError: *2050*differs from what was recorded (test_announced/*entry *)",
+            "E*- paid",
+            "E*+ free",
+            "E*the test then failed with *",
+            "test_announced.py:6: DiffersFromRecordingError",
+        ]
+    )
+    changed.stdout.no_fnmatch_line("*site-packages/aiokafka*")
+
+
 def test_a_world_that_does_not_exist(shop: pytest.Pytester) -> None:
     run(shop).assert_outcomes(passed=2)
     shop.makepyfile(test_shop=TEST.replace("solve-rr", "solve-all"))

@@ -29,7 +29,7 @@ def differs(recorded: bytes, asked: bytes, bucket: Bucket, where: str) -> Replay
     detail = describe_difference(recorded, asked)
     return DiffersFromRecordingError(
         2050,
-        f"{str(bucket.op, 'utf-8', 'replace')} differs from what was recorded\n{detail}",
+        f"{bucket.describe()} differs from what was recorded\n{detail}",
         where=where,
         hint="correct the program, or record again if the change is meant",
     )

@@ -242,6 +242,11 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if error is None and self.session.mode is Mode.REPLAY and not self.allow_unused:
             self.refuse_unused()
 
+    @property
+    def failure(self) -> X07Error | None:
+        """What the cassette in use has failed with so far: its clients are cut off since then."""
+        return self._door.broken
+
     def _fault(self) -> X07Error | None:
         """Return what the cassette has failed with, or what has passed it by."""
         if self._door.broken is not None:

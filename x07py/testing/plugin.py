@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from x07py.contracts.loader import find_root
 from x07py.errors import UsageError, X07Error
 from x07py.printing import escaped
 from x07py.testing.assertions import explain_difference
+from x07py.testing.failing_call import as_failure_of_test
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -29,6 +30,8 @@ _used = pytest.StashKey[set[str]]()
 _beside = pytest.StashKey[set[str]]()
 _kept = pytest.StashKey[set[str]]()
 _passed = pytest.StashKey[bool]()
+_cassette = pytest.StashKey["use_cassette"]()
+_told = pytest.StashKey[X07Error]()
 _network = pytest.StashKey[str]()
 _by_kernel = pytest.StashKey[bool]()
 _brokers = pytest.StashKey[ExitStack]()
@@ -103,6 +106,29 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Let a test that left its recording fail with what differs, whatever its client made of that."""
+    try:
+        yield
+    except (Exception, pytest.fail.Exception) as raised:
+        fault = _fault_of(item)
+        if fault is None:
+            raise
+        raise as_failure_of_test(fault, raised) from None
+    fault = _fault_of(item)
+    if fault is not None:
+        raise fault
+
+
+def _fault_of(item: pytest.Item) -> X07Error | None:
+    cassette = item.stash.get(_cassette, None)
+    if cassette is not None and cassette.failure is not None:
+        item.stash[_told] = cassette.failure
+        return cassette.failure
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -160,13 +186,24 @@ def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
         stack.callback(_note_partial, request, cassette)
         stack.callback(lambda: request.config.stash[_beside].update(f"{name}: {one}" for one in cassette.not_on_it))
         interrupts = interrupts_taken()
-        with cassette:
+        with _told_once(request.node), cassette:
+            request.node.stash[_cassette] = cassette
             yield cassette
             if interrupts_taken() > interrupts:
                 request.session.shouldstop = "interrupted by Ctrl-C, which a pump took to stop"
             if request.session.shouldstop or not request.node.stash.get(_passed, False):
                 cassette.allow_unused = cassette.allow_empty = True
                 cassette.keep_as_partial()
+
+
+@contextmanager
+def _told_once(item: pytest.Item) -> Generator[None]:
+    """Let what the test itself has failed with not be its teardown's error as well."""
+    try:
+        yield
+    except X07Error as failure:
+        if failure is not item.stash.get(_told, None):
+            raise
 
 
 def _note_partial(request: pytest.FixtureRequest, cassette: use_cassette) -> None:
