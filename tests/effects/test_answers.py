@@ -50,6 +50,29 @@ def test_what_one_function_does_is_not_said_of_its_callers(tmp_path: Path) -> No
     assert [reach.steps[0].function for reach in answer(tmp_path, files).findings("core")] == ["f"]
 
 
+def test_each_line_that_starts_a_chain_is_found(tmp_path: Path) -> None:
+    files = {
+        "core.py": "import helper\n\ndef f():\n    a = helper.at()\n    return a + helper.at() + helper.again()\n",
+        "helper.py": "import time\n\ndef at(): return time.time()\n\ndef again(): return at()\n",
+    }
+    assert [reach.steps[0].line for reach in answer(tmp_path, files).findings("core")] == [4, 5]
+
+
+def test_chains_share_what_they_end_with(tmp_path: Path) -> None:
+    many = "import time\ndef f0(a): return time.time()\n"
+    many += "".join(f"def f{n}(a): return f{n - 1}(a)\n" for n in range(1, 900))
+    found = answer(tmp_path, {"core.py": many})
+    chains = [reach.chain for row in found.functions["core"] for reach in row.reach]
+    rests = {id(chain) for chain in chains}
+    for chain in chains:
+        rest = chain.rest
+        while rest is not None and id(rest) not in rests:
+            rests.add(id(rest))
+            rest = rest.rest
+    assert max(chain.length for chain in chains) == 900
+    assert len(rests) < 3 * 900
+
+
 def test_arguments_are_carried_to_the_call(tmp_path: Path) -> None:
     text = (
         "import time\ndef at(seconds=None): return time.gmtime(seconds)\ndef f(): return at(5)\ndef g(): return at()\n"

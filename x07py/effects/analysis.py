@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.finder import Environment, Finder
-from x07py.effects.graph import End, Point, Reach, Step
+from x07py.effects.graph import Chain, End, Point, Reach, Step
 from x07py.effects.machine import Machine
 from x07py.effects.primitives import primitives
 from x07py.effects.store import ANSWERS, Store, Summaries, facts_of
+from x07py.effects.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,7 +89,7 @@ class Answer:
         may = admitted or {}
         nothing: frozenset[str] = frozenset()
         own = {
-            (name, reach.steps[0].line, reach.end.capability, reach.end.name)
+            (name, reach.chain.step.line, reach.end.capability, reach.end.name)
             for name, functions in self.functions.items()
             for function in functions
             for reach in function.reach
@@ -97,12 +98,13 @@ class Answer:
         found: dict[tuple[int, str], Reach] = {}
         for function in self.functions[module]:
             for reach in function.reach:
-                first, *rest = reach.steps
-                end = reach.end
-                others = [step for step in rest if (step.module, step.line) != (module, first.line)]
-                said = any((step.module, step.line, end.capability, end.name) in own for step in others)
-                if not said and end.capability not in may.get(module, nothing):
-                    key = first.line, end.capability
+                line, end = reach.chain.step.line, reach.end
+                if end.capability not in may.get(module, nothing) and not any(
+                    (step.module, step.line, end.capability, end.name) in own
+                    for step in reach.chain.rest or ()
+                    if (step.module, step.line) != (module, line)
+                ):
+                    key = line, end.capability
                     found[key] = min(found.get(key, reach), reach, key=_shortest)
         return [found[key] for key in sorted(found)]
 
@@ -139,7 +141,7 @@ class Question:
 
 
 def _shortest(reach: Reach) -> tuple[object, ...]:
-    return len(reach.steps), reach.end.name, reach.steps
+    return reach.chain.length, reach.end.name, reach.steps
 
 
 def analyze(question: Question) -> Answer:
@@ -194,26 +196,30 @@ def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
     machine = Machine(finder, summaries, primitives(), frozenset(question.judged), question.refused, question.trusted)
     starts = {name: list(_starts(machine, machine.module(name))) for name in question.judged}
     machine.settle()
-    walk = _Walk(machine, question.trusted)
+    rules = _Rules(machine, question.trusted)
+    reaches = Walk(machine.graph, [number for points in starts.values() for number in points], rules).reaches()
     answer = Answer(unread=dict(machine.unread))
     for name, points in starts.items():
-        functions: dict[tuple[str, int], dict[Reach, None]] = {}
+        functions: dict[tuple[str, int], dict[tuple[str, str, int], Reach]] = {}
         for number in points:
             point = machine.graph.points[number]
             found = functions.setdefault((point.name, point.line), {})
-            found.update(dict.fromkeys(machine.graph.reach(number, walk)))
-        answer.functions[name] = [Function(*at, tuple(found)) for at, found in sorted(functions.items())]
-    _count(machine, answer, walk)
+            for reach in reaches[number]:
+                key = reach.end.capability, reach.end.name, reach.chain.step.line
+                if key not in found or reach.chain.length < found[key].chain.length:
+                    found[key] = reach
+        answer.functions[name] = [Function(*at, tuple(found.values())) for at, found in sorted(functions.items())]
+    _count(machine, answer, rules)
     return answer, [*summaries.read, *finder.folders()]
 
 
-def _count(machine: Machine, answer: Answer, walk: _Walk) -> None:
+def _count(machine: Machine, answer: Answer, rules: _Rules) -> None:
     read = [module for module in machine.modules.values() if module.summary is not None]
     answer.modules = len(read)
     installed = {module.name.partition(".")[0] for module in read if module.found.kind == "installed"}
     answer.distributions = tuple(sorted(installed))
-    answer.quiet = dict(walk.quiet)
-    answer.at_import = sorted(walk.at_import)
+    answer.quiet = dict(rules.quiet)
+    answer.at_import = sorted(rules.at_import)
     for number, calls in machine.unknown.items():
         point = machine.graph.points[number]
         if point.module in answer.functions:
@@ -247,7 +253,7 @@ def _methods(machine: Machine, owner: Atom, value: Value) -> Iterable[int]:
         yield machine.generic(function, owner, this)
 
 
-class _Walk:
+class _Rules:
     """What counts: the standard library's bodies do not, installed ones do where they do more than look."""
 
     def __init__(self, machine: Machine, trusted: tuple[str, ...]) -> None:
@@ -280,24 +286,39 @@ class _Walk:
 
 
 def _plain(answer: Answer) -> Any:
+    """Return an answer as `marshal` keeps it; each chain is a row: its first step, and the number of the rest's row."""
+    numbers: dict[int, int] = {}
+    rows: list[tuple[tuple[Any, ...], int]] = []
+
+    def number(chain: Chain | None) -> int:
+        fresh = []
+        while chain is not None and id(chain) not in numbers:
+            fresh.append(chain)
+            chain = chain.rest
+        at = numbers[id(chain)] if chain is not None else -1
+        for one in reversed(fresh):
+            rows.append((tuple(one.step), at))
+            at = numbers[id(one)] = len(rows) - 1
+        return at
+
     functions = {
-        name: [
-            (row.name, row.line, [(tuple(one.end), [tuple(step) for step in one.steps]) for one in row.reach])
-            for row in rows
-        ]
-        for name, rows in answer.functions.items()
+        name: [(row.name, row.line, [(tuple(one.end), number(one.chain)) for one in row.reach]) for row in found]
+        for name, found in answer.functions.items()
     }
     rest = answer.modules, list(answer.distributions), answer.unread, answer.unresolved, answer.quiet, answer.at_import
-    return functions, *rest
+    return rows, functions, *rest
 
 
 def _answer(value: Any) -> Answer:
-    functions, modules, distributions, unread, unresolved, quiet, at_import = value
+    rows, functions, modules, distributions, unread, unresolved, quiet, at_import = value
+    chains: list[Chain] = []
+    for step, at in rows:
+        rest = chains[at] if at >= 0 else None
+        chains.append(Chain(Step(*step), rest, 1 + (rest.length if rest is not None else 0)))
     found = {
         name: [
-            Function(own, line, tuple(Reach(End(*end), tuple(Step(*step) for step in steps)) for end, steps in reach))
-            for own, line, reach in rows
+            Function(own, line, tuple(Reach(End(*end), chains[at]) for end, at in reach)) for own, line, reach in row
         ]
-        for name, rows in functions.items()
+        for name, row in functions.items()
     }
     return Answer(found, modules, tuple(distributions), unread, unresolved, quiet, at_import)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,7 @@ class Point:
         module: dotted name.
         name: name inside the module, empty for the body.
         line: where it is defined.
-        calls: the points that it calls, each with the first line.
+        calls: the points that it calls, each with the first line that does.
         ends: the primitives that it reaches.
     """
 
@@ -59,11 +58,39 @@ class Step(NamedTuple):
     target: str
 
 
-class Reach(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """Steps that end at a primitive; chains share what they end with, so that many long ones stay small.
+
+    Args:
+        step: the first.
+        rest: the others, None behind the last.
+        length: how many steps there are.
+    """
+
+    step: Step
+    rest: Chain | None
+    length: int
+
+    def __iter__(self) -> Iterator[Step]:
+        """Yield the steps."""
+        chain: Chain | None = self
+        while chain is not None:
+            yield chain.step
+            chain = chain.rest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reach:
     """One primitive that a point reaches, with the shortest chain to it."""
 
     end: End
-    steps: tuple[Step, ...]
+    chain: Chain
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps of the chain."""
+        return tuple(self.chain)
 
 
 class Graph:
@@ -71,69 +98,45 @@ class Graph:
 
     def __init__(self) -> None:
         self.points: list[Point] = []
+        self.again: dict[int, dict[tuple[int, int], None]] = {}
+        """By point: calls from further lines, of what it calls before, each with the line."""
+
+    def call(self, start: int, target: int, line: int, *, each: bool) -> None:
+        """Note a call.
+
+        Args:
+            start: number of the point that calls.
+            target: number of the point that is called.
+            line: where, 1-based.
+            each: whether further lines that call the same count, too.
+        """
+        if self.points[start].calls.setdefault(target, line) != line and each:
+            self.again.setdefault(start, {})[target, line] = None
+
+    def calls(self, start: int) -> Iterator[tuple[int, int]]:
+        """Yield the points that a point calls, each with the line."""
+        yield from self.points[start].calls.items()
+        yield from self.again.get(start, ())
 
     def add(self, module: str, name: str, line: int) -> int:
         """Add a point and return its number."""
         self.points.append(Point(module, name, line))
         return len(self.points) - 1
 
-    def leads(self, start: int, targets: set[int]) -> bool:
-        """Tell whether calls lead from a point to one of some others, or it is one itself."""
-        seen, waiting = {start}, [start]
+    def leading(self, targets: set[int]) -> set[int]:
+        """Return the points from which calls lead to one of some others, with these."""
+        if not targets:
+            return set()
+        callers: dict[int, list[int]] = {}
+        for number, point in enumerate(self.points):
+            for target in point.calls:
+                callers.setdefault(target, []).append(number)
+        seen, waiting = set(targets), list(targets)
         while waiting:
-            number = waiting.pop()
-            if number in targets:
-                return True
-            fresh = [one for one in self.points[number].calls if one not in seen]
+            fresh = [one for one in callers.get(waiting.pop(), ()) if one not in seen]
             seen.update(fresh)
             waiting += fresh
-        return False
-
-    def reach(self, start: int, policy: Policy) -> Iterator[Reach]:
-        """Yield each capability and primitive that a point reaches, by its shortest chain; linear in the graph.
-
-        Args:
-            start: number of the point.
-            policy: what counts, and where a chain ends.
-        """
-        first = start, policy.drops(self.points[start], None)
-        came: dict[_State, tuple[_State, int] | None] = {first: None}
-        queue = deque([first])
-        told: set[tuple[str, str, int]] = set()
-        while queue:
-            state = queue.popleft()
-            point = self.points[state[0]]
-            for end in point.ends:
-                if end.capability in state[1]:
-                    policy.left_out(point, end)
-                else:
-                    steps = self._steps(state, end, came)
-                    key = end.capability, end.name, steps[0].line
-                    if key not in told:
-                        told.add(key)
-                        yield Reach(end, steps)
-            for target, line in point.calls.items():
-                other = self.points[target]
-                if policy.stops(other):
-                    continue
-                following = target, state[1] | policy.drops(other, point)
-                if following not in came:
-                    came[following] = state, line
-                    queue.append(following)
-
-    def _steps(self, state: _State, end: End, came: dict[_State, tuple[_State, int] | None]) -> tuple[Step, ...]:
-        point = self.points[state[0]]
-        steps = [Step(point.module, point.name, end.line, end.name)]
-        while (before := came[state]) is not None:
-            target = self.points[state[0]].full
-            state, line = before
-            point = self.points[state[0]]
-            steps.append(Step(point.module, point.name, line, target))
-        return tuple(reversed(steps))
-
-
-_State: TypeAlias = "tuple[int, frozenset[str]]"
-"""A point, and the capabilities that do not count on the way that led to it."""
+        return seen
 
 
 class Policy(Protocol):

@@ -139,7 +139,7 @@ class Machine(Calls, Attributes):
 
     def edge(self, frame: Frame, line: int, target: int) -> None:
         """Note that a frame calls a point."""
-        self.graph.points[frame.point].calls.setdefault(target, line)
+        self.graph.call(frame.point, target, line, each=frame.module.own)
 
     def end(self, frame: Frame, line: int, capability: str, name: str, reason: str) -> None:
         """Note that a frame reaches a primitive."""
@@ -210,8 +210,9 @@ class Machine(Calls, Attributes):
         for point, end, maker in self.readings:
             if maker in called:
                 self.graph.points[point].ends.setdefault(end)
+        leading = self.graph.leading(self.texts) if self.handed else set()
         for point, end, callee in self.handed:
-            if self.graph.leads(callee, self.texts):
+            if callee in leading:
                 self.graph.points[point].ends.setdefault(end)
 
     def _run(self, atom: Atom, context: Context, first: list[Value], bound: dict[str, Value], owner: Any) -> None:
