@@ -127,6 +127,8 @@ bench-viewer: $(VENV)/.bench chromium ## opening, frames, clicks and searches of
 bench-wire: $(VENV)/.bench brokers ## publish and consume with four clients: by themselves, recorded, replayed
 	$(BIN)/python -m bench.wire
 
+bench-dropin bench-large bench-sandbox: brokers
+
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*
 
@@ -136,18 +138,18 @@ $(VENV)/.bench: $(STAMP)
 
 aarch64: $(STAMP) ## boot small Debian systems for it under QEMU, and run the sandbox's tests there
 	.ci/machines
-	$(BIN)/python -m bench.machines aarch64
+	$(BIN)/python -m tests.machines aarch64
 
 x86_64: $(STAMP) ## the same for x86_64, with kernels that this machine does not run
 	.ci/machines
-	$(BIN)/python -m bench.machines x86_64
+	$(BIN)/python -m tests.machines x86_64
 
 repeat: $(STAMP) ## replay forty small programs five times each, and compare with what they print bare
 	X07_REPLAYS=5 $(BIN)/pytest -q tests/run/test_small_programs.py
 
 docker: $(STAMP) ## run x07 in real containers of an engine that is started for it, under eight sets of options (root, docker.io)
 	command -v dockerd >/dev/null || apt-get install -qq -y --no-install-recommends docker.io
-	$(BIN)/python -m bench.containers $(DOCKER_ARGS)
+	$(BIN)/python -m tests.machines.containers $(DOCKER_ARGS)
 
 EXPLORE_SECONDS ?= 3600
 

@@ -131,11 +131,14 @@ def test_each_forbidden_import_is_found(clean: Report, copy: Path) -> None:
     modules = modules_of(clean)
     pairs = [(a, b) for a in modules for b in modules if a != b and not is_allowed(a, b)]
     packages = [(node.id, name) for node in manifest_of(clean).nodes for name in node.deny_prefixes]
+    areas = {(modules[room][-1][1], area) for room in modules for area in ("bench", "tests")}
     wanted: dict[str, str] = {modules[room][-1][1]: "" for room in modules}
     for source, target in pairs:
         wanted[modules[source][-1][1]] += f"import {modules[target][0][0]}\n"
     for source, package in packages:
         wanted[modules[source][-1][1]] += f"import {package}\n"
+    for path, area in areas:
+        wanted[path] += f"import {area}\n"
     for path, lines in wanted.items():
         (copy / path).write_text(f"{(copy / path).read_text()}\n{lines}")
     report = run(copy)
@@ -144,3 +147,5 @@ def test_each_forbidden_import_is_found(clean: Report, copy: Path) -> None:
     assert sorted(set(pairs) - found) == []
     denied = [row.data for row in report.findings if row.code == "E_ARCH_IMPORT_PREFIX_DENIED"]
     assert sorted(set(packages) - {(data["node"], data["denied_prefix"]) for data in denied}) == []
+    outside = [row.data for row in report.findings if row.code == "E_ARCH_EXTERNAL_IMPORT_NOT_ALLOWED"]
+    assert sorted(areas - {(data["module_path"], data["import"]) for data in outside}) == []

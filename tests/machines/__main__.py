@@ -9,17 +9,17 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.machines import image
-from bench.machines.debian import Archive
-from bench.machines.qemu import MACHINES, boot
-from bench.machines.scenarios import SCENARIOS, SUITE, TESTS, failed, tally
 from bench.measure import table, write
+from tests.machines import image
+from tests.machines.debian import Archive
+from tests.machines.qemu import MACHINES, boot
+from tests.machines.scenarios import SCENARIOS, SUITE, TESTS, failed, tally
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.machines.qemu import Machine
-    from bench.machines.scenarios import Scenario
+    from tests.machines.qemu import Machine
+    from tests.machines.scenarios import Scenario
 
 BOOT_SECONDS, SUITE_SECONDS = 900.0, 7200.0
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.machines.debian import unpack
+from tests.machines.debian import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

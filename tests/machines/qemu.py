@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from bench.machines import image
+from tests.machines import image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.machines.qemu import Order
+from tests.machines.qemu import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bench.machines.qemu import Ended
+    from tests.machines.qemu import Ended
 
 NOBODY = 65534
 USERS = (0, NOBODY)
@@ -81,7 +81,7 @@ class Probe:
 
     def order(self) -> Order:
         """Return the order that makes this probe."""
-        argv = ("/usr/bin/python3", "-m", "bench.machines.probe", str(self.uid), *self.options)
+        argv = ("/usr/bin/python3", "-m", "tests.machines.probe", str(self.uid), *self.options)
         return Order(self.name, argv)
 
     def problems(self, ended: Ended) -> list[str]:
