@@ -66,31 +66,31 @@ def mode_of(name: str, *, exists: bool) -> Mode:
 
 
 class use_cassette:  # noqa: N801 - reads as the function that people know from vcrpy
-    """Record what a block does through confluent-kafka or aio-pika, or replay it; a context manager and a decorator.
+    """Record what a block says to Kafka or RabbitMQ, or replay it; a context manager and a decorator.
 
-    Clients that are made inside the block belong to the cassette, whatever module makes them. Nothing that was made
-    before is touched.
+    Clients that are made inside the block belong to the cassette, whatever module makes them; one that was made before
+    may not be used in it.
 
     Args:
         name: path of the cassette below ``.x07_rr`` of the project, for example ``checkout.x07rr.bin``.
         mode: ``none``, ``once``, ``new_episodes`` or ``all``; see `mode_of`.
-        match_on: what must be equal for a message to be the recorded one: ``topic``, ``key``, ``headers``, ``value``,
-            and functions that take the recorded and the new `Envelope`.
+        match_on: what has to be equal to what was recorded: any of ``topic``, ``key``, ``headers``, ``value``, and
+            functions that take the recorded and the new `Envelope`.
         ignore_headers: headers that are not compared.
-        ignore_fields: what of JSON values is not compared: paths of RFC 9535, such as ``$.at``.
-        capture: where identifiers stand that differ in every run: such paths, ``key``, ``headers.NAME``, or ``uuid``
-            for every UUID. What this run publishes there comes back where the recorded one came back.
-        decode_value: makes JSON data of a value in another format, for ``ignore_fields`` and ``capture``.
+        ignore_fields: fields of JSON values that are not compared: paths of RFC 9535, such as ``$.at``.
+        capture: where identifiers are that differ in every run: such paths, ``key``, ``headers.NAME``, or ``uuid``
+            for every UUID. The identifier that this run publishes comes back in place of the recorded one.
+        decode_value: turns a value in another format into JSON data, for ``ignore_fields`` and ``capture``.
         filter_headers: names beside the usual ones (``authorization``, ``token``, ``password``, …) whose values are
             replaced by ``<redacted>`` before anything is compared or written: of headers of every type, properties,
             fields of JSON, arguments and settings. A live consumer gets what the broker sent.
         filter_fields: values of JSON in messages that are replaced likewise, as JSONPath: ``$.customer.email``.
-        keep: usual names of secrets that are written nevertheless.
+        keep: usual names of secrets that are not redacted.
         before_record: functions that take and return an `Envelope`, applied after redaction; they too change what is
             compared and written, not what a live consumer gets.
         allow_unused: whether a replay may end with entries left over.
         allow_empty: whether a recording may hold nothing, and a replay use nothing.
-        passthrough: addresses, ``host:port``, of what is no broker and may be reached in a replay too.
+        passthrough: addresses, ``host:port``, of services other than brokers that a replay may connect to.
         real_time: whether a replay waits as long as the recording did; else time is virtual.
         patience_s: seconds that a consumer may go on polling in a replay that has nothing left for it.
         root: the project's folder; found from the working directory if not given.
