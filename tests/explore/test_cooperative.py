@@ -10,8 +10,9 @@ import pytest
 
 from tests.explore.programs import RIGHT
 from tests.explore.test_explore import order_of
-from x07py.explore.campaign import Runner, explore
+from x07py.explore.campaign import explore
 from x07py.explore.choices import Choices
+from x07py.explore.runner import Runner
 from x07py.explore.world import run_history
 
 

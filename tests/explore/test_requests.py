@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.explore.test_explore import order_of
+from x07py import open_driver
 from x07py.errors import UsageError
 from x07py.explore.campaign import Explored, explore
 from x07py.explore.choices import fault_count
+from x07py.explore.inputs import read_inputs
 from x07py.explore.kept import keep, read_schedule, schedule_of
 from x07py.explore.order import Order
 from x07py.explore.services import Answered
 from x07py.explore.story import tell
 from x07py.msg import Envelope
+from x07py.rr import Cassette, session
 
 SERVICE = """
 from x07py import answer_to, open_driver, pump
@@ -176,6 +181,7 @@ def test_a_request_that_had_no_answer_in_the_recording_has_none(project: Path) -
     silent = [one._replace(answer=None) for one in answers()]
     _, result = explored(project, asking(SWALLOWING), ["--faults", "crash"], known=silent, histories=60)
     assert result.found == []
+    assert result.base is not None
     assert set(result.base.topics()) == {"prices"}
 
 
@@ -183,6 +189,7 @@ def test_a_program_answers_its_own_requests_though_a_recording_knows_answers(pro
     """They may have come by an exchange, whose routing keys are no names of queues."""
     known = [one._replace(answer=Envelope(REPLY, one.request.key, b"of the recording")) for one in answers()]
     _, result = explored(project, BOTH, known=known, histories=10)
+    assert result.base is not None
     assert [one.value for one in result.base.topics()["out"]] == [b"%d%d" % (n, n) for n in range(COUNT)]
 
 
@@ -192,3 +199,42 @@ def test_answers_are_written_and_read_as_they_are() -> None:
     odd = Answered(Envelope("q", b"\xff", b"\x00\xfe", {"a": "b"}), None)
     for one in (odd, *answers()):
         assert answered_of(json.loads(json.dumps(one.document()))) == one
+
+
+RETRIES = """
+from x07py import Envelope, open_driver
+
+async def main():
+    async with open_driver("amqp", profile="local_dev_v1") as driver:
+        left = 5
+        async for batch in driver.consume(["orders"], max_items=1):
+            for one in batch:
+                sent = one.envelope
+                if sent.key == b"k0":
+                    await driver.publish(Envelope("orders", b"again", sent.value, dict(sent.headers)))
+                await driver.ack([one])
+                left -= 1
+            if not left:
+                break
+"""
+
+
+@pytest.mark.live
+async def test_what_a_program_sends_to_itself_is_no_input(on_amqp: Path) -> None:
+    sent = [Envelope("orders", b"k%d" % n, b"%d" % n) for n in range(4)]
+    queues = [{"name": queue} for queue in ("orders", "prices", "out")]
+    async with open_driver("amqp", profile="local_dev_v1") as outside:
+        await outside.control("apply_topology", {"topology": {"queues": queues}})
+        for text, name in ((BOTH, "asks.x07rr.bin"), (RETRIES, "again.x07rr.bin")):
+            await outside.publish_many(sent)
+            names: dict[str, Any] = {"__name__": name}
+            exec(text, names)
+            with session(cassette=name, mode="record"):
+                running = asyncio.create_task(names["main"]())
+                await asyncio.wait({running}, timeout=2)
+                running.cancel()
+                await asyncio.wait({running})
+            ops = [entry.op for entry in Cassette.load(on_amqp / ".x07_rr" / name).entries]
+            assert ops.count("std.msg.amqp.consume_env_v1") > len(sent)
+            inputs = read_inputs(on_amqp / ".x07_rr" / name, "")
+            assert [one.envelope.key for one in inputs] == [one.key for one in sent]

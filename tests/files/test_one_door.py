@@ -51,7 +51,7 @@ ALLOWED = {
     "contracts/starter.py:read": OWN,
     "effects/primitives.py:primitives": OWN,
     "effects/store.py:_made_by": OWN,
-    "explore/campaign.py:world": KERNEL,
+    "explore/runner.py:world": KERNEL,
     "osbound.py:os_bound_table": OWN,
     "pkg/orphans.py:_asked_for_by_hand": METADATA,
     "pumping/stores.py:__init__": "the user's own database, which the user's program names",

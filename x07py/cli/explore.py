@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,28 +14,39 @@ from x07py.contracts.loader import find_root
 from x07py.contracts.project import find_manifest, read_project
 from x07py.errors import UsageError
 from x07py.explore.campaign import explore
+from x07py.explore.drawn import explore_drawn
 from x07py.explore.faults import FAMILIES
 from x07py.explore.inputs import read_inputs
 from x07py.explore.kept import keep, schedule_of
 from x07py.explore.order import Order
+from x07py.explore.program import Program
 from x07py.explore.promises import Promises, parse_promise, read_promises
 from x07py.explore.report import joined, read_reports, report_of, text_report
 from x07py.explore.services import read_answers
+from x07py.explore.strategies import drawn_from
 from x07py.printing import json_text, terminal
 from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
+    from x07py.explore.campaign import Explored
     from x07py.explore.report import Report
     from x07py.explore.search import Coverage
 
 app: typer.Typer = typer.Typer(add_completion=False, rich_markup_mode=None)
 EXIT_FOUND = 1
+_STRATEGY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""A strategy, as ``module:name``."""
 
 
 @app.command(name="explore")
 def explore_program(
     inputs: Annotated[
-        Path, typer.Argument(metavar="INPUTS", help="A cassette, or a .jsonl file with a message a line.")
+        Path,
+        typer.Argument(
+            metavar="INPUTS",
+            help="A cassette, a .jsonl file with a message a line, or module:name of a strategy of hypothesis for "
+            "lists of messages.",
+        ),
     ],
     command: Annotated[
         list[str] | None,
@@ -63,7 +75,7 @@ def explore_program(
     invariant: Annotated[
         list[str] | None, typer.Option("--invariant", help="module:function, called with each history; repeat it.")
     ] = None,
-    topic: Annotated[str, typer.Option("--topic", help="Of lines in a .jsonl file that name none.")] = "orders",
+    topic: Annotated[str, typer.Option("--topic", help="Of messages of a file or strategy that name none.")] = "orders",
     cores: Annotated[int, typer.Option("--cores", min=0, help="How many processes; 0 is one a core.")] = 0,
     join: Annotated[
         bool, typer.Option("--join", help="INPUTS is a folder with the JSON reports of shards: show them as one.")
@@ -84,13 +96,40 @@ def explore_program(
     families = _families(faults)
     promises = _promises(root, promise, dead_letter, invariant, members)
     entry, args = _program(root, command or [])
+    order = Order(root, entry, args, (), promises, families, seed)
+    limits = _Limits(histories, _shard(shard), cores)
     file = _file(root, inputs)
-    found, answers = read_inputs(file, topic), read_answers(file)
-    order = Order(root, entry, args, found, promises, families, seed, answers=answers)
-    explored = explore(order, histories, shard=_shard(shard), cores=cores, progress=_show)
+    if _STRATEGY.fullmatch(str(inputs)) and not file.exists():
+        explored = _with_drawn(order, str(inputs), topic, limits)
+    else:
+        order = replace(order, inputs=read_inputs(file, topic), answers=read_answers(file))
+        explored = explore(order, histories, shard=limits.shard, cores=cores, progress=_show)
     _show_end()
     kept = [keep(root, schedule_of(order, one), one) for one in explored.found]
     _tell(report_of(order, explored, kept), output)
+
+
+class _Limits(NamedTuple):
+    """How many histories are run, which part of them here, and by how many processes."""
+
+    histories: int
+    shard: tuple[int, int]
+    cores: int
+
+
+def _with_drawn(order: Order, name: str, topic: str, limits: _Limits) -> Explored:
+    """Explore with the inputs that a strategy of a module of the project draws."""
+    program = Program(order.root, order.entry, order.args)
+    program.install()
+    try:
+        given = drawn_from(program.named(name), topic, name)
+    except ModuleNotFoundError as error:
+        hint = f"pip install {error.name}" if error.name == "hypothesis" else "the inputs are a strategy of hypothesis"
+        what = f"{name} cannot be imported: {error}"
+        raise UsageError("X07EXPLORE_INPUTS", what, where=name, hint=hint) from None
+    finally:
+        program.remove()
+    return explore_drawn(order, given, limits.histories, shard=limits.shard, cores=limits.cores, progress=_show)
 
 
 def _tell(report: Report, output: str) -> None:

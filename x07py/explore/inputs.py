@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from x07py.drivers.amqp_native import DELAY, EXCHANGE
 from x07py.drivers.base import AMQP, KAFKA
+from x07py.drivers.requests import CORRELATION_ID, REPLY_TO, is_direct_reply
 from x07py.errors import UsageError
+from x07py.explore.services import REQUEST_OP, request_of
 from x07py.files import load_json, read_file
 from x07py.msg import Envelope, MessageRecord
+from x07py.msg.native import PARTITION
 from x07py.rr import Cassette
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _MOST_BYTES = 2**28
 _MOST_PARTITIONS = 10_000
+_Same = tuple[str, str, bytes, bytes, tuple[tuple[str, str], ...]]
+_BROKERS = {KAFKA.publish_op: "kafka", AMQP.publish_op: "amqp"}
+_TO_BROKERS = frozenset({PARTITION, EXCHANGE, DELAY})
+_OF_REQUESTS = frozenset({REPLY_TO, CORRELATION_ID})
 _FIELDS = {"topic", "key", "value", "headers", "partition", "key_b64", "value_b64"}
 
 
@@ -81,19 +90,25 @@ def _of_lines(path: Path, topic: str) -> Iterable[Input]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield _input_of(load_json(line), topic)
+                yield input_of_row(load_json(line), topic)
             except (ValueError, TypeError, AttributeError) as error:
                 hint = 'for example {"key": "a", "value": {"id": 1}}'
                 where = f"{path}:{number}"
                 raise UsageError("X07EXPLORE_INPUTS", f"no message: {error}", where=where, hint=hint) from None
 
 
-def _input_of(row: Any, topic: str) -> Input:
+def input_of_row(row: Any, topic: str) -> Input:
+    """Return the input that a line of a file says; raises ValueError, TypeError or AttributeError for others.
+
+    Args:
+        row: the line, read; key and value may be bytes too.
+        topic: if it names none; empty if it has to.
+    """
     if not isinstance(row, dict) or not row.keys() <= _FIELDS:
         raise ValueError(f"a line is an object with some of {', '.join(sorted(_FIELDS))}")
     name = row.get("topic", topic)
-    if not isinstance(name, str):
-        raise ValueError("topic is a string")
+    if not isinstance(name, str) or not name:
+        raise ValueError("topic is a string" if name != "" else "it names no topic")
     headers = {str(key): str(value) for key, value in row.get("headers", {}).items()}
     envelope = Envelope(name, _bytes(row, "key"), _bytes(row, "value"), headers)
     return Input(envelope, _partition(row.get("partition")), name, ("kafka", "amqp"))
@@ -103,6 +118,8 @@ def _bytes(row: dict[str, Any], name: str) -> bytes:
     if f"{name}_b64" in row:
         return base64.b64decode(row[f"{name}_b64"], validate=True)
     value = row.get(name, "")
+    if isinstance(value, bytes):
+        return value
     return value.encode() if isinstance(value, str) else json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -134,20 +151,25 @@ def _plain(value: object) -> str | int | None:
 
 
 def _delivered(cassette: Cassette) -> list[Input]:
-    return list(_of_cassette(cassette, own=False)) or list(_of_cassette(cassette, own=True))
+    """Return each delivered message once, but those that the recording sent itself, unless it sent them all."""
+    found = list(_deliveries(cassette))
+    sent = Counter(_sent(cassette))
+    inputs = []
+    for one in reversed(found):  # of equal ones the last are its own: it may send again what it was given
+        same = _as_it_arrives(one.brokers[0], one.envelope)
+        if sent[same]:
+            sent[same] -= 1
+        else:
+            inputs.append(one)
+    return inputs[::-1] or found
 
 
-def _of_cassette(cassette: Cassette, *, own: bool) -> Iterable[Input]:
-    """Yield each delivered message once; those that the recording has itself published only with `own`."""
+def _deliveries(cassette: Cassette) -> Iterator[Input]:
     seen: set[tuple[object, ...]] = set()
-    published: set[bytes] = set()
     for number, entry in enumerate(cassette.entries):
-        if entry.err or entry.op not in {KAFKA.publish_op, KAFKA.poll_op, AMQP.publish_op, AMQP.poll_op}:
+        if entry.err or entry.op not in {KAFKA.poll_op, AMQP.poll_op}:
             continue
         record = MessageRecord.decode(entry.resp)
-        if entry.op in {KAFKA.publish_op, AMQP.publish_op}:
-            published.add(record.env)
-            continue
         kafka = entry.op == KAFKA.poll_op
         try:
             meta = _facts(entry.meta)
@@ -157,10 +179,26 @@ def _of_cassette(cassette: Cassette, *, own: bool) -> Iterable[Input]:
             hint = "the cassette was damaged or made by another tool; record it again"
             where = f"entry {number}"
             raise UsageError("X07EXPLORE_INPUTS", f"what the broker said: {error}", where=where, hint=hint) from None
-        again = place in seen if kafka else bool(meta.get("redelivered")) and (record.env,) in seen
-        if again or (record.env in published and not own):
+        if place in seen if kafka else bool(meta.get("redelivered")) and (record.env,) in seen:
             continue
         seen |= {place, (record.env,)}
         envelope = Envelope.decode(record.env)
         queue = str(meta.get("queue", envelope.topic))
         yield Input(envelope, partition, queue, ("kafka",) if kafka else ("amqp",))
+
+
+def _sent(cassette: Cassette) -> Iterator[_Same]:
+    """Yield what the recording sent: messages, whether or not it heard of them again, and requests."""
+    for entry in cassette.entries:
+        if entry.op in {KAFKA.publish_op, AMQP.publish_op}:
+            yield _as_it_arrives(_BROKERS[entry.op], Envelope.decode(entry.req))
+        elif entry.op == REQUEST_OP:
+            yield _as_it_arrives("amqp", request_of(entry.req))
+
+
+def _as_it_arrives(broker: str, envelope: Envelope) -> _Same:
+    """Return what a message is known by where it was sent and where it arrives: not by what is said to brokers."""
+    headers = envelope.headers
+    said = _TO_BROKERS | _OF_REQUESTS if is_direct_reply("", headers.get(REPLY_TO, "")) else _TO_BROKERS
+    kept = tuple(sorted((name, text) for name, text in headers.items() if name not in said))
+    return broker, envelope.topic, envelope.key, envelope.value, kept

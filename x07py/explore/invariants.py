@@ -22,6 +22,20 @@ class Finding(NamedTuple):
     what: str
 
 
+UNDISTURBED = "undisturbed"
+
+
+def failure_of(history: History) -> str:
+    """Return why a history without faults failed by itself, empty if it did not."""
+    failed = next((life for life in history.lives if life.how == "error"), None)
+    return history.stuck or (failed.why or failed.how if failed else "")
+
+
+def undisturbed_finding(failure: str) -> Finding:
+    """Return what is wrong where a program fails without any fault."""
+    return Finding(UNDISTURBED, "", f"the program fails without any fault: {failure}")
+
+
 def check(
     history: History, base: History, promises: Promises, own: Sequence[tuple[str, Callable[[History], object]]] = ()
 ) -> list[Finding]:

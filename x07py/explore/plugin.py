@@ -5,6 +5,7 @@ A marked test is a program: it runs once as it is, and then in other histories, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
+
+    from x07py.explore.campaign import Explored
+    from x07py.explore.order import Order
 
 _cassette = pytest.StashKey[Path]()
 
@@ -56,14 +60,26 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def _explore(item: pytest.Function, cassette: Path, given: Mapping[str, Any], count: int) -> None:
-    from x07py.explore.campaign import explore
-    from x07py.explore.faults import FAMILIES
-    from x07py.explore.inputs import read_inputs
     from x07py.explore.kept import keep, schedule_of
+    from x07py.explore.story import tell
+
+    order = _order(item, cassette, given)
+    explored = _run(item, order, cassette, given.get("inputs"), count)
+    if explored.found:
+        kept = [keep(order.root, schedule_of(order, found), found) for found in explored.found]
+        stories = ["\n".join([*tell(one), f"  kept: {path}"]) for one, path in zip(explored.found, kept, strict=True)]
+        raise BrokenPromiseError("\n\n".join(stories))
+    if explored.unshrunk:
+        finding = explored.unshrunk[0][0]
+        raise BrokenPromiseError(f"{finding.invariant}: {finding.where}: {finding.what}; it did not come again alone")
+
+
+def _order(item: pytest.Function, cassette: Path, given: Mapping[str, Any]) -> Order:
+    """Return what shall be explored, without inputs."""
+    from x07py.explore.faults import FAMILIES
     from x07py.explore.order import Order
     from x07py.explore.promises import marked_promises
     from x07py.explore.services import read_answers
-    from x07py.explore.story import tell
 
     root = find_root(item.config.rootpath)
     names = item.function.__code__.co_varnames[: item.function.__code__.co_argcount]
@@ -72,25 +88,30 @@ def _explore(item: pytest.Function, cassette: Path, given: Mapping[str, Any], co
         what = f"the test takes {', '.join(odd)}" if odd else "the test is outside of the project"
         hint = "an explored test starts again and again in other processes; it takes no fixtures but x07_broker"
         raise UsageError("X07EXPLORE_ENTRY", what, where=item.nodeid, hint=hint)
-    entry = f"{item.path.relative_to(root).as_posix()}:{item.originalname or item.name}"
-    order = Order(
+    return Order(
         root,
-        entry,
+        f"{item.path.relative_to(root).as_posix()}:{item.originalname or item.name}",
         (),
-        read_inputs(cassette, ""),
+        (),
         marked_promises(root, given, item.nodeid),
         frozenset(FAMILIES),
         call=tuple((name, CALLED_WITH[name]) for name in names),
         answers=read_answers(cassette),
     )
-    explored = explore(order, count, cores=1)
-    if explored.found:
-        kept = [keep(root, schedule_of(order, found), found) for found in explored.found]
-        stories = ["\n".join([*tell(one), f"  kept: {path}"]) for one, path in zip(explored.found, kept, strict=True)]
-        raise BrokenPromiseError("\n\n".join(stories))
-    if explored.unshrunk:
-        finding = explored.unshrunk[0][0]
-        raise BrokenPromiseError(f"{finding.invariant}: {finding.where}: {finding.what}; it did not come again alone")
+
+
+def _run(item: pytest.Function, order: Order, cassette: Path, strategy: object, count: int) -> Explored:
+    """Explore with the messages of the test's cassette, or with those that a strategy draws for the same topic."""
+    from x07py.explore.campaign import explore
+    from x07py.explore.drawn import explore_drawn
+    from x07py.explore.inputs import read_inputs
+    from x07py.explore.strategies import drawn_from
+
+    if strategy is None:
+        return explore(replace(order, inputs=read_inputs(cassette, "")), count, cores=1)
+    topics = {one.envelope.topic for one in read_inputs(cassette, "")}
+    given = drawn_from(strategy, min(topics) if len(topics) == 1 else "", item.nodeid)
+    return explore_drawn(order, given, count, cores=1)
 
 
 class KeptHistory(pytest.Item):

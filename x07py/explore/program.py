@@ -192,12 +192,23 @@ class Program:
         Raises:
             UsageError: ``X07EXPLORE_ENTRY``.
         """
-        module, _, attribute = name.partition(":")
-        found = getattr(self._import(module), attribute, None)
+        found = self.named(name)
         if not callable(found):
-            raise self._missing(f"{module} has no function {attribute}")
+            raise self._missing(f"{name} is no function")
         made: Callable[..., object] = found
         return made
+
+    def named(self, name: str) -> object:
+        """Return what a module of the project has by a name, ``module:name``; the module is not run afresh.
+
+        Raises:
+            UsageError: ``X07EXPLORE_ENTRY``.
+        """
+        module, _, attribute = name.partition(":")
+        found = getattr(self._import(module), attribute, None)
+        if found is None:
+            raise self._missing(f"{module} has no {attribute}")
+        return found
 
     def _has_main(self, file: Path) -> bool:
         return "main" in self._fresh.code_of(file).co_names

@@ -29,18 +29,19 @@ Report = dict[str, Any]
 
 def report_of(order: Order, explored: Explored, kept: Sequence[Path]) -> Report:
     """Return the report for programs, from which the one for people is made."""
-    coverage, plan = explored.coverage, explored.plan
+    coverage, space = explored.coverage, explored.space
     return {
-        "campaign": _campaign(order, plan.histories),
-        "shards": [plan.shard[0]],
-        "of_shards": plan.shard[1],
+        "campaign": _campaign(order, explored),
+        "shards": [explored.shard[0]],
+        "of_shards": explored.shard[1],
         "histories": coverage.histories,
-        "inputs": len(order.inputs),
+        "inputs": sum(map(len, explored.inputs)),
+        "drawn": len(explored.inputs) if explored.drawn else 0,
         "seconds": round(explored.seconds, 3),
         "lives": coverage.lives,
-        "coverage": {**dict.fromkeys(plan.focuses, 0), **dict(sorted(coverage.faults.items()))},
-        "singles": {"all": plan.all_singles, "explored": len(plan.single_tasks())},
-        "pairs": {"all": plan.all_pairs, "explored": len(plan.pairs)},
+        "coverage": {**dict.fromkeys(space.kinds, 0), **dict(sorted(coverage.faults.items()))},
+        "singles": {"all": space.singles, "explored": space.singles_run},
+        "pairs": {"all": space.pairs, "explored": space.pairs_run},
         "families": sorted(order.families),
         "network": can_step_out(),
         "found": [
@@ -64,17 +65,17 @@ def report_of(order: Order, explored: Explored, kept: Sequence[Path]) -> Report:
     }
 
 
-def _campaign(order: Order, histories: int) -> str:
+def _campaign(order: Order, explored: Explored) -> str:
     """Return what the shards of one exploration have in common, as a digest."""
     promises = order.promises
     about = {
         "program": [order.entry, *order.args, *map(list, order.call)],
-        "inputs": [one.document() for one in order.inputs],
+        "inputs": [[one.document() for one in some] for some in explored.inputs],
         "answers": [one.document() for one in order.answers],
         "promises": [repr(sorted(promises.topics.items())), repr(promises)],
         "families": sorted(order.families),
         "seed": order.seed,
-        "histories": histories,
+        "histories": explored.histories,
     }
     return hashlib.sha256(canonical_json(about)).hexdigest()[:16]
 
@@ -145,7 +146,8 @@ def text_report(report: Report) -> list[str]:
     if report["of_shards"] > 1:
         lines.insert(0, f"shards {', '.join(map(str, report['shards']))} of {report['of_shards']}")
     if singles["explored"] >= singles["all"] and not (report["found"] or report["not_again"]):
-        lines.append(f"every single fault of the undisturbed run: {singles['all']} of {singles['all']}")
+        runs = f"{counted(report['drawn'], 'undisturbed run')}" if report["drawn"] else "the undisturbed run"
+        lines.append(f"every single fault of {runs}: {singles['all']} of {singles['all']}")
         if pairs["explored"] >= pairs["all"] and not missing:
             lines.append(f"every pair that follows from them: {pairs['all']:,} of {pairs['all']:,}")
     for found in report["found"]:
@@ -159,7 +161,10 @@ def text_report(report: Report) -> list[str]:
 def _rate(report: Report) -> str:
     rate = report["histories"] / max(report["seconds"], 1e-9)
     faults = sum(report["coverage"].values())
-    what = f"{report['histories']:,} histories of {report['inputs']:,} messages in {report['seconds']:.1f} s"
+    inputs = f"{report['inputs']:,} messages"
+    if report["drawn"]:
+        inputs = f"{counted(report['drawn'], 'drawn set')} of inputs ({inputs})"
+    what = f"{report['histories']:,} histories of {inputs} in {report['seconds']:.1f} s"
     return f"{what} ({rate:,.0f} a second), {report['lives']:,} lives, {faults:,} faults"
 
 
@@ -188,6 +193,8 @@ def _not_explored(report: Report, missing: Sequence[int]) -> str:
     if never:
         more = f" and {len(never) - _MOST_NAMED} more" if len(never) > _MOST_NAMED else ""
         parts.append(terminal(f"never met: {', '.join(never[:_MOST_NAMED])}{more}"))
+    if report["drawn"]:
+        parts.append("inputs that were not drawn")
     if report["network"]:
         reason = terminal(report["network"])
         parts.append(f"whether the program uses a network, which the kernel does not take from it here ({reason})")

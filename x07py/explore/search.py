@@ -24,6 +24,34 @@ _PAIRS_SHARE, _SINGLES_SHARE = 0.35, 0.5
 Places = list[tuple[str, tuple[str, ...]]]
 
 
+class Space(NamedTuple):
+    """Which faults there are, and how many were run.
+
+    Args:
+        singles: of the undisturbed run.
+        singles_run: of them.
+        pairs: a fault of the undisturbed run, and one behind it.
+        pairs_run: of them.
+        kinds: each kind of fault at an operation.
+    """
+
+    singles: int = 0
+    singles_run: int = 0
+    pairs: int = 0
+    pairs_run: int = 0
+    kinds: tuple[str, ...] = ()
+
+    def and_of(self, other: Space) -> Space:
+        """Return both together, of different inputs."""
+        return Space(
+            self.singles + other.singles,
+            self.singles_run + other.singles_run,
+            self.pairs + other.pairs,
+            self.pairs_run + other.pairs_run,
+            tuple(sorted({*self.kinds, *other.kinds})),
+        )
+
+
 class Task(NamedTuple):
     """One history to run: decided, or drawn with a seed.
 
@@ -119,6 +147,11 @@ class Plan:
             for number, decisions in enumerate(self.singles)
             if self._is_mine(number)
         ]
+
+    def space(self) -> Space:
+        """Return which faults there are, as far as they are known, and how many the shard runs."""
+        singles = len(self.single_tasks())
+        return Space(self.all_singles, singles, self.all_pairs, len(self.pairs), tuple(self.focuses))
 
     def note(self, first: Decisions, places: Places) -> None:
         """Take the places that a history with one fault has: what comes behind it makes pairs."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from x07py.msg import Envelope
 
-_REQUEST = f"{AMQP.op_prefix}{REQUEST}_v1"
+REQUEST_OP = f"{AMQP.op_prefix}{REQUEST}_v1"
 Asked = tuple[str, bytes, bytes]
 """What makes two requests the same: topic, key, value."""
 
@@ -61,12 +61,17 @@ def read_answers(path: Path) -> list[Answered]:
     own = {_queue(entry.resp, entry.meta) for entry in entries if entry.op == AMQP.poll_op and not entry.err}
     found = []
     for entry in entries:
-        if entry.op != _REQUEST:
+        if entry.op != REQUEST_OP:
             continue
-        request = unpacked(_field(entry.req, "envelope"))
+        request = request_of(entry.req)
         if request.topic not in own:
             found.append(Answered(request, None if entry.err else unpacked(_field(entry.resp, "answer"))))
     return found
+
+
+def request_of(req: str | bytes) -> Envelope:
+    """Return the message of a recorded request; raises DriverError 9612 if it is none."""
+    return unpacked(_field(req, "envelope"))
 
 
 def _field(text: str | bytes, name: str) -> Any:

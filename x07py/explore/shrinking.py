@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.explore.choices import Choices, Decisions, fault_count
-from x07py.explore.invariants import check
+from x07py.explore.invariants import UNDISTURBED, check, failure_of, undisturbed_finding
 from x07py.explore.world import run_history
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Shrinker:
         own: the user's invariants.
         seed: of the exploration.
         finding: what has to stay wrong.
+        keep_inputs: leave the inputs as they are.
     """
 
     def __init__(
@@ -53,9 +54,12 @@ class Shrinker:
         own: Sequence[tuple[str, Callable[[History], object]]],
         seed: int,
         finding: Finding,
+        *,
+        keep_inputs: bool = False,
     ) -> None:
         self._setting, self._promises, self._own, self._seed = setting, promises, own, seed
         self._wanted = (finding.invariant, finding.where)
+        self._keep_inputs = keep_inputs
         self._runs = 0
         self._best: Counterexample | None = None
 
@@ -68,9 +72,17 @@ class Shrinker:
             before = _size(self._best)
             self._fewer_decisions()
             self._earlier_faults()
-            self._fewer_inputs()
+            if not self._keep_inputs:
+                self._fewer_inputs()
             self._smaller_orders()
         return self._best
+
+    def first(self, tried: Sequence[Decisions]) -> Decisions | None:
+        """Return the first decisions that show the finding, as they were met; None if none do."""
+        for decisions in tried:
+            if self._shows(self._setting.inputs, decisions) and self._best is not None:
+                return self._best.decisions
+        return None
 
     def _shows(self, inputs: Sequence[Input], decisions: Decisions) -> bool:
         if self._runs >= _MOST_RUNS or not inputs:
@@ -78,14 +90,15 @@ class Shrinker:
         self._runs += 2
         setting = self._setting._replace(inputs=inputs)
         base = run_history(setting, Choices({}), self._seed)
-        if base.stuck:
+        failure = failure_of(base)
+        if self._wanted[0] == UNDISTURBED:
+            history, seen = base, [undisturbed_finding(failure)] if failure else []
+        elif failure:
             return False
-        history = run_history(setting, Choices(decisions), self._seed)
-        found = [
-            one
-            for one in check(history, base, self._promises, self._own)
-            if one.invariant == self._wanted[0] and _near(one.where, self._wanted[1])
-        ]
+        else:
+            history = run_history(setting, Choices(decisions), self._seed)
+            seen = check(history, base, self._promises, self._own)
+        found = [one for one in seen if one.invariant == self._wanted[0] and _near(one.where, self._wanted[1])]
         if not found:
             return False
         taken = dict(history.decisions)
@@ -130,7 +143,7 @@ class Shrinker:
             while start < len(self._best.inputs):
                 rest = [*self._best.inputs[:start], *self._best.inputs[start + size :]]
                 decisions = self._best.decisions
-                if not (self._shows(rest, decisions) or self._shows(rest, _earlier(decisions, size))):
+                if not (self._shows(rest, decisions) or self._shows(rest, earlier(decisions, size))):
                     start += size
             size //= 2
 
@@ -150,7 +163,7 @@ def _at(place: str, number: int) -> str:
     return f"{place.rpartition('#')[0]}#{number}"
 
 
-def _earlier(decisions: Decisions, by: int) -> Decisions:
+def earlier(decisions: Decisions, by: int) -> Decisions:
     """Return decisions with each fault that many operations earlier, as where so many messages are missing."""
     moved: Decisions = {}
     for place, one in decisions.items():
@@ -158,6 +171,14 @@ def _earlier(decisions: Decisions, by: int) -> Decisions:
         moves = isinstance(one, str) and number is not None and number > by
         moved[_at(place, number - by) if moves and number is not None else place] = one
     return moved
+
+
+def first_of_kind(decisions: Decisions) -> Decisions:
+    """Return decisions with each fault at the first operation of its kind in its life."""
+    return {
+        _at(place, 1) if isinstance(one, str) and _number(place) is not None else place: one
+        for place, one in decisions.items()
+    }
 
 
 def _near(where: str, wanted: str) -> bool:

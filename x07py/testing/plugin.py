@@ -37,7 +37,7 @@ _by_kernel = pytest.StashKey[bool]()
 _brokers = pytest.StashKey[ExitStack]()
 _addresses = pytest.StashKey[dict[str, str]]()
 _NOWHERE = {"kafka": "127.0.0.1:1", "amqp": "amqp://guest:guest@127.0.0.1:1/"}
-_OF_EXPLORATION = ("explore", "promises", "dead_letters", "invariants", "members")
+_OF_EXPLORATION = ("explore", "inputs", "promises", "dead_letters", "invariants", "members")
 """Arguments of the marker that `x07py.explore.plugin` takes."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
