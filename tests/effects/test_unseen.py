@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.effects.reach import answer
 from tests.effects.test_answers import installed
+from x07py.effects.finder import Finder, this_environment
+from x07py.effects.primitives import primitives
 
 PAGE = Path(__file__).parents[2] / "docs/reference/effects.md"
 
@@ -68,3 +72,11 @@ def test_what_is_not_seen_is_as_the_page_says(tmp_path: Path, row: str) -> None:
 def test_what_a_package_looks_at_as_it_is_imported_is_listed(tmp_path: Path) -> None:
     found = answer(tmp_path, {"core.py": "import looks\n"}, environment=installed(tmp_path, PACKAGES))
     assert ("looks", "environment", "os.environ") in found.at_import
+
+
+def test_the_table_knows_each_module_without_source_of_this_python() -> None:
+    finder, rows = Finder(this_environment(), {}), primitives().rows
+    known = {name.partition(".")[0] for name in rows}
+    compiled = {name for name in sys.stdlib_module_names if finder.find(name).kind == "builtin" and find_spec(name)}
+    of_tests = {name for name in compiled if name.startswith(("_test", "_xx", "xx")) or name == "_ctypes_test"}
+    assert compiled - of_tests - known - {"_remote_debugging"} == set(), "what is not known counts as not read"
