@@ -161,8 +161,8 @@ DIFFERENTIAL_SECONDS ?= 1200
 differential: brokers $(STAMP) ## compare the simulated brokers with real ones over random operations, for DIFFERENTIAL_SECONDS
 	$(BIN)/python -m tests.explore.differential $(DIFFERENTIAL_SECONDS)
 
-rows: $(STAMP) $(VENV)/lowest $(VENV)/foreign $(VENV)/rows brokers ## record and replay every client of the table, those with an environment of their own too
-	X07_CAMPAIGN=1 $(BIN)/pytest -q tests/wire/test_clients.py
+rows: $(STAMP) $(VENV)/lowest $(VENV)/foreign $(VENV)/rows brokers ## record and replay every client of the table, also those with an environment of their own, and groups of all kinds
+	X07_CAMPAIGN=1 $(BIN)/pytest -q tests/wire/test_clients.py tests/wire/kafka/test_groups.py
 
 failures: $(STAMP) brokers ## brokers that are killed, stand still, or run out of disk under a driver
 	X07_CAMPAIGN=1 $(BIN)/pytest -q tests/drivers/test_failures.py

@@ -256,11 +256,11 @@ class Tape:
         return Envelope(envelope.topic, envelope.key, envelope.value, headers)
 
     def meta(self, answer: Answer) -> dict[str, Json]:
-        """Return what the broker said, without the size of the batch."""
+        """Return what the broker said, without how the message came."""
         meta = record(document(answer.meta)) if answer.meta else {}
         meta.pop("batch", None)
-        hidden = meta.pop(REDACTED, None)
-        if hidden:
+        meta.pop("late", None)
+        if hidden := meta.pop(REDACTED, None):
             _log.info("%s, entry %d: the broker sent others: %s", self.session.config.cassette, answer.number, hidden)
         return meta
 

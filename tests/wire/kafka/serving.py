@@ -105,6 +105,19 @@ def served(root: Path, *, rules: Rules = RULES, upstream: Address | None = None)
             found.close()
 
 
+def publishes(stand_in: Served) -> list[bytes]:
+    """Return what stands in the metadata of each publish of a cassette that is replayed."""
+    ledger = stand_in.session.ledger
+    return [ledger.index.meta(n) for n in range(len(ledger)) if ledger.bucket(n).op.endswith(b"publish_env_v1")]
+
+
+def is_whole(stand_in: Served) -> None:
+    """Check that a replay used everything that is no question and no event."""
+    left = [stand_in.session.ledger.bucket(number).op for number in stand_in.session.unused()]
+    assert [op for op in left if b".query_" not in op and b".event_" not in op] == []
+    assert stand_in.errors == []
+
+
 def record_by_driver(root: Path, topic: str, count: int, *, partitions: int = 1, group: str = "workers") -> None:
     """Write what a driver records of publishing `count` messages to `topic` and consuming them."""
     with cassette(root, Mode.RECORD) as session:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import select
 import socket
-import struct
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,57 +16,10 @@ from confluent_kafka import Consumer, Producer
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from tests.wire.kafka.serving import Served, record_by_driver, served
+from tests.wire.kafka.gate import Cut, Gate
+from tests.wire.kafka.serving import Served, is_whole, publishes, record_by_driver, served
 from x07py.brokers.process import RunningBroker
-from x07py.wire.kafka import apis
 from x07py.wire.stand_in import Address
-
-Cut = Callable[[socket.socket, socket.socket], None]
-_PRODUCE = struct.pack(">h", apis.PRODUCE)
-_SIZE = struct.Struct(">i")
-
-
-class Gate:
-    """Passes connections of Kafka's protocol on, and cuts the first that publish, after it has passed that on.
-
-    Args:
-        target: where to.
-        trips: how many are cut.
-        cut: waits, with both ends of a connection, until that is to happen.
-    """
-
-    def __init__(self, target: Address, trips: int, cut: Cut) -> None:
-        self._target, self.trips, self._cut = target, trips, cut
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address = Address(*self._listening.getsockname()[:2])
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        """Take no more connections."""
-        self._listening.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                there = socket.create_connection(self._target)
-                threading.Thread(target=self._pass_on, args=(client, there), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket, there: socket.socket) -> None:
-        """Pass a request and its answer on, one after the other."""
-        with client, there, suppress(OSError):
-            while request := _frame(client):
-                there.sendall(request)
-                if request[4:6] == _PRODUCE and self.trips:
-                    self.trips -= 1
-                    self._cut(client, there)
-                    return
-                client.sendall(_frame(there))
-
-
-def _frame(source: socket.socket) -> bytes:
-    size = source.recv(_SIZE.size, socket.MSG_WAITALL)
-    return size + source.recv(_SIZE.unpack(size)[0], socket.MSG_WAITALL) if size else b""
 
 
 def answer_is_there(_: socket.socket, there: socket.socket) -> None:
@@ -124,19 +76,6 @@ def publish_and_read(stand_in: Served, topic: str, *, idempotent: bool, stored: 
         out.append((message.offset(), message.value()))
     consumer.close()
     return out
-
-
-def publishes(stand_in: Served) -> list[bytes]:
-    """Return what stands in the metadata of each publish of a cassette that is replayed."""
-    ledger = stand_in.session.ledger
-    return [ledger.index.meta(n) for n in range(len(ledger)) if ledger.bucket(n).op.endswith(b"publish_env_v1")]
-
-
-def is_whole(stand_in: Served) -> None:
-    """Check that a replay used everything that is no question and no event."""
-    left = [stand_in.session.ledger.bucket(number).op for number in stand_in.session.unused()]
-    assert [op for op in left if b".query_" not in op and b".event_" not in op] == []
-    assert stand_in.errors == []
 
 
 @pytest.mark.parametrize("trips", [1, 2])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from kafka import KafkaConsumer, KafkaProducer
 
-from tests.wire.kafka.serving import Served, served
+from tests.wire.kafka.gate import Gate, frame
+from tests.wire.kafka.serving import is_whole, publishes, served
 from x07py.brokers.process import RunningBroker
+from x07py.wire.kafka import apis
+from x07py.wire.kafka.frames import Request, answer, parse_request
 from x07py.wire.stand_in import Address
 
 pytestmark = pytest.mark.live
@@ -98,13 +103,6 @@ def topic(broker: Address) -> str:
     return name
 
 
-def is_whole(stand_in: Served) -> None:
-    """Check that a replay used everything that is no question and no event."""
-    left = [stand_in.session.ledger.bucket(number).op for number in stand_in.session.unused()]
-    assert [op for op in left if b".query_" not in op and b".event_" not in op] == []
-    assert stand_in.errors == []
-
-
 CLIENTS: list[Callable[[str, str], list[object]]] = [confluent, kafka_python, aiokafka]
 
 
@@ -154,6 +152,48 @@ def test_administration_replays_as_questions_and_orders(tmp_path: Path, broker: 
     with served(tmp_path) as stand_in:
         assert run(str(stand_in.address)) == live
         is_whole(stand_in)
+
+
+class MovedLeader(Gate):
+    """Answers the first publish that another broker leads now, and where that is: where it is itself."""
+
+    def _pass_on(self, client: socket.socket, there: socket.socket) -> None:
+        with client, there, suppress(OSError):
+            while data := frame(client):
+                request = parse_request(data[4:])
+                if request.key == apis.PRODUCE and self.trips:
+                    self.trips -= 1
+                    client.sendall(self._moved(request))
+                else:
+                    there.sendall(data)
+                    client.sendall(frame(there))
+
+    def _moved(self, request: Request) -> bytes:
+        leader = {"leader_id": 1, "leader_epoch": 9}
+        rows = [
+            {
+                "name": topic.name,
+                "partition_responses": [
+                    {"index": one.index, "error_code": 6, "base_offset": -1, "current_leader": leader}
+                    for one in topic.partition_data
+                ],
+            }
+            for topic in request.body().topic_data
+        ]
+        here = {"node_id": 1, "host": self.address.host, "port": self.address.port}
+        return answer(request, {"responses": rows, "node_endpoints": [here]})
+
+
+def test_no_client_is_led_past_the_recording_by_an_answer(tmp_path: Path, broker: Address, topic: str) -> None:
+    gate = MovedLeader(broker, 1, lambda *_: None)
+    with served(tmp_path, upstream=gate.address) as between:
+        producer = Producer({"bootstrap.servers": str(between.address)})
+        producer.produce(topic, b"value", b"key")
+        assert producer.flush(20) == 0
+        assert not gate.trips
+    gate.close()
+    with served(tmp_path) as stand_in:
+        assert len(publishes(stand_in)) == 1
 
 
 def test_a_transaction_loop_replays(tmp_path: Path, broker: Address, topic: str) -> None:

@@ -43,7 +43,8 @@ _SESSION_AT, _SESSIONS_SINCE = 17, 7
 _ANSWERED_SESSION_AT = 10
 _NO_SESSION = _SESSION.pack(0, -1)
 _SILENT = frozenset({apis.SASL_HANDSHAKE, apis.SASL_AUTHENTICATE})
-_NAMES_BROKERS = frozenset({apis.METADATA, apis.FIND_COORDINATOR, apis.DESCRIBE_CLUSTER})
+_NAMES_BROKERS = frozenset({apis.METADATA, apis.FIND_COORDINATOR, apis.DESCRIBE_CLUSTER, apis.PRODUCE})
+"""Requests whose answers tell where brokers are; that of a publish tells it if another broker leads now."""
 
 
 class Between:
@@ -175,7 +176,7 @@ class Between:
     def _lead_here(self, body: Any) -> Any:
         """Return an answer with the addresses by which the client reaches the brokers through us; None if it is so."""
         changes: dict[str, Any] = {}
-        for name in ("brokers", "coordinators"):
+        for name in ("brokers", "coordinators", "node_endpoints"):
             rows = getattr(body, name, ())
             moved = tuple(self._moved(row) for row in rows)
             if moved != tuple(rows):

@@ -8,6 +8,7 @@ cassettes a partition without any recorded commit may be committed as the client
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,7 +43,9 @@ class Commits:
         self._tape = tape
         self._lanes: dict[tuple[str, Place], deque[_Step]] = {}
         self._open: Counter[int] = Counter()
+        self._course: dict[tuple[str, Place], tuple[list[int], list[int]]] = {}
         self._reached: dict[tuple[str, Place], int] = {}
+        self._latest: dict[tuple[str, Place], tuple[int, str]] = {}
         self._errors: dict[tuple[str, Place], int] = {}
         self._groups: dict[str, str] = {}
         for number in numbers:
@@ -65,14 +68,19 @@ class Commits:
         for topic, partition, offset in rows:
             self._lanes.setdefault((group, (topic, partition)), deque()).append(_Step(offset, number, error))
             self._open[number] += 1
+            if not error:
+                numbers, offsets = self._course.setdefault((group, (topic, partition)), ([], []))
+                numbers.append(number)
+                offsets.append(offset)
 
-    def take(self, group: str, place: Place, offset: int) -> int:
+    def take(self, group: str, place: Place, offset: int, metadata: str = "") -> int:
         """Return the recorded error, or 0, of committing `offset`, and use what was recorded up to it.
 
         Args:
             group: who commits; a group that was not recorded stands for the first that was and that nobody stands for.
             place: topic and partition.
             offset: of the message that comes next.
+            metadata: what the client says beside it.
 
         Raises:
             ReplayMismatchError: 2050 if the offset lies behind all that was recorded; 2009 if none was.
@@ -89,12 +97,31 @@ class Commits:
             if not self._open[step.number]:
                 self._tape.take(step.number)
         self._errors[group, place] = error
+        if not error:
+            self._latest[group, place] = offset, metadata
         self._reached[group, place] = max(offset, self._reached.get((group, place), -1))
         return error
 
-    def position(self, group: str, place: Place) -> int | None:
-        """Return how far a group has come of a partition in this replay, or None if it has committed nothing."""
-        return None if self._errors.get((group, place)) else self._reached.get((group, place))
+    def position(self, group: str, place: Place) -> tuple[int, str] | None:
+        """Return what a group has committed of a partition in this replay, offset and metadata, or None."""
+        return self._latest.get((group, place))
+
+    def is_settled(self, recorded: str, number: int) -> bool:
+        """Tell whether a group has committed again what it had committed before entry `number`.
+
+        Args:
+            recorded: the group, as it was recorded.
+            number: the entry.
+        """
+        return not any(
+            lane and lane[0].number < number for (group, _), lane in self._lanes.items() if group == recorded
+        )
+
+    def recorded_before(self, recorded: str, place: Place, number: int) -> int | None:
+        """Return what a group, as recorded, had committed of a partition last before entry `number`, or None."""
+        numbers, offsets = self._course.get((recorded, place), ((), ()))
+        at = bisect_left(numbers, number)
+        return offsets[at - 1] if at else None
 
     def _recorded(self, group: str, place: Place) -> str:
         if group not in self._groups:

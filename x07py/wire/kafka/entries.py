@@ -13,7 +13,7 @@ from x07py.rr import Answer, Mode, Row
 from x07py.rr.varying import Varying
 from x07py.wire.decoding import document
 from x07py.wire.kafka.apis import CALLS
-from x07py.wire.kafka.recorded import parts_of
+from x07py.wire.kafka.recorded import LATE, parts_of
 from x07py.wire.matching import PARTS
 from x07py.wire.tape import LIBRARY_ERROR, Tape
 
@@ -143,8 +143,16 @@ class Entries(Tape):
         """Return a delivery of which something is hidden as it is written."""
         return self.delivery_row(request, envelope, document(meta))
 
-    def write_run(self, scope: str, rows: list[Fields]) -> None:
-        """Write messages that came at once; the first says how many they are."""
+    def write_run(self, scope: str, rows: list[Fields], *, late: bool) -> None:
+        """Write messages that came at once; the first says how many they are.
+
+        Args:
+            scope: the consumer.
+            rows: the messages.
+            late: whether it had asked for them before it got its assignment.
+        """
+        if late:
+            rows = [(req, resp, b"{%b,%b" % (LATE, meta[1:]), err, ticks) for req, resp, meta, err, ticks in rows]
         req, resp, meta, err, ticks = rows[0]
         rows[0] = (req, resp, b'{"batch":%d,' % len(rows) + meta[1:], err, ticks)
         self._write(self.dialect.poll_op, scope, rows)

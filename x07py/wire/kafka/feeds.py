@@ -2,7 +2,7 @@
 
 A consumer of the recording is a feed: deliveries, ends of partitions and assignments in the order in which they came.
 The replay gives them in that order, each after what had been published before it. Fetch requests name partitions and
-not consumers, so whoever fetches is brought together with a feed by `Feeds.of_group` and `Feeds.of_partitions`.
+not consumers, so whoever fetches is brought together with a feed by `x07py.wire.kafka.choosing`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from x07py.errors import CassetteError
 from x07py.wire.decoding import document
 from x07py.wire.kafka.batches import BatchWriter
+from x07py.wire.kafka.recorded import LATE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from x07py.drivers.base import Json
     from x07py.wire.kafka.entries import Entries
@@ -36,7 +37,11 @@ _SKIPPED, _RECORD, _END, _ASSIGNED, _LOST = range(5)
 
 
 class Item(NamedTuple):
-    """One thing that happened to a consumer: its entry, what kind it is, and where."""
+    """One thing that happened to a consumer: its entry, what kind it is, and where; deliveries also when.
+
+    Args:
+        late: whether the consumer had asked for it before it got its assignment.
+    """
 
     number: int
     kind: int
@@ -44,6 +49,23 @@ class Item(NamedTuple):
     offset: int
     timestamp: int = _NO_TIME
     log_append: bool = False
+    late: bool = False
+
+
+class Assigned(NamedTuple):
+    """One recorded assignment of a member of a group.
+
+    Args:
+        number: its entry.
+        generation: in which generation of the group, from 1; 0 if that was not recorded.
+        client: the client's name for itself.
+        instance: the name of a static member, or None.
+    """
+
+    number: int
+    generation: int
+    client: str
+    instance: str | None
 
 
 class Served(NamedTuple):
@@ -61,6 +83,10 @@ class Feed:
         tape: the cassette.
         scope: under what it was recorded.
         numbers: numbers of its entries with the names of their operations, in file order.
+
+    Attributes:
+        siblings: the other consumers of its group.
+        assignments: what it was assigned as a member of a group, in order.
     """
 
     def __init__(self, tape: Entries, scope: str, numbers: list[tuple[int, str]]) -> None:
@@ -71,11 +97,14 @@ class Feed:
         name, mark, copy = group.rpartition("#")
         self.group: str = name if mark and copy.isdigit() else group
         self.taken = False
+        self.siblings: list[Feed] = []
         self._numbers = numbers
+        self.assignments: list[Assigned] = [self._assigned(number) for number, op in numbers if op == ASSIGNED]
         self._items: list[Item] | None = None
         self._at = 0
         self._places: dict[tuple[bytes, bytes], Place] = {}
         self._served: dict[Place, list[Item]] = {}
+        self._assignment: dict[str, list[int]] | None = None
         self._turn: tuple[Place, int] | None = None
         self._turn_since: float | None = None
         self._ends: dict[Place, int] = {}
@@ -98,11 +127,28 @@ class Feed:
             item = self._event(number, op) if op != POLL else self._delivery(number, counts)
             if item.kind == _SKIPPED:
                 self._tape.session.ledger.use(number)
-            elif item.kind == _ASSIGNED and items and items[-1].kind == _ASSIGNED and not items[-1].offset:
-                items[-1] = item  # nothing had been assigned before, and nothing came of it
+            elif item.kind == _ASSIGNED and items and items[-1].kind == _ASSIGNED and self._was_vain(items[-1]):
+                items[-1] = item
             else:
                 items.append(item)
         return items
+
+    def _assigned(self, number: int) -> Assigned:
+        said = self._tape.event(number)
+        return Assigned(number, said.get("generation", 0), said.get("client", ""), said.get("instance"))
+
+    def _was_vain(self, item: Item) -> bool:
+        """Tell whether a member was assigned nothing and was alone: the group did not know its topic yet."""
+        if item.offset:
+            return False
+        generation = next(one.generation for one in self.assignments if one.number == item.number)
+        return not any(one.generation == generation for feed in self.siblings for one in feed.assignments)
+
+    def leave_out(self, numbers: set[int]) -> None:
+        """Leave out deliveries that did not reach the program, by the numbers of their entries."""
+        if numbers:
+            self._tape.session.ledger.use_all(numbers)
+            self._items = [item for item in self.items if item.number not in numbers]
 
     def _event(self, number: int, op: str) -> Item:
         detail = self._tape.event(number)
@@ -122,7 +168,7 @@ class Feed:
         if found is not None:
             offset, partition, time_, kind, topic = found.groups()
             place = self._places.setdefault((topic, partition), (topic.decode(), int(partition)))
-            return Item(number, _RECORD, place, int(offset), int(time_ or _NO_TIME), kind == b"2")
+            return Item(number, _RECORD, place, int(offset), int(time_ or _NO_TIME), kind == b"2", LATE in meta)
         facts: Json = document(meta) if meta else None
         facts = facts if isinstance(facts, dict) else {}
         place = (facts.get("topic") or self._tape.recorded_topic(number), facts.get("partition", 0))
@@ -141,9 +187,13 @@ class Feed:
             pass
         return Item(number, _SKIPPED, ("", 0), 0)
 
+    def deliveries(self) -> Iterator[Item]:
+        """Yield every message that came."""
+        return (item for item in self.items if item.kind == _RECORD)
+
     def places(self) -> set[Place]:
         """Return every partition of which something came."""
-        return {item.place for item in self.items if item.kind == _RECORD}
+        return {item.place for item in self.deliveries()}
 
     def start(self, place: Place) -> int | None:
         """Return the offset of the next delivery of a partition, or None if nothing more comes of it."""
@@ -151,27 +201,33 @@ class Feed:
         rest = (items[at] for at in range(self._at, len(items)))
         return next((item.offset for item in rest if item.kind == _RECORD and item.place == place), None)
 
-    def assignment(self) -> dict[str, list[int]] | None:
-        """Return the next recorded assignment if it is what comes next, and use it; None if none does."""
-        at = self._at
-        while at < len(self.items) and self.items[at].kind == _END:
+    def next_assignment(self) -> Assigned | None:
+        """Return the next recorded assignment if it is what comes next, or None."""
+        self._peek()
+        items, at = self.items, self._at
+        while at < len(items) and items[at].kind == _END:
             at += 1
-        if at == len(self.items) or self.items[at].kind != _ASSIGNED:
+        if at == len(items) or items[at].kind != _ASSIGNED:
             return None
-        self._at = at + 1
-        self._turn = None
-        number = self.items[at].number
-        partitions: dict[str, list[int]] = self._tape.event(number)["partitions"]
-        self._tape.take(number)
-        return partitions
+        return next(one for one in self.assignments if one.number == items[at].number)
 
-    def disturbance(self) -> int:
-        """Return the error that a heartbeat is answered with: 0, or what makes the member join anew or end."""
+    def assignment(self) -> dict[str, list[int]] | None:
+        """Return the next recorded assignment if it is what comes next, and use it; else the last one, or None."""
+        upcoming = self.next_assignment()
+        if upcoming is not None:
+            while self.items[self._at].number != upcoming.number:
+                self._at += 1
+            self._at += 1
+            self._turn = None
+            self._assignment = self._tape.event(upcoming.number)["partitions"]
+            self._tape.take(upcoming.number)
+        return self._assignment
+
+    def loss(self) -> int:
+        """Return the error by which a member learns that it is none any more, and use it; 0 if none comes next."""
         item = self._peek()
-        if item is None or item.kind not in (_ASSIGNED, _LOST) or not self._tape.is_open(item.number):
+        if item is None or item.kind != _LOST or not self._tape.is_open(item.number):
             return 0
-        if item.kind == _ASSIGNED:
-            return 27
         self._tape.take(item.number)
         self._at += 1
         return item.offset
@@ -260,11 +316,21 @@ class Feed:
         return Served(place, self._batch(run), max(self._ends[place], last + 1))
 
     def _again(self, place: Place, offset: int, most: int) -> Served | None:
-        """Return what was served before, if the client asks for it again: it lost it, or went back."""
-        given = self._served.get(place)
+        """Return what was served before, if the client asks for it again: it lost it, or went back.
+
+        Another member of the group may have lost it too, that was sent it and gave the partition up.
+        """
+        upcoming = self.start(place)
+        found = self._left_of(self._served.get(place), offset, upcoming, most)
+        if found is None and upcoming is not None and upcoming > offset:
+            given = (one._served.get(place) for one in self.siblings)
+            found = next((kept for one in given if (kept := self._left_of(one, offset, upcoming, most))), None)
+        return Served(place, self._batch(found), self._ends[place]) if found else None
+
+    def _left_of(self, given: list[Item] | None, offset: int, upcoming: int | None, most: int) -> list[Item] | None:
+        """Return what was given of a partition from an offset on, if nothing of that is to come yet."""
         if not given or given[-1].offset < offset:
             return None
-        upcoming = self.start(place)
         if upcoming is not None and upcoming <= given[-1].offset:
             return None
         kept: list[Item] = []
@@ -276,7 +342,7 @@ class Feed:
                 break
             if item.offset >= offset:
                 kept.append(item)
-        return Served(place, self._batch(kept), self._ends[place])
+        return kept
 
     def _batch(self, items: list[Item]) -> bytes:
         writer = BatchWriter(items[0].offset, items[0].timestamp)
@@ -290,53 +356,3 @@ class Feed:
         if self._told_end.get(place) == offset:
             return offset
         return max(self._ends.get(place, 0), offset + 1)
-
-
-class Feeds:
-    """Every recorded consumer of a cassette.
-
-    Args:
-        tape: the cassette.
-        numbers: numbers of the entries by short name of the operation.
-    """
-
-    def __init__(self, tape: Entries, numbers: Mapping[str, list[int]]) -> None:
-        ledger = tape.session.ledger
-        found: dict[str, list[tuple[int, str]]] = {}
-        rows = sorted((number, op) for op in (POLL, END, ASSIGNED, LOST) for number in numbers.get(op, []))
-        for number, op in rows:
-            scope = ledger.bucket(number).scope.decode("utf-8", "surrogateescape")
-            found.setdefault(scope, []).append((number, op))
-        self._tape = tape
-        self.all: list[Feed] = [Feed(tape, scope, entries) for scope, entries in found.items()]
-
-    def of_group(self, topics: frozenset[str], group: str) -> Feed | None:
-        """Return the feed of one more member of a group that subscribes to `topics`, and take it.
-
-        A group that was not recorded takes the first feed of the same topics: groups may have random names.
-        """
-        same = [feed for feed in self.all if not feed.taken and _topics(feed.sources) == topics]
-        chosen = next((feed for feed in same if feed.group == group), same[0] if same else None)
-        if chosen is None:
-            rest = [feed for feed in self.all if not feed.taken and feed.group == group]
-            chosen = next((feed for feed in rest if _topics(feed.sources) & topics), None)
-        if chosen is not None:
-            chosen.taken = True
-        return chosen
-
-    def of_partitions(self, places: frozenset[Place], group: str | None) -> Feed | None:
-        """Return the feed of one more consumer that assigned itself partitions, and take it."""
-        names = frozenset(f"{topic}/{partition}" for topic, partition in places)
-        free = [feed for feed in self.all if not feed.taken]
-        if group is not None:
-            free = [feed for feed in free if feed.group == group] or free
-        chosen = next((feed for feed in free if feed.sources == names), None)
-        if chosen is None:
-            chosen = next((feed for feed in free if places & feed.places()), None)
-        if chosen is not None:
-            chosen.taken = True
-        return chosen
-
-
-def _topics(sources: frozenset[str]) -> frozenset[str]:
-    return frozenset(source.partition("/")[0] for source in sources)

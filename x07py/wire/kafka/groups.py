@@ -1,8 +1,8 @@
 """Consumer groups of a replay. Each member is told that it is alone, and is assigned what was recorded for it.
 
-A recorded group of several members may be replayed by one process or by many, and not all of them need to run: what a
-member gets depends on its own recording only. When the recording goes on with another assignment, the next heartbeat
-tells the member to join anew.
+A recorded group of several members may be replayed by one process or by many, and not all of them need to run. When the
+recording goes on with another assignment, a heartbeat tells the member to join anew; `x07py.wire.kafka.generations`
+knows when, and who joins together.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.wire.kafka.commits import Commits
+from x07py.wire.kafka.generations import Generations
 from x07py.wire.kafka.membership import CONSUMER, assigned_places, assignment_of, flat, subscribed_topics
 from x07py.wire.kafka.peers import Members, Membership
+from x07py.wire.kafka.untaken import leave_out_untaken
 
 if TYPE_CHECKING:
     from x07py.wire.kafka.feeds import Feed, Place
@@ -33,26 +35,28 @@ class Groups:
         self._tape = tape
         self._members = Members()
         self._commits = Commits(tape, tape.numbers.get("commit_v1", []))
+        leave_out_untaken(tape.feeds.all, self._commits)
+        self._generations = Generations(tape, self._members, self._commits)
         self._count = 0
 
     def join(self, ask: Ask) -> Plain:
         """Answer JoinGroup: the member leads a generation of its own."""
         protocol = ask.body.protocols[0]
         topics = subscribed_topics(protocol.metadata) if ask.body.protocol_type == CONSUMER else frozenset()
-        with self._tape.lock:
+        instance = getattr(ask.body, "group_instance_id", None)
+        with self._tape.changed:
             member = self._members.joined(ask.body.group_id, ask.body.member_id, ask.peer)
             if member is None:
                 self._count += 1
-                member = Membership(ask.body.group_id, f"{ask.request.client_id}-{self._count}", topics, ask.peer)
-                member.feed = self._tape.feeds.of_group(topics, ask.body.group_id)
+                client = ask.request.client_id
+                member = Membership(ask.body.group_id, f"{client}-{self._count}", topics, ask.peer)
+                member.feed = self._tape.feeds.of_group(topics, ask.body.group_id, client, instance)
                 self._members.all.append(member)
             member.peer, member.topics = ask.peer, topics
             member.generation += 1
-        itself = {
-            "member_id": member.member_id,
-            "group_instance_id": getattr(ask.body, "group_instance_id", None),
-            "metadata": protocol.metadata,
-        }
+            patience = getattr(ask.body, "rebalance_timeout", ask.body.session_timeout)
+            self._generations.gather(member, patience.total_seconds())
+        itself = {"member_id": member.member_id, "group_instance_id": instance, "metadata": protocol.metadata}
         return {
             "generation_id": member.generation,
             "protocol_type": ask.body.protocol_type,
@@ -72,9 +76,9 @@ class Groups:
             recorded = member.feed.assignment() if member.feed is not None else None
             if recorded is not None:
                 own = assignment_of(recorded, own)
-                member.assigned = flat(recorded)
+                member.assign(flat(recorded))
             elif member.topics:
-                member.assigned = flat(assigned_places(own))
+                member.assign(flat(assigned_places(own)))
         return {
             "protocol_type": getattr(ask.body, "protocol_type", None),
             "protocol_name": getattr(ask.body, "protocol_name", None),
@@ -87,7 +91,7 @@ class Groups:
         if member is None:
             return {"error_code": _UNKNOWN_MEMBER}
         with self._tape.lock:
-            return {"error_code": member.feed.disturbance() if member.feed is not None else 0}
+            return {"error_code": self._generations.disturbance(member.feed) if member.feed is not None else 0}
 
     def leave(self, ask: Ask) -> Plain:
         """Answer LeaveGroup."""
@@ -95,7 +99,9 @@ class Groups:
         for member_id in ids:
             member = self._members.of(ask.body.group_id, member_id)
             if member is not None:
-                member.left = True
+                with self._tape.lock:
+                    member.left = True
+                    self._generations.note()
         return {"members": [{"member_id": member_id} for member_id in ids]}
 
     def feed_of(self, peer: Peer, places: frozenset[Place]) -> Feed | None:
@@ -112,6 +118,7 @@ class Groups:
         """Take note that a connection has ended."""
         with self._tape.lock:
             self._members.gone(peer)
+            self._generations.note()
 
     def commit(self, ask: Ask) -> Plain:
         """Answer OffsetCommit: each offset must be one that was recorded, or lie before one."""
@@ -123,7 +130,10 @@ class Groups:
                         {
                             "partition_index": part.partition_index,
                             "error_code": self._commits.take(
-                                ask.body.group_id, (topic.name, part.partition_index), part.committed_offset
+                                ask.body.group_id,
+                                (topic.name, part.partition_index),
+                                part.committed_offset,
+                                part.committed_metadata or "",
                             ),
                         }
                         for part in topic.partitions
@@ -158,11 +168,11 @@ class Groups:
 
     def _position(self, group: str, place: Place) -> Plain:
         own = self._commits.position(group, place)
+        if own is not None:
+            return {"committed_offset": own[0], "metadata": own[1]}
         known = self._tape.questions.ask("committed", f"{place[0]}/{place[1]}@{group}", {})
         if known is not None:
             return known
-        if own is not None:
-            return {"committed_offset": own, "metadata": ""}
         feeds = [one.feed for one in self._members.all if one.group == group and one.feed is not None]
         with self._tape.lock:
             starts = [start for feed in feeds if (start := feed.start(place)) is not None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from x07py.errors import RecordingEndedError
+from x07py.wire.kafka.choosing import Feeds
 from x07py.wire.kafka.entries import Entries
-from x07py.wire.kafka.feeds import Feeds
 from x07py.wire.kafka.publishes import Publishes
 from x07py.wire.kafka.questions import Questions
 

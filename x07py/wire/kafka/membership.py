@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CONSUMER = "consumer"
 """The protocol type whose messages these are; others, such as Kafka Connect's, stay as they come."""
 _SHORT, _INT = struct.Struct(">h"), struct.Struct(">i")
+_OWNED_SINCE = 1
 
 
 def subscribed_topics(metadata: bytes) -> frozenset[str]:
@@ -37,6 +38,27 @@ def subscribed_topics(metadata: bytes) -> frozenset[str]:
     return frozenset(names)
 
 
+def owned_places(metadata: bytes) -> frozenset[Place]:
+    """Return the partitions that a member keeps while it joins anew; none where it gives all up before.
+
+    Args:
+        metadata: what it sends with its request to join.
+
+    Raises:
+        DriverError: 9650 if it is malformed.
+    """
+    try:
+        (version,), (count,), at = _SHORT.unpack_from(metadata), _INT.unpack_from(metadata, 2), 6
+        for _ in range(count):
+            _, at = _string(metadata, at)
+        if version < _OWNED_SINCE:
+            return frozenset()
+        (size,) = _INT.unpack_from(metadata, at)
+        return flat(_places(metadata, at + _INT.size + max(size, 0)))
+    except (struct.error, ValueError):
+        raise wire_error("a member of a group sent a malformed subscription") from None
+
+
 def assigned_places(assignment: bytes) -> dict[str, list[int]]:
     """Return the partitions in an assignment by topic; an empty one has none.
 
@@ -45,19 +67,25 @@ def assigned_places(assignment: bytes) -> dict[str, list[int]]:
     """
     if not assignment:
         return {}
-    places: dict[str, list[int]] = {}
     try:
-        (count,), at = _INT.unpack_from(assignment, 2), 6
-        for _ in range(count):
-            name, at = _string(assignment, at)
-            (many,) = _INT.unpack_from(assignment, at)
-            at += 4
-            if not 0 <= many <= len(assignment):
-                raise ValueError
-            places[name] = sorted(struct.unpack_from(f">{many}i", assignment, at))
-            at += 4 * many
+        return _places(assignment, _SHORT.size)
     except (struct.error, ValueError):
         raise wire_error("the leader of a group sent a malformed assignment") from None
+
+
+def _places(data: bytes, at: int) -> dict[str, list[int]]:
+    """Return the partitions in an array of topics that begins at `at`."""
+    places: dict[str, list[int]] = {}
+    (count,) = _INT.unpack_from(data, at)
+    at += _INT.size
+    for _ in range(count):
+        name, at = _string(data, at)
+        (many,) = _INT.unpack_from(data, at)
+        at += _INT.size
+        if not 0 <= many <= len(data):
+            raise ValueError
+        places[name] = sorted(struct.unpack_from(f">{many}i", data, at))
+        at += _INT.size * many
     return places
 
 

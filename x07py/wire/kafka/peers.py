@@ -96,9 +96,10 @@ class Ask:
     Attributes:
         taken: set once a recording has taken note of the request, which may be after it went out.
         written: set once a recording has written what came of it.
+        since: how many assignments a recording had seen when the request was sent.
     """
 
-    __slots__ = ("body", "peer", "request", "taken", "written")
+    __slots__ = ("body", "peer", "request", "since", "taken", "written")
 
     def __init__(self, peer: Peer, request: Request, body: Any) -> None:
         self.peer: Peer = peer
@@ -106,6 +107,7 @@ class Ask:
         self.body: Any = body
         self.taken: Event = Event()
         self.written: Event = Event()
+        self.since: int = 0
 
 
 class Membership:
@@ -116,6 +118,13 @@ class Membership:
         member_id: what the broker calls it.
         topics: what it subscribes to.
         peer: the connection that it joined on.
+
+    Attributes:
+        assigned: the partitions that it was assigned last.
+        before: those that it was assigned before that, for which it may still fetch.
+        kept: those of which what still comes reaches the program: none while a member joins that gives all up before.
+        since: how many assignments a recording had seen when it got its own.
+        heading: the recorded generation that it has asked to be in; 0 for none.
     """
 
     def __init__(self, group: str, member_id: str, topics: frozenset[str], peer: Peer) -> None:
@@ -125,11 +134,28 @@ class Membership:
         self.client_id: str = peer.client_id
         self.peer: Peer = peer
         self.assigned: frozenset[Place] = frozenset()
+        self.before: frozenset[Place] = frozenset()
+        self.kept: frozenset[Place] = frozenset()
         self.fetcher: Peer | None = None
         self.scope = ""
         self.feed: Feed | None = None
         self.generation = 0
+        self.since = 0
+        self.heading = 0
         self.left = False
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it has left the group, or its connection has ended."""
+        return self.left or self.peer.is_gone
+
+    def assign(self, places: frozenset[Place]) -> None:
+        """Take note of an assignment."""
+        self.before, self.assigned, self.kept = self.assigned, places, places
+
+    def drops(self, place: Place) -> bool:
+        """Tell whether what comes of a partition is dropped by the client, which has lost it or is about to."""
+        return place not in self.kept and place in self.assigned | self.before
 
 
 class Members:
@@ -155,7 +181,7 @@ class Members:
         partitions; where several were, for one whose group it has asked about, then for one that nobody fetches for.
         """
         bound = next((one for one in self.all if one.fetcher is peer and not one.left), None)
-        if bound is not None and places <= bound.assigned:
+        if bound is not None and places <= bound.assigned | bound.before:
             return bound
         fits = [one for one in self.all if places <= one.assigned and one.client_id == peer.client_id and not one.left]
         if not fits:

@@ -26,6 +26,8 @@ _EMPTY = _pack(0)
 _MOST = 2**31
 _RESERVED = b"x07-"
 _MAGIC = b"X7ME\x01\0\0\0"
+LATE = b'"late":true'
+"""Stands in the metadata of a delivery that a member of a group had asked for before it got its assignment."""
 Parts = tuple[bytes | None, bytes | None, bytes]
 """Key, value, and headers as they stand on the wire."""
 

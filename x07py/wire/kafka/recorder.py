@@ -6,12 +6,12 @@ would not hold. Errors after which every client tries again are left out: the at
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.wire.kafka import apis
 from x07py.wire.kafka.batches import read_batches
 from x07py.wire.kafka.calls import answered, asked, scope_of
-from x07py.wire.kafka.membership import CONSUMER, assigned_places, flat, subscribed_topics
+from x07py.wire.kafka.membership import CONSUMER, assigned_places, flat, owned_places, subscribed_topics
 from x07py.wire.kafka.peers import Members, Membership
 from x07py.wire.kafka.producing import Producing
 from x07py.wire.kafka.rows import Rows
@@ -37,6 +37,16 @@ _ANSWER_S = 1.0
 """How long a delivery waits for the answer to what was published there, which may come behind it."""
 
 
+class _Reader(NamedTuple):
+    """Who fetches: scope and request of the consumer, whether it is shown what was committed only, and whether it asked
+    before it got its assignment."""
+
+    scope: str
+    request: bytes
+    committed: bool
+    late: bool
+
+
 class Recorder:
     """Writes what passes; one for all connections of a run.
 
@@ -49,6 +59,8 @@ class Recorder:
         self._rows = Rows(tape)
         self._under_way: dict[int, tuple[frozenset[Place], Event]] = {}
         self._members = Members()
+        self._first_generation: dict[str, int] = {}
+        self._assignments = 0
         self._told_end: dict[tuple[str, Place], int] = {}
         self._producing = Producing(tape, self._rows, _PASSING)
         self._writers: Mapping[int, Callable[[Ask, Any], None]] = {
@@ -69,6 +81,7 @@ class Recorder:
 
     def expects(self, ask: Ask) -> None:
         """Take note that a request goes out: what it publishes may be delivered before its answer comes."""
+        ask.since = self._assignments
         if ask.request.key == apis.PRODUCE:
             places = frozenset((t.name, p.index) for t in ask.body.topic_data for p in t.partition_data)
             self._under_way[id(ask)] = (places, ask.written)
@@ -91,6 +104,8 @@ class Recorder:
         """
         if ask.request.key == apis.FIND_COORDINATOR and not getattr(ask.body, "key_type", 0):
             ask.peer.groups += ask.body.coordinator_keys if ask.request.version >= 4 else [ask.body.key]
+        if ask.request.key == apis.JOIN_GROUP and ask.body.protocol_type == CONSUMER:
+            self._joins(ask)
         if ask.request.key == apis.PRODUCE:
             self._producing.sends(ask)
             if not ask.body.acks:
@@ -121,17 +136,15 @@ class Recorder:
         came = {(t.topic, p.partition_index) for t in body.responses for p in t.partitions if p.records}
         if came and self._under_way:
             self._let_publishes_come_first(came)
-        scope, request = self._consumer(ask.peer, frozenset(wanted))
-        committed = ask.body.isolation_level == _READ_COMMITTED
+        reader, member = self._reader(ask, frozenset(wanted))
         for topic in body.responses:
             for part in topic.partitions:
                 place = (topic.topic, part.partition_index)
-                if place in wanted and not part.error_code.value:
-                    self._fetched_part(scope, request, place, wanted[place], part, committed=committed)
+                if place in wanted and not part.error_code.value and not (member and member.drops(place)):
+                    self._fetched_part(reader, place, wanted[place], part)
 
-    def _fetched_part(
-        self, scope: str, request: bytes, place: Place, offset: int, part: Any, *, committed: bool
-    ) -> None:
+    def _fetched_part(self, reader: _Reader, place: Place, offset: int, part: Any) -> None:
+        committed, scope = reader.committed, reader.scope
         end = part.last_stable_offset if committed and part.last_stable_offset >= 0 else part.high_watermark
         if not part.records:
             if end == offset and self._told_end.get((scope, place)) != offset:
@@ -143,21 +156,23 @@ class Recorder:
             records = batch.records
             if records and records[0].offset < offset:
                 records = [record for record in records if record.offset >= offset]
-            rows += self._rows.delivered(place, request, records, appended=batch.log_append_time)
+            rows += self._rows.delivered(place, reader.request, records, appended=batch.log_append_time)
         if rows:
-            self.tape.write_run(scope, rows)
+            self.tape.write_run(scope, rows, late=reader.late)
 
-    def _consumer(self, peer: Peer, places: frozenset[Place]) -> tuple[str, bytes]:
-        """Return scope and recorded request of the consumer that a connection fetches as."""
+    def _reader(self, ask: Ask, places: frozenset[Place]) -> tuple[_Reader, Membership | None]:
+        """Return the consumer that a connection fetches as, and its membership."""
+        peer, committed = ask.peer, ask.body.isolation_level == _READ_COMMITTED
         with self.tape.lock:
             member = self._members.fetching(peer, places)
             if member is not None:
-                return member.scope, self.tape.subscription(tuple(sorted(member.topics)), member.group)
+                request = self.tape.subscription(tuple(sorted(member.topics)), member.group)
+                return _Reader(member.scope, request, committed, ask.since < member.since), member
             sources = tuple(f"{topic}/{partition}" for topic, partition in sorted(places))
             group = peer.groups[-1] if peer.groups else ""
             if peer.scope is None:
                 peer.scope, peer.sources = self.tape.scope_of(sources, group), sources
-            return peer.scope, self.tape.subscription(peer.sources, group)
+            return _Reader(peer.scope, self.tape.subscription(peer.sources, group), committed, late=False), None
 
     def _metadata(self, ask: Ask, body: Any) -> None:
         notes = self.tape.questions
@@ -214,6 +229,13 @@ class Recorder:
             detail = {"$error": [code, "", False, False, False]}
             self.tape.write_call(name, scope, request, detail, err=LIBRARY_ERROR)
 
+    def _joins(self, ask: Ask) -> None:
+        """Take note of what a member keeps while it joins anew."""
+        with self.tape.lock:
+            member = self._members.joined(ask.body.group_id, ask.body.member_id, ask.peer)
+            if member is not None:
+                member.kept = owned_places(ask.body.protocols[0].metadata)
+
     def _joined(self, ask: Ask, body: Any) -> None:
         if body.error_code.value:
             return
@@ -228,6 +250,8 @@ class Recorder:
                 member.scope = self.tape.scope_of(tuple(sorted(topics)), group)
                 self._members.all.append(member)
             member.member_id, member.peer, member.topics = body.member_id, ask.peer, topics
+            first = self._first_generation.setdefault(group, body.generation_id)
+            member.generation = body.generation_id - first + 1
 
     def _synced(self, ask: Ask, body: Any) -> None:
         member = self._members.of(ask.body.group_id, ask.body.member_id)
@@ -235,8 +259,13 @@ class Recorder:
             return
         places = assigned_places(body.assignment)
         with self.tape.lock:
-            member.assigned = flat(places)
-        self.tape.write_event("assigned", member.scope, {"partitions": places})
+            member.assign(flat(places))
+            self._assignments += 1
+            member.since = self._assignments
+        said: dict[str, Json] = {"client": member.client_id, "generation": member.generation, "partitions": places}
+        if (instance := getattr(ask.body, "group_instance_id", None)) is not None:
+            said["instance"] = instance
+        self.tape.write_event("assigned", member.scope, said)
 
     def _heart_beat(self, ask: Ask, body: Any) -> None:
         code = int(body.error_code.value)
