@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
+.PHONY: explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -155,6 +155,9 @@ EXPLORE_SECONDS ?= 3600
 
 explore: $(STAMP) ## run x07py's own pump in histories of both brokers for EXPLORE_SECONDS, an hour by default
 	$(BIN)/python -m tests.explore.house $(EXPLORE_SECONDS)
+
+explore-wire: $(STAMP) ## run programs with clients of their own, right ones and wrong ones, in histories over the wire
+	X07_CAMPAIGN=1 $(BIN)/pytest -q tests/explore/test_over_the_wire.py
 
 DIFFERENTIAL_SECONDS ?= 1200
 

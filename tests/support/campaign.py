@@ -12,6 +12,7 @@ CAMPAIGN = bool(os.environ.get("X07_CAMPAIGN"))
 LEFT = (
     "commands of the six longest pages: make pages",
     "make test of the projects that x07 init writes: make templates",
+    "programs with clients of their own in long campaigns over the wire: make explore-wire",
     "faust-streaming, Quix Streams and kafka-python 2, which need an environment of their own: make rows",
     "groups of confluent-kafka without cooperation and with static members, and in processes of their own: make rows",
     "a Kafka that stands still, whose clients librdkafka may leave waiting when it goes on: make failures",

@@ -15,7 +15,7 @@ from x07py.contracts.project import find_manifest, read_project
 from x07py.errors import UsageError
 from x07py.explore.campaign import explore
 from x07py.explore.drawn import explore_drawn
-from x07py.explore.faults import FAMILIES
+from x07py.explore.faults import FAMILIES, WIRE_FAMILIES
 from x07py.explore.inputs import read_inputs
 from x07py.explore.kept import keep, schedule_of
 from x07py.explore.order import Order
@@ -23,17 +23,22 @@ from x07py.explore.program import Program
 from x07py.explore.promises import Promises, parse_promise, read_promises
 from x07py.explore.report import joined, read_reports, report_of, text_report
 from x07py.explore.services import read_answers
+from x07py.explore.sources import goes_over_the_wire
 from x07py.explore.strategies import drawn_from
 from x07py.printing import json_text, terminal
 from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from x07py.explore.campaign import Explored
     from x07py.explore.report import Report
     from x07py.explore.search import Coverage
 
 app: typer.Typer = typer.Typer(add_completion=False, rich_markup_mode=None)
 EXIT_FOUND = 1
+_MOST, _MOST_OVER_THE_WIRE = 2000, 100
+_UNTIL_IDLE_S = 2.0
 _STRATEGY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """A strategy, as ``module:name``."""
 
@@ -57,7 +62,9 @@ def explore_program(
             show_default=False,
         ),
     ] = None,
-    histories: Annotated[int, typer.Option("--histories", min=1, help="The most histories to run.")] = 2000,
+    histories: Annotated[
+        int, typer.Option("--histories", min=0, help="The most histories to run; 0 is 2000, over the wire 100.")
+    ] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Of what is drawn; the same seed, the same histories.")] = 0,
     members: Annotated[int, typer.Option("--members", min=0, max=26, help="How many instances run.")] = 0,
     faults: Annotated[
@@ -76,13 +83,28 @@ def explore_program(
         list[str] | None, typer.Option("--invariant", help="module:function, called with each history; repeat it.")
     ] = None,
     topic: Annotated[str, typer.Option("--topic", help="Of messages of a file or strategy that name none.")] = "orders",
-    cores: Annotated[int, typer.Option("--cores", min=0, help="How many processes; 0 is one a core.")] = 0,
+    cores: Annotated[
+        int, typer.Option("--cores", min=0, help="How many processes; 0 is one a core, over the wire two.")
+    ] = 0,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(
+            "--until-idle",
+            min=0.1,
+            max=60,
+            help="Over the wire, end the program after so many seconds without anything happening. Default: 2.",
+            show_default=False,
+        ),
+    ] = None,
     join: Annotated[
         bool, typer.Option("--join", help="INPUTS is a folder with the JSON reports of shards: show them as one.")
     ] = False,
     output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
     """Run a program in other histories that this broker could have produced: crashes, lost confirms, rebalances.
+
+    A program that uses open_driver runs in this process and in virtual time; one with a client of its own
+    (confluent-kafka, aiokafka, kafka-python, pika, aio-pika) as a process of its own, over the wire and in real time.
 
     What a program promises of its topics stands in the table tool.x07.explore of pyproject.toml. Exit code 1 if a
     promise is broken; the shortest history is kept as a cassette below .x07_rr/explore.
@@ -93,17 +115,18 @@ def explore_program(
         _tell(joined(read_reports(inputs)), output)
         return
     root = find_root()
-    families = _families(faults)
     promises = _promises(root, promise, dead_letter, invariant, members)
     entry, args = _program(root, command or [])
-    order = Order(root, entry, args, (), promises, families, seed)
-    limits = _Limits(histories, _shard(shard), cores)
+    idle_s = _idle_s(until_idle, promises, over_the_wire=goes_over_the_wire(root, entry))
+    families = _families(faults, WIRE_FAMILIES if idle_s else FAMILIES)
+    order = Order(root, entry, args, (), promises, families, seed, until_idle_s=idle_s)
+    limits = _Limits(histories or (_MOST_OVER_THE_WIRE if idle_s else _MOST), _shard(shard), cores)
     file = _file(root, inputs)
     if _STRATEGY.fullmatch(str(inputs)) and not file.exists():
         explored = _with_drawn(order, str(inputs), topic, limits)
     else:
         order = replace(order, inputs=read_inputs(file, topic), answers=read_answers(file))
-        explored = explore(order, histories, shard=limits.shard, cores=cores, progress=_show)
+        explored = explore(order, limits.histories, shard=limits.shard, cores=cores, progress=_show)
     _show_end()
     kept = [keep(root, schedule_of(order, one), one) for one in explored.found]
     _tell(report_of(order, explored, kept), output)
@@ -119,6 +142,9 @@ class _Limits(NamedTuple):
 
 def _with_drawn(order: Order, name: str, topic: str, limits: _Limits) -> Explored:
     """Explore with the inputs that a strategy of a module of the project draws."""
+    if order.command is not None:
+        hint = "write some inputs into a .jsonl file"
+        raise UsageError("X07EXPLORE_WIRE", "over the wire no inputs are drawn", where=name, hint=hint)
     program = Program(order.root, order.entry, order.args)
     program.install()
     try:
@@ -142,15 +168,29 @@ def _tell(report: Report, output: str) -> None:
         raise typer.Exit(EXIT_FOUND)
 
 
-def _families(text: str) -> frozenset[str]:
+def _idle_s(given: float | None, promises: Promises, *, over_the_wire: bool) -> float:
+    """Return after how much silence a program over the wire is at its end, 0 for one in virtual time."""
+    if over_the_wire and promises.instances > 1:
+        hint = "pass --members 1; several instances are explored of programs that use open_driver"
+        raise UsageError("X07EXPLORE_WIRE", "over the wire one instance is explored", where="--members", hint=hint)
+    if over_the_wire:
+        return _UNTIL_IDLE_S if given is None else given
+    if given is not None:
+        hint = "leave it out: a program that uses open_driver runs in virtual time"
+        what = "the program is not explored over the wire"
+        raise UsageError("X07EXPLORE_WIRE", what, where="--until-idle", hint=hint)
+    return 0.0
+
+
+def _families(text: str, known: Sequence[str]) -> frozenset[str]:
     if not text:
-        return frozenset(FAMILIES)
+        return frozenset(known)
     found = frozenset(part.strip() for part in text.split(","))
-    odd = found - set(FAMILIES)
+    odd = found - {*known}
     if odd:
-        raise UsageError(
-            "X07EXPLORE_FAULTS", f"no faults are called {min(odd)!r}", where="--faults", hint=", ".join(FAMILIES)
-        )
+        where = " over the wire" if min(odd) in FAMILIES else ""
+        what = f"no faults are called {min(odd)!r}{where}"
+        raise UsageError("X07EXPLORE_FAULTS", what, where="--faults", hint=", ".join(known))
     return found
 
 

@@ -18,6 +18,7 @@ from x07py.explore.order import Order
 from x07py.explore.runner import Runner
 from x07py.explore.search import Coverage, Plan, Space
 from x07py.explore.shrinking import Counterexample
+from x07py.explore.wire.program import close_starter
 from x07py.explore.workers import alarm, run_base, run_tasks, shrink, workers
 from x07py.explore.world import run_history
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from x07py.explore.runner import Ran
     from x07py.explore.search import Task
 
-_CHUNK = 25
+_CHUNK, _CHUNK_OVER_THE_WIRE = 25, 1
 _MOST_KEPT = 3
 
 
@@ -83,13 +84,13 @@ def explore(
         order: what shall be explored.
         histories: the most histories, over all shards.
         shard: which part is run here: its number from 1, of how many.
-        cores: how many processes; as many as there are cores if 0.
+        cores: how many processes; if 0 as many as there are cores, over the wire, where they wait a lot, twice as many.
         progress: called now and then with what is covered, how many histories there will be, and seconds.
 
     Raises:
         UsageError: ``X07EXPLORE_BASE``, ``X07EXPLORE_ENTRY``.
     """
-    count = cores or len(os.sched_getaffinity(0))
+    count = cores or len(os.sched_getaffinity(0)) * (1 if order.command is None else 2)
     with workers(order, count) as pool:
         started = time.monotonic()
         base, places = pool.submit(run_base, order).result()
@@ -125,7 +126,7 @@ class _Campaign:
         running: deque[Future[Ran]] = deque()
         while True:
             while len(running) < 2 * self.cores and not self.explored.unshrunk:
-                chunk = list(islice(tasks, _CHUNK))
+                chunk = list(islice(tasks, _CHUNK if self.order.command is None else _CHUNK_OVER_THE_WIRE))
                 if not chunk:
                     break
                 running.append(self.pool.submit(run_tasks, self.order, chunk, self.places))
@@ -162,7 +163,7 @@ def run_kept(root: Path, file: Path) -> Counterexample | None:
         UsageError: ``X07EXPLORE_SCHEDULE``, ``X07EXPLORE_ENTRY``, ``X07EXPLORE_BASE``.
     """
     one = read_schedule(file)
-    check_entry(root, one.entry, dict(one.call))
+    check_entry(root, one.entry, dict(one.call), over_the_wire=bool(one.until_idle_s))
     for name in one.promises.invariants:
         check_function(root, name)
     order = Order(
@@ -176,10 +177,14 @@ def run_kept(root: Path, file: Path) -> Counterexample | None:
         one.call,
         here=True,
         answers=one.answers,
+        until_idle_s=one.until_idle_s,
     )
     runner = Runner(order)
-    with runner.world(), alarm():
-        base, _ = runner.undisturbed()
-        history = run_history(runner.setting, Choices(one.decisions), one.seed)
-        found = check(history, base, one.promises, runner.own)
+    try:
+        with runner.world(), alarm():
+            base, _ = runner.undisturbed()
+            history = run_history(runner.setting, Choices(one.decisions), one.seed)
+            found = check(history, base, one.promises, runner.own)
+    finally:
+        close_starter()
     return Counterexample(history, base, found[0], one.decisions, one.inputs, one.seed) if found else None

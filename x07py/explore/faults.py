@@ -16,6 +16,9 @@ class Fault(NamedTuple):
 FAMILIES = ("crash", "confirm", "refuse", "rebalance", "reconnect", "stall", "stop", "poison", "order")
 """What ``--faults`` may name; ``order`` stands for batch boundaries and the order between partitions and queues."""
 
+WIRE_FAMILIES = ("crash", "confirm", "refuse", "reconnect", "stall", "stop", "poison", "order")
+"""Those of them that programs meet over the wire."""
+
 KINDS: dict[str, Fault] = {
     "crash-before": Fault("crash", "the process dies before the request has left it"),
     "crash-midway": Fault("crash", "the process dies when the broker has taken the first part of the request"),
@@ -67,6 +70,21 @@ _AMQP = {
     "ack": ("crash-midway", "crash-after", "disconnect"),
     "nack": ("crash-after", "disconnect"),
 }
+KAFKA_WIRE, AMQP_WIRE = "kafka on the wire", "amqp on the wire"
+"""The brokers as clients meet them that have a connection of their own; what comes after a loss is the client's."""
+_KAFKA_WIRE = {
+    "publish": ("crash-midway", "crash-after", "unconfirmed", "unsent", "half-unconfirmed", "refused"),
+    "poll": (),
+    "commit": ("crash-after", "unconfirmed", "unsent", "refused", "stall"),
+}
+_AMQP_WIRE = {
+    "publish": ("crash-after", "unconfirmed", "unsent", "refused"),
+    "send": ("crash-after", "unconfirmed", "unsent"),
+    "poll": ("disconnect",),
+    "ack": ("crash-after", "disconnect"),
+    "nack": ("crash-after", "disconnect"),
+}
+_TABLES = {"kafka": _KAFKA, "amqp": _AMQP, KAFKA_WIRE: _KAFKA_WIRE, AMQP_WIRE: _AMQP_WIRE}
 _WITHOUT_ANY = {"revoke", "lag", "commit-soon", "begin"}
 _PARTS = {"crash-midway", "half-unconfirmed"}
 
@@ -76,22 +94,11 @@ def kinds_at(broker: str, operation: str, families: frozenset[str], *, many: boo
     """Return the kinds of faults that an operation may meet.
 
     Args:
-        broker: ``kafka`` or ``amqp``.
+        broker: ``kafka``, ``amqp``, `KAFKA_WIRE` or `AMQP_WIRE`.
         operation: a name of the tables above.
         families: those that are explored.
         many: whether the request has more than one part.
     """
-    own = (_KAFKA if broker == "kafka" else _AMQP)[operation]
+    own = _TABLES[broker][operation]
     both = own if operation in _WITHOUT_ANY else _ANY + own
     return tuple(kind for kind in both if KINDS[kind].family in families and (many or kind not in _PARTS))
-
-
-def all_pairs() -> list[tuple[str, str, str]]:
-    """Return broker, operation and kind of every fault that there is."""
-    every = frozenset(FAMILIES)
-    return [
-        (broker, operation, kind)
-        for broker, table in (("kafka", _KAFKA), ("amqp", _AMQP))
-        for operation in table
-        for kind in kinds_at(broker, operation, every, many=True)
-    ]

@@ -75,6 +75,11 @@ class Logs:
             else:
                 self._turn += 1
                 number = self._turn % len(logs)
+        return self.append_to(number, envelope, transaction, life)
+
+    def append_to(self, number: int, envelope: Envelope, transaction: Transaction | None, life: str) -> Partition:
+        """Store a message in a partition, which there is from now on if there was none."""
+        logs = self.make(envelope.topic)
         while number >= len(logs):
             logs.append([])
         logs[number].append(Record(envelope, transaction, life))

@@ -31,6 +31,7 @@ _DIALECTS = {"kafka": KAFKA, "amqp": AMQP}
 _SCHEDULE = "x07.explore.schedule_v1"
 _KEY = "explored"
 _PROFILE = "simulated"
+_LONGEST_IDLE_S = 60
 
 
 class Schedule(NamedTuple):
@@ -47,6 +48,7 @@ class Schedule(NamedTuple):
     where: str
     call: tuple[tuple[str, str], ...] = ()
     answers: Sequence[Answered] = ()
+    until_idle_s: float = 0.0
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -56,8 +58,10 @@ class Schedule(NamedTuple):
             for topic, one in promises.topics.items()
         }
         answers = {"answers": [one.document() for one in self.answers]} if self.answers else {}
+        wire = {"until_idle_s": self.until_idle_s} if self.until_idle_s else {}
         return {
             **answers,
+            **wire,
             "args": list(self.args),
             "call": dict(self.call),
             "decisions": self.decisions,
@@ -158,10 +162,17 @@ def read_schedule(path: Path) -> Schedule:
             str(document["finding"]["where"]),
             tuple((str(name), str(value)) for name, value in document["call"].items()),
             [answered_of(one) for one in document.get("answers", [])],
+            _idle_s(document.get("until_idle_s", 0)),
         )
     except (DriverError, IndexError, KeyError, ValueError, TypeError, AttributeError):
         hint = "x07 explore writes such files; make it anew"
         raise UsageError("X07EXPLORE_SCHEDULE", "the cassette is no kept history", where=str(path), hint=hint) from None
+
+
+def _idle_s(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value <= _LONGEST_IDLE_S:
+        raise ValueError("that is no number of seconds")
+    return float(value)
 
 
 def schedule_of(order: Order, found: Counterexample) -> Schedule:
@@ -178,4 +189,5 @@ def schedule_of(order: Order, found: Counterexample) -> Schedule:
         found.finding.where,
         order.call,
         order.answers,
+        order.until_idle_s,
     )

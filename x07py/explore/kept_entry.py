@@ -9,10 +9,10 @@ import ast
 from typing import TYPE_CHECKING, NoReturn
 
 from x07py.errors import UsageError
-from x07py.files import SOURCE_BYTES, read_file
+from x07py.explore.sources import files_of, goes_over_the_wire, tree_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 FOLDER = "explore"
@@ -22,13 +22,14 @@ CALLED_WITH = {"x07_broker": "127.0.0.1:1"}
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def check_entry(root: Path, entry: str, call: Mapping[str, str]) -> None:
+def check_entry(root: Path, entry: str, call: Mapping[str, str], *, over_the_wire: bool = False) -> None:
     """Refuse an entry that is none of the project's programs and tests, or is called with something else.
 
     Args:
         root: the project's folder.
         entry: ``module``, ``module:function``, ``file.py`` or ``file.py:function``.
         call: keyword arguments of the function.
+        over_the_wire: whether it is run as a process of its own.
 
     Raises:
         UsageError: ``X07EXPLORE_ENTRY``.
@@ -39,8 +40,12 @@ def check_entry(root: Path, entry: str, call: Mapping[str, str]) -> None:
     if function:
         check_function(root, entry)
         return
-    for file in _files(root, place):
-        tree = _tree(root, file)
+    if over_the_wire:
+        if goes_over_the_wire(root, entry):
+            return
+        _refuse(entry, root, "it is no program of this project with a client of its own")
+    for file in files_of(root, place):
+        tree = tree_of(root, file)
         if tree is not None and ("main" in _defined(tree) | _taken(tree) or _runs_asyncio(tree)):
             return
     _refuse(entry, root, "it is no asyncio program of this project")
@@ -57,31 +62,11 @@ def check_function(root: Path, name: str) -> None:
         UsageError: ``X07EXPLORE_ENTRY``.
     """
     place, _, function = name.partition(":")
-    for file in _files(root, place):
-        tree = _tree(root, file)
+    for file in files_of(root, place):
+        tree = tree_of(root, file)
         if tree is not None and function in _defined(tree):
             return
     _refuse(name, root, "no module of this project defines it")
-
-
-def _files(root: Path, place: str) -> Iterator[Path]:
-    """Yield the files that a place may mean, none of them installed, hidden or outside."""
-    if place.endswith(".py"):
-        yield root / place
-        return
-    for top in (root / "src", root):
-        path = top.joinpath(*place.split("."))
-        yield from (path.with_name(f"{path.name}.py"), path / "__main__.py")
-
-
-def _tree(root: Path, file: Path) -> ast.Module | None:
-    try:
-        parts = file.resolve().relative_to(root.resolve()).parts
-        if "site-packages" in parts or any(part.startswith(".") for part in parts):
-            return None
-        return ast.parse(read_file(file, limit=SOURCE_BYTES, root=root))
-    except (OSError, ValueError, SyntaxError, RuntimeError):
-        return None
 
 
 def _defined(tree: ast.Module) -> set[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from x07py.explore.sources import clients_of
+from x07py.explore.wire.program import Command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -29,6 +32,8 @@ class Order:
         call: keyword arguments of the program, where it is a test.
         here: run in this process, on one core.
         answers: what services outside of the program answer to its requests.
+        until_idle_s: over the wire, after how long without anything happening the program is at its end; 0 where it
+            runs in virtual time.
     """
 
     root: Path
@@ -41,3 +46,11 @@ class Order:
     call: tuple[tuple[str, str], ...] = ()
     here: bool = False
     answers: Sequence[Answered] = ()
+    until_idle_s: float = 0.0
+
+    @property
+    def command(self) -> Command | None:
+        """How the program is started over the wire; None where it runs in virtual time."""
+        if not self.until_idle_s:
+            return None
+        return Command(self.root, self.entry, self.args, self.until_idle_s, clients_of(self.root, self.entry))

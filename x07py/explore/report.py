@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from x07py.explore.order import Order
 
 _MOST_NAMED = 6
+_MANY = 10
 _REPORT_BYTES = 64_000_000
 _WHERE = "--join"
 Report = dict[str, Any]
@@ -43,6 +44,7 @@ def report_of(order: Order, explored: Explored, kept: Sequence[Path]) -> Report:
         "singles": {"all": space.singles, "explored": space.singles_run},
         "pairs": {"all": space.pairs, "explored": space.pairs_run},
         "families": sorted(order.families),
+        "over_the_wire": order.command is not None,
         "network": can_step_out(),
         "found": [
             {
@@ -165,7 +167,9 @@ def _rate(report: Report) -> str:
     if report["drawn"]:
         inputs = f"{counted(report['drawn'], 'drawn set')} of inputs ({inputs})"
     what = f"{report['histories']:,} histories of {inputs} in {report['seconds']:.1f} s"
-    return f"{what} ({rate:,.0f} a second), {report['lives']:,} lives, {faults:,} faults"
+    way = " over the wire" if report["over_the_wire"] else ""
+    shown = f"{rate:,.0f}" if rate >= _MANY else f"{rate:,.1f}"
+    return f"{what}{way} ({shown} a second), {report['lives']:,} lives, {faults:,} faults"
 
 
 def _table(report: Report) -> list[str]:
@@ -198,5 +202,7 @@ def _not_explored(report: Report, missing: Sequence[int]) -> str:
     if report["network"]:
         reason = terminal(report["network"])
         parts.append(f"whether the program uses a network, which the kernel does not take from it here ({reason})")
+    if report["over_the_wire"]:
+        parts.append("several instances, transactions; files that one history leaves behind are there in the next")
     parts.append("more than two faults but by chance")
     return "not explored: " + "; ".join(parts)

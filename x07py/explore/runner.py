@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import UsageError
 from x07py.explore.choices import Choices
+from x07py.explore.history import counted
 from x07py.explore.invariants import check, failure_of, undisturbed_finding
 from x07py.explore.program import Program
 from x07py.explore.search import Coverage, Plan, Space, history_of
@@ -68,6 +69,7 @@ class Runner:
                 {},
                 read_topology(order.root),
                 services(order.answers),
+                order.command,
             )
         )
         self.base: History | None = None
@@ -135,7 +137,8 @@ class Runner:
             hint = "make it work without faults first; a replay of its recording shows more"
             raise UsageError("X07EXPLORE_BASE", f"the undisturbed run fails: {self._failure}", hint=hint)
         if not first.read:
-            raise UsageError("X07EXPLORE_BASE", "the program consumes nothing", hint="does it use open_driver?")
+            hint = "does it use open_driver, or one of the clients that the guide names?"
+            raise UsageError("X07EXPLORE_BASE", "the program consumes nothing", hint=hint)
         topics = {one.topic for one in first.inputs} | {one.queue for one in self.order.inputs}
         if not topics & first.read:
             what = f"the program consumes {', '.join(sorted(first.read))}, and the inputs are of {min(topics)}"
@@ -145,9 +148,21 @@ class Runner:
             what = f"nobody answers the request {lonely[1]} to {lonely[0]}"
             hint = "explore a recording that has the answers, or let the program consume that queue too"
             raise UsageError("X07EXPLORE_BASE", what, hint=hint)
-        if [one.envelope for one in first.published] != [one.envelope for one in second.published]:
-            hint = "take clocks, identities and order of sets out of it; random and uuid4 are seeded"
+        if self._differ(first, second):
+            hint = "take clocks, identities and order of sets out of it; random and uuid4 are seeded in virtual time"
             raise UsageError("X07EXPLORE_BASE", "two undisturbed runs publish different messages", hint=hint)
+        if first.left and self.order.command is not None:
+            one = first.left[0]
+            what = (
+                f"undisturbed {one.messages} messages of {one.place} are not acknowledged when nothing happens any more"
+            )
+            hint = "acknowledge or commit what is handled; --until-idle waits longer for a program that takes its time"
+            raise UsageError("X07EXPLORE_BASE", what, hint=hint)
+
+    def _differ(self, first: History, second: History) -> bool:
+        """Tell whether two runs publish different messages; in real time the order between partitions is nobody's."""
+        one, other = ([row.envelope for row in history.published] for history in (first, second))
+        return one != other if self.order.command is None else counted(one) != counted(other)
 
     def run(self, tasks: Sequence[Task], places: int) -> Ran:
         """Run histories."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from x07py.explore.promises import Promises
     from x07py.explore.world import Setting
 
-_MOST_RUNS = 1500
+_MOST_RUNS, _MOST_RUNS_OVER_THE_WIRE = 1500, 60
 
 
 class Counterexample(NamedTuple):
@@ -61,6 +61,8 @@ class Shrinker:
         self._wanted = (finding.invariant, finding.where)
         self._keep_inputs = keep_inputs
         self._runs = 0
+        self._most_runs = _MOST_RUNS if setting.command is None else _MOST_RUNS_OVER_THE_WIRE
+        self._bases: list[tuple[Sequence[Input], History]] = []
         self._best: Counterexample | None = None
 
     def shrink(self, decisions: Decisions) -> Counterexample | None:
@@ -68,7 +70,7 @@ class Shrinker:
         if not self._shows(self._setting.inputs, decisions):
             return None
         before = -1
-        while self._best is not None and _size(self._best) != before and self._runs < _MOST_RUNS:
+        while self._best is not None and _size(self._best) != before and self._runs < self._most_runs:
             before = _size(self._best)
             self._fewer_decisions()
             self._earlier_faults()
@@ -85,11 +87,11 @@ class Shrinker:
         return None
 
     def _shows(self, inputs: Sequence[Input], decisions: Decisions) -> bool:
-        if self._runs >= _MOST_RUNS or not inputs:
+        if self._runs >= self._most_runs or not inputs:
             return False
-        self._runs += 2
         setting = self._setting._replace(inputs=inputs)
-        base = run_history(setting, Choices({}), self._seed)
+        base = self._base(setting)
+        self._runs += 1
         failure = failure_of(base)
         if self._wanted[0] == UNDISTURBED:
             history, seen = base, [undisturbed_finding(failure)] if failure else []
@@ -104,6 +106,15 @@ class Shrinker:
         taken = dict(history.decisions)
         self._best = Counterexample(history, base, found[0], taken, inputs, self._seed)
         return True
+
+    def _base(self, setting: Setting) -> History:
+        """Return the undisturbed history of some inputs, which is run once."""
+        known = next((base for inputs, base in self._bases if inputs == setting.inputs), None)
+        if known is None:
+            self._runs += 1
+            known = run_history(setting, Choices({}), self._seed)
+            self._bases = [*self._bases[-1:], (setting.inputs, known)]
+        return known
 
     def _fewer_decisions(self) -> None:
         """Try without each fault, then without the orders, halves of them first."""

@@ -82,14 +82,10 @@ class Stored:
         parts = max([one.partition or 0 for one in kafka], default=0) + 1
         cluster = KafkaCluster(max(parts, _PARTITIONS), self._loop, self._wake)
         for one in kafka:
-            envelope = one.envelope
             if one.partition is not None:
-                place = {**envelope.headers, "x07-partition": str(one.partition)}
-                cluster.logs.append(Envelope(envelope.topic, envelope.key, envelope.value, place), None, "")
-                log = cluster.logs.topics[envelope.topic][one.partition]
-                log[-1].envelope = envelope
+                cluster.logs.append_to(one.partition, one.envelope, None, "")
             else:
-                cluster.logs.append(envelope, None, "")
+                cluster.logs.append(one.envelope, None, "")
         return cluster
 
     def vhost(self) -> Vhost:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from x07py.errors import UsageError
 from x07py.explore.clock import Stuck
 from x07py.explore.runner import Runner
+from x07py.explore.wire.program import close_starter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -121,6 +122,7 @@ def workers(order: Order, cores: int) -> Iterator[Any]:
     finally:
         _runner = kept
         pool.shutdown(wait=True, cancel_futures=True)
+        close_starter()
 
 
 def _pool(count: int) -> ProcessPoolExecutor:

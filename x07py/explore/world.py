@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from x07py.explore.inputs import Input
     from x07py.explore.program import Program
     from x07py.explore.services import Asked
+    from x07py.explore.wire.program import Command
     from x07py.msg import Envelope
 
 _MOST_LIVES, _IN_VAIN = 40, 4
@@ -44,6 +45,7 @@ class Setting(NamedTuple):
         terms: of drivers, by kind, profile and whether topics are listed; filled as they are asked for.
         topology: what is declared on AMQP.
         services: what services outside of the program answer to its requests.
+        command: how the program is started over the wire; None where it runs in virtual time.
     """
 
     program: Program
@@ -54,14 +56,24 @@ class Setting(NamedTuple):
     terms: dict[tuple[str, str, bool], Terms] = {}  # noqa: RUF012  (a cache that the copies share)
     topology: tuple[dict[str, Any], ...] = ()
     services: Mapping[Asked, Envelope | None] = {}
+    command: Command | None = None
+
+    def given(self) -> Given:
+        """Return what brokers hold before the program starts."""
+        poison = bool(self.poison_for) and "poison" in self.families
+        return Given(self.inputs, poison, self.topology, self.services)
 
 
 def run_history(setting: Setting, choices: Choices, seed: int = 0) -> History:
     """Run one history to its end.
 
     Raises:
-        UsageError: there is no such program.
+        UsageError: there is no such program, or it does what is not explored over the wire.
     """
+    if setting.command is not None:
+        from x07py.explore.wire.world import run_over_the_wire
+
+        return run_over_the_wire(setting.command, setting.given(), setting.families, choices)
     world = _World(setting, choices)
     with virtual_time(world.loop, seed):
         world.run()
@@ -86,9 +98,7 @@ class _World:
         self._stage = 0
         self._in_vain = 0
         self._faults = 0
-        poison = bool(setting.poison_for) and "poison" in setting.families
-        given = Given(setting.inputs, poison, setting.topology, setting.services)
-        self.stored = Stored(given, choices, self.loop, self._wake, self.events)
+        self.stored = Stored(setting.given(), choices, self.loop, self._wake, self.events)
 
     def _wake(self) -> None:
         for process in self.processes.values():

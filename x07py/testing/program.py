@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -26,6 +25,7 @@ from x07py.files import MANIFEST_BYTES, load_json, read_file
 from x07py.printing import terminal
 from x07py.testing.cassette import use_cassette
 from x07py.testing.children import INJECT, join_parent
+from x07py.testing.ending import end_with_parent
 from x07py.testing.network import leave_network
 from x07py.wire.waiting import is_ours
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _VARIABLE = "X07_RR_EXEC"
 _POLL_S = 0.05
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_DEATH_SIGNAL = 1
 
 
 class Ended(NamedTuple):
@@ -147,8 +146,7 @@ def start_from_environment(folder: str) -> None:
 
 def _die_with(parent: int) -> None:
     """Let the kernel end this process when the one that started it is gone."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGTERM)
 

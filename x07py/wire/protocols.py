@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KAFKA = "Kafka"
 """What people call Kafka's protocol."""
+AMQP = "AMQP 0-9-1"
+"""What people call RabbitMQ's protocol."""
 _AMQP = b"AMQP"
 _KAFKA = struct.Struct(">ihhIh")
 _KAFKA_LARGEST, _KAFKA_LAST_KEY, _KAFKA_LAST_VERSION = 2**27, 100, 30
@@ -94,7 +96,7 @@ def _is_mqtt(first: bytes) -> bool | None:
 
 
 PROTOCOLS = (
-    Protocol("AMQP 0-9-1", _is_amqp, "x07py.wire.amqp.stand_in:AmqpStandIn", b"std.msg.amqp."),
+    Protocol(AMQP, _is_amqp, "x07py.wire.amqp.stand_in:AmqpStandIn", b"std.msg.amqp."),
     Protocol("AMQP 1.0", lambda first: _starts(first, _AMQP + b"\0\1\0\0", _AMQP + b"\3\1\0\0")),
     Protocol(KAFKA, _is_kafka, "x07py.wire.kafka.stand_in:KafkaStandIn", b"std.msg.kafka."),
     Protocol("MQTT", _is_mqtt),

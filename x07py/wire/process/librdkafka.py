@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from x07py.wire.kafka.login import Login
 from x07py.wire.listener import Listener, connect, parse_address
 from x07py.wire.process.caller import caller
+from x07py.wire.process.led import BROKERS, led_to
 from x07py.wire.process.loopback import bring_up_loopback
 from x07py.wire.protocols import KAFKA
 from x07py.wire.stand_in import Address
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from x07py.wire.stand_in import Connection
 
 _LOOPBACK = Address("127.0.0.1", 0)
-_BROKERS = ("bootstrap.servers", "metadata.broker.list")
 _KAFKA_PORT = 9092
-_SECURITY = ("security.protocol", "sasl.", "ssl.", "enable.ssl.", "enable.sasl.", "oauth_cb")
 
 
 class Librdkafka:
@@ -59,7 +58,7 @@ class Librdkafka:
             UsageError: ``X07_ADDRESS`` for a broker that is no address.
             UnsupportedError: 9641 for a way to log in that only librdkafka itself knows.
         """
-        named = ",".join(str(settings[name]) for name in _BROKERS if settings.get(name))
+        named = ",".join(str(settings[name]) for name in BROKERS if settings.get(name))
         if not named:
             return dict(settings)
         brokers = [_broker(text) for text in named.split(",") if text.strip()]
@@ -70,8 +69,7 @@ class Librdkafka:
         self._door.prepare(KAFKA)
         listener = Listener(self._door, _LOOPBACK, upstream, caller=str(caller()), connecting=connecting)
         self._listeners.append(listener)
-        kept = {name: value for name, value in settings.items() if not name.startswith((*_SECURITY, *_BROKERS))}
-        return {**kept, "bootstrap.servers": str(listener.address)}
+        return led_to(settings, str(listener.address))
 
     def close(self) -> None:
         """Take no more connections, and end those that are open."""

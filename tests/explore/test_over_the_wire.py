@@ -1,0 +1,134 @@
+"""Programs with clients of their own, explored over the wire: what is found, what is not, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.campaign import CAMPAIGN
+from tests.support.project import x07_here
+from x07py.errors import UsageError
+from x07py.explore.campaign import Explored, explore, run_kept
+from x07py.explore.choices import fault_count
+from x07py.explore.faults import WIRE_FAMILIES
+from x07py.explore.inputs import read_inputs
+from x07py.explore.kept import keep, read_schedule, schedule_of
+from x07py.explore.order import Order
+from x07py.explore.promises import Promises
+from x07py.explore.sources import goes_over_the_wire
+from x07py.explore.story import tell
+
+PROGRAMS = Path(__file__).parent / "own_client"
+CLIENTS = ("confluent", "aiokafka", "kafka_python", "pika", "aio_pika")
+COMMIT_FIRST = ("commit-first",)
+
+
+def order_of(folder: Path, client: str, args: tuple[str, ...] = (), *, messages: int = 1, faults: str = "") -> Order:
+    shutil.copy(PROGRAMS / f"{client}_alerts.py", folder)
+    rows = [{"topic": "orders", "key": f"k{n % 3}", "value": {"id": n}} for n in range(messages)]
+    (folder / "in.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    families = frozenset(faults.split(",")) if faults else frozenset(WIRE_FAMILIES)
+    found = read_inputs(folder / "in.jsonl", "orders")
+    entry = f"{client}_alerts.py"
+    return Order(folder, entry, args, found, Promises(), families, here=True, until_idle_s=0.6)
+
+
+@pytest.mark.parametrize("client", CLIENTS if CAMPAIGN else ("confluent", "pika"))
+def test_what_is_acknowledged_before_its_results_are_stored_is_found(tmp_path: Path, client: str) -> None:
+    order = order_of(tmp_path, client, COMMIT_FIRST, faults="crash")
+    result = explore(order, 4, cores=1)
+    shortest = result.found[0]
+    assert (shortest.finding.invariant, fault_count(shortest.decisions)) == ("results", 1)
+    assert "alerts has 0 messages, undisturbed 1" in tell(shortest)[-1]
+    kept = keep(tmp_path, schedule_of(order, shortest), shortest)
+    again = read_schedule(kept)
+    assert (again.decisions, again.until_idle_s) == (shortest.decisions, order.until_idle_s)
+
+
+def nothing_is_found(result: Explored) -> bool:
+    return (result.found, result.unshrunk) == ([], [])
+
+
+@pytest.mark.parametrize(("client", "faults"), [("aiokafka", "crash"), ("aio_pika", "confirm")])
+def test_in_a_right_program_nothing_is_found(tmp_path: Path, client: str, faults: str) -> None:
+    result = explore(order_of(tmp_path, client, faults=faults), 2, cores=1)
+    assert nothing_is_found(result)
+    assert result.coverage.faults
+
+
+@pytest.mark.skipif(not CAMPAIGN, reason="minutes: make explore-wire")
+@pytest.mark.parametrize("client", CLIENTS)
+def test_in_a_right_program_nothing_is_found_for_long(tmp_path: Path, client: str) -> None:
+    result = explore(replace(order_of(tmp_path, client, messages=6), here=False, until_idle_s=2.0), 200)
+    assert nothing_is_found(result)
+    assert len(result.coverage.faults) > 12
+
+
+@pytest.mark.skipif(not CAMPAIGN, reason="a program that is started five times")
+def test_a_kept_history_is_run_again(tmp_path: Path) -> None:
+    order = order_of(tmp_path, "pika", COMMIT_FIRST, faults="crash")
+    shortest = explore(order, 4, cores=1).found[0]
+    kept = keep(tmp_path, schedule_of(order, shortest), shortest)
+    found = run_kept(tmp_path, kept)
+    assert found is not None
+    program = tmp_path / order.entry
+    program.write_text(program.read_text().replace('"commit-first" in sys.argv', "False").replace("not in", "in"))
+    assert run_kept(tmp_path, kept) is None
+
+
+TRANSACTIONS = """
+from confluent_kafka import Producer
+producer = Producer({"bootstrap.servers": "kafka.example:9092", "transactional.id": "t"})
+producer.init_transactions(5)
+"""
+
+
+def test_what_is_not_simulated_is_refused_by_name(tmp_path: Path) -> None:
+    order = order_of(tmp_path, "confluent")
+    (tmp_path / order.entry).write_text(TRANSACTIONS)
+    with pytest.raises(UsageError, match="the program uses transactions, which is not explored over the wire"):
+        explore(order, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--members", "2", "--", "pika_alerts.py"], "X07EXPLORE_WIRE"),
+        (["--faults", "rebalance", "--", "pika_alerts.py"], "X07EXPLORE_FAULTS"),
+        (["--until-idle", "1", "--", "driver.py"], "X07EXPLORE_WIRE"),
+    ],
+)
+def test_what_does_not_go_with_the_way_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: str
+) -> None:
+    order_of(tmp_path, "pika")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "driver.py").write_text("from x07py import open_driver\n")
+    ran = x07_here("explore", "in.jsonl", *words, cwd=tmp_path)
+    assert (ran.returncode, code in ran.stderr) == (20, True), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "wire"),
+    [
+        ("import pika\n", True),
+        ("import shop.broker\n", True),
+        ("from shop import broker\n", True),
+        ("import shop\n", False),
+        ("import pika\nfrom x07py import open_driver\n", False),
+        ("import pika\nimport driven\n", False),
+        ("import json\n", False),
+    ],
+)
+def test_the_way_follows_from_what_a_program_imports(tmp_path: Path, text: str, wire: bool) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/__init__.py").write_text("")
+    (tmp_path / "shop/broker.py").write_text("from aio_pika import connect\n")
+    (tmp_path / "driven.py").write_text("import x07py\n\nasync def main():\n    x07py.open_driver('kafka')\n")
+    (tmp_path / "program.py").write_text(text)
+    assert goes_over_the_wire(tmp_path, "program.py") is wire
+    assert goes_over_the_wire(tmp_path, "program") is wire

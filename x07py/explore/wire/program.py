@@ -1,0 +1,198 @@
+"""The program as a process of its own: started, looked at, asked to stop, killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from x07py.errors import UsageError
+from x07py.testing.children import INJECT
+from x07py.testing.starting import NUMBER, Start
+from x07py.worlds import ENV_WORLD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SAID = 4096
+
+
+class Command(NamedTuple):
+    """How the program is started.
+
+    Args:
+        root: the project's folder, where it runs.
+        entry: a file or a module of the project.
+        args: its arguments.
+        until_idle_s: after how long without anything happening it is at its end.
+        packages: clients that it imports.
+    """
+
+    root: Path
+    entry: str
+    args: tuple[str, ...]
+    until_idle_s: float
+    packages: tuple[str, ...]
+
+    def start(self, env: Mapping[str, str]) -> Start:
+        """Return what starts it in an environment."""
+        path = os.pathsep.join([INJECT, *self.path()])
+        is_file = self.entry.endswith(".py")
+        file, module = (str(self.root / self.entry), "") if is_file else ("", self.entry)
+        return Start(file, module, list(self.args), {**env, "PYTHONPATH": path})
+
+    def path(self) -> list[str]:
+        """Return where its modules are looked for."""
+        return [str(self.root / "src"), str(self.root), *filter(None, [os.environ.get("PYTHONPATH")])]
+
+
+class Starter:
+    """Starts a program, one process at a time; see `x07py.testing.starting`.
+
+    Args:
+        command: what is started.
+    """
+
+    def __init__(self, command: Command) -> None:
+        self.command: Command = command
+        own = {name: value for name, value in os.environ.items() if name != ENV_WORLD}
+        env = {**own, "PYTHONPATH": os.pathsep.join(command.path()), "PYTHONHASHSEED": "0"}
+        self._near, far = socket.socketpair()
+        with far:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "x07py.testing.starting", str(far.fileno()), *command.packages],
+                cwd=command.root,
+                env=env,
+                pass_fds=[far.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def begin(self, env: Mapping[str, str], said: int) -> int:
+        """Start the program, with a file for its standard error, and return the number of its process.
+
+        Raises:
+            UsageError: ``X07EXPLORE_WIRE`` if it cannot be started.
+        """
+        network = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        try:
+            socket.send_fds(self._near, [json.dumps(self.command.start(env)).encode()], [said, network])
+            return self._number(0) or 0
+        except OSError as error:
+            what = f"the program cannot be started: {error.strerror or error}"
+            raise UsageError("X07EXPLORE_WIRE", what, hint="does it start by itself?") from None
+        finally:
+            os.close(network)
+
+    def code(self) -> int | None:
+        """Return the exit code of what was started last, None while it runs."""
+        return self._number(socket.MSG_DONTWAIT)
+
+    def wait(self) -> int | None:
+        """Wait for the end of what was started last, and return its exit code."""
+        return self._number(0)
+
+    def _number(self, flags: int) -> int | None:
+        with suppress(BlockingIOError):
+            data = self._near.recv(NUMBER.size, flags)
+            if not data:
+                raise ConnectionResetError("its starter has ended")
+            found: int = NUMBER.unpack(data)[0]
+            return found
+        return None
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._near.close()
+        self._process.kill()
+        self._process.wait()
+
+
+_starter: Starter | None = None
+
+
+def starter_of(command: Command) -> Starter:
+    """Return what starts a program in this process; that of another one ends."""
+    global _starter  # noqa: PLW0603  (one a process)
+    if _starter is None or _starter.command != command:
+        close_starter()
+        _starter = Starter(command)
+    return _starter
+
+
+def close_starter() -> None:
+    """End what starts programs in this process."""
+    global _starter  # noqa: PLW0603
+    if _starter is not None:
+        _starter.close()
+        _starter = None
+
+
+class Running:
+    """One start.
+
+    Args:
+        command: what is started.
+        env: what its environment says beside that of this process.
+
+    Raises:
+        UsageError: ``X07EXPLORE_WIRE`` if it cannot be started.
+    """
+
+    def __init__(self, command: Command, env: Mapping[str, str]) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        self._starter = starter_of(command)
+        self._pid = self._starter.begin(env, self._said.fileno())
+        self._code: int | None = None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if self._code is None:
+            self._code = self._starter.code()
+        return self._code
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a thread of it runs, or would if the machine let it; False where the kernel does not tell."""
+        with suppress(OSError, IndexError):
+            for thread in Path(f"/proc/{self._pid}/task").iterdir():
+                if (thread / "stat").read_text().rpartition(") ")[2][0] in "RD":
+                    return True
+        return False
+
+    def ask_to_stop(self) -> None:
+        """Stop it as who deploys does: SIGTERM if it has a handler for it, else as by Ctrl-C."""
+        if self.code is None:
+            with suppress(OSError):
+                os.kill(self._pid, signal.SIGTERM if self._handles(signal.SIGTERM) else signal.SIGINT)
+
+    def _handles(self, number: int) -> bool:
+        with suppress(OSError, ValueError, StopIteration):
+            lines = Path(f"/proc/{self._pid}/status").read_text().splitlines()
+            caught = next(line for line in lines if line.startswith("SigCgt:"))
+            return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+        return False
+
+    def kill(self) -> None:
+        """End it at once, with all that it has started, and see its end."""
+        with suppress(OSError):
+            os.killpg(self._pid, signal.SIGKILL)
+        if self._code is None:
+            self._code = self._starter.wait()
+
+    def close(self) -> str:
+        """Return the last line that it has said on standard error."""
+        with self._said as said:
+            size = said.seek(0, os.SEEK_END)
+            said.seek(max(size - _SAID, 0))
+            lines = [line for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        return lines[-1].strip() if lines else ""
