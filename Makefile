@@ -144,7 +144,7 @@ x86_64: $(STAMP) ## the same for x86_64, with kernels that this machine does not
 	.ci/machines
 	$(BIN)/python -m tests.machines x86_64
 
-repeat: $(STAMP) ## replay forty small programs five times each, and compare with what they print bare
+repeat: $(STAMP) ## replay eighty small programs five times each, and compare with what they print bare
 	X07_REPLAYS=5 $(BIN)/pytest -q tests/run/test_small_programs.py
 
 docker: $(STAMP) ## run x07 in real containers of an engine that is started for it, under eight sets of options (root, docker.io)
@@ -182,8 +182,9 @@ packages: $(STAMP) ## the guide's story by pip and uv in fresh environments, a p
 starts: $(STAMP) ## start 1,000 programs in each emulated environment and compare what they find with the report
 	X07_STARTS=$(STARTS) $(BIN)/pytest tests/sandbox/test_truth.py
 
-races: $(STAMP) ## race and flood the sandbox for RACE_SECONDS each
-	X07_RACE_SECONDS=$(RACE_SECONDS) $(BIN)/pytest tests/sandbox/test_attacks.py tests/sandbox/test_supervisor.py
+races: $(STAMP) ## race, flood and try random system calls against the sandbox for RACE_SECONDS each
+	X07_RACE_SECONDS=$(RACE_SECONDS) $(BIN)/pytest tests/sandbox/test_attacks.py tests/sandbox/test_supervisor.py \
+		tests/sandbox/test_numbers_at_random.py
 
 dist-check: $(STAMP) ## build sdist and wheel, try them in a fresh environment, and run all tests from the sdist; DIST_CHECK=quick leaves the tests out
 	.ci/dist_check

@@ -357,6 +357,7 @@ print(calls)
 """By name. What each prints does not depend on when it runs."""
 
 QUICK = (
+    "lock timeouts",
     *("executor", "loop in a thread", "signals", "alarms", "sqlite in the own folder", "sqlite in threads", "archives"),
     *("shutil", "pool of threads", "log records by a queue", "zones", "a loop that looks at its deadline"),
 )
@@ -375,6 +376,14 @@ UNABLE = {
     "timers of the kernel's own": (
         "import signal\nsignal.setitimer(signal.ITIMER_PROF, 1)\n",
         "itimer_error: [Errno 1] Operation not permitted",
+    ),
+    "rates, as no time passes while it computes": (
+        "import time\nbegin = time.perf_counter()\nsum(range(100_000))\nprint(1 / (time.perf_counter() - begin))\n",
+        "ZeroDivisionError",
+    ),
+    "order by times alone, which are the same": (
+        "import heapq, time\nplan = []\nfor act in (print, sum): heapq.heappush(plan, (time.time(), act))\nprint()\n",
+        "TypeError: '<' not supported",
     ),
 }
 """Programs that cannot be replayed, and the words that say so."""

@@ -77,5 +77,26 @@ def test_with_an_audit_log_reading_is_told_too_and_a_policy_can_be_made_of_it(tm
     assert (outside / "folder").is_dir()
 
 
+STARTS = """
+import os, subprocess
+open("script", "w").write("#!/usr/bin/env cat\\nhello\\n"); os.chmod("script", 0o755)
+try: subprocess.run(["./script"])
+except PermissionError: print("refused")
+"""
+
+
+def test_the_interpreter_of_a_script_is_told_as_well(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    program = STARTS.replace("script", "own/script")
+    _, told = run(tmp_path, program, "--allow-write", "own")
+    assert [line.partition("allow with ")[2] for line in told] == [
+        f"--allow-run {tmp_path}/own/script",
+        f"--allow-run {Path('/usr/bin/env').resolve()}",
+    ]
+    x07("run", "--profile", "sandbox", "--learn", "policy.json", cwd=tmp_path)
+    done = x07("run", "--profile", "sandbox", "--policy", "policy.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "#!/usr/bin/env cat\nhello\n"), done.stderr
+
+
 def test_what_fails_for_everybody_is_no_refusal(tmp_path: Path) -> None:
     assert run(tmp_path, FAILS_ANYWAY) == ("", [])

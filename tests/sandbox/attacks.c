@@ -486,6 +486,8 @@ static void kernel(void) {
     TRY("priority of another process", setpriority(PRIO_PROCESS, supervisor, getpriority(PRIO_PROCESS, supervisor)));
     TRY("priority of all of this user's", setpriority(PRIO_USER, 0, getpriority(PRIO_PROCESS, 0)));
     TRY("processors of another process", set_processors(supervisor));
+    TRY("policy of another process", sched_setscheduler(supervisor, SCHED_OTHER, &(struct sched_param){0}));
+    TRY("parameters of another process", sched_setparam(supervisor, &(struct sched_param){0}));
     TRY("I/O priority of another process", syscall(SYS_ioprio_set, 1, supervisor, 3 << 13));
     snprintf(path, sizeof path, "/proc/%d/cmdline", supervisor);
     TRY("read supervisor's command line", open(path, O_RDONLY));

@@ -8,7 +8,6 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import RunError
-from x07py.files import open_file
 from x07py.run.file_access import executable_without_grant, readable_without_grant
 from x07py.run.policy import MAX_ROOTS, OWN_VERSION
 from x07py.sandbox.network import parse_text
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
 
     from x07py.sandbox.notifications import Access
 
+NOTES = "Learned by x07 from what a program did. Read it before you rely on it."
+_TOP = "/"
+_LISTED = f" Left out: the list of names in {_TOP}, which could be granted only with all that lies below."
 WEAKER = (
     "connections, listening, files and programs are not restricted in this run, only watched; "
     "what remains: no UDP, no datagram sockets of Unix, the system call list, no new privileges"
@@ -47,7 +49,7 @@ def learned_policy(
     seen: dict[str, set[str]] = defaultdict(set)
     for access in accesses:
         seen[access.kind].add(access.target)
-    read = _roots(seen["read"], [*readable_without_grant(), str(root), *map(str, always)])
+    read = _roots(seen["read"] - {_TOP}, [*readable_without_grant(), str(root), *map(str, always)])
     write = _roots(seen["write"], ["/dev", "/proc", *map(str, always)])
     connect, listen = _hosts(seen["connect"], 1), _hosts(seen["listen"], 0)
     unix = _relative(_unix(seen["connect"], seen["listen"], [*write, *map(str, always)]), root)
@@ -56,7 +58,7 @@ def learned_policy(
     return {
         "schema_version": OWN_VERSION,
         "policy_id": "learned",
-        "notes": "Learned by x07 from what a program did. Read it before you rely on it.",
+        "notes": NOTES + (_LISTED if _TOP in seen["read"] else ""),
         "limits": limits or {},
         "fs": {
             "enabled": True,
@@ -93,14 +95,8 @@ def _unix(connected: set[str], listened: set[str], writable: Sequence[str]) -> l
 
 
 def _programs(targets: set[str]) -> list[str]:
-    """Return programs and, for scripts, what their first line names."""
+    """Return the programs that need a grant, interpreters of scripts among them."""
     found = {target for target in targets if Path(target).is_file()}
-    for target in list(found):
-        with open_file(Path(target)) as file:
-            first = file.readline(256)
-        words = first[2:].split() if first.startswith(b"#!") else []
-        if words:
-            found.add(os.path.realpath(os.fsdecode(words[0])))
     return sorted(found - set(executable_without_grant()))
 
 
@@ -112,7 +108,7 @@ def _roots(targets: set[str], granted: list[str]) -> list[str]:
     while len(roots := _topmost(wanted)) > MAX_ROOTS:
         deepest = max(len(path.parts) for path in roots)
         wanted = {path.parent if len(path.parts) == deepest else path for path in roots}
-    if PurePath("/") in roots:
+    if PurePath(_TOP) in roots:
         raise RunError(
             "X07RUN_LEARN",
             "the program used files all over the system, so no list of folders would confine it",

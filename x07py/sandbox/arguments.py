@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import errno
-from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM
+from socket import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM
 
-from x07py.sandbox.bpf import ALLOW, NOTIFY, Program, high, low, one_of, refuse
+from x07py.sandbox.bpf import ALLOW, NOTIFY, Program, always, high, low, one_of, refuse
 
 _NAMESPACES = 0x7E020080  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET,TIME}
 _CLONE_THREAD = 0x10000
 FASTOPEN = 0x20000000
 _SOCK_TYPE = 0xF
 _SOL_SOCKET, _IPPROTO_IP, _IPPROTO_TCP, _IPPROTO_IPV6 = 1, 0, 6, 41
-_SOCKET_OPTIONS = (2, 5, 6, 7, 8, 9, 10, 12, 13, 15, 18, 19, 20, 21, 29, 37, 46, 47, 63, 64, 65, 66, 67)
+_SOCKET_OPTIONS = (2, 5, 6, 7, 8, 9, 10, 12, 13, 15, 16, 18, 19, 20, 21, 29, 37, 46, 47, 63, 64, 65, 66, 67)
 _TCP_OPTIONS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 18, 23, 24, 25, 30, 37)
 _IP_OPTIONS = (1, 2, 8, 10, 11, 13, 24)
 _IPV6_OPTIONS = (16, 23, 25, 26, 66, 67)
@@ -20,6 +20,9 @@ _EMPTY_PATH = 0x1000
 _CHANGES = 0x400243  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE
 _MAKES_A_FILE = 0x400040  # O_CREAT, O_TMPFILE
 SET_ID_BITS = 0o6000
+_PRIO_PROCESS = 0
+USUAL_POLICIES = (0, 3, 5)
+"""``SCHED_OTHER``, ``SCHED_BATCH`` and ``SCHED_IDLE``."""
 _TERMINAL = (
     *(0x5401, 0x5402, 0x5403, 0x5404, 0x5405, 0x5406, 0x5407, 0x5408, 0x5409, 0x540A, 0x540B),  # TCGETS to TCFLSH
     *(0x540E, 0x540F, 0x5410, 0x5411, 0x5413, 0x5414, 0x5415, 0x5416, 0x5417, 0x5418, 0x5419),  # TIOCSCTTY to GSOFTCAR
@@ -56,6 +59,7 @@ def socket(tcp: int, unix: int) -> Program:
     program = Program()
     low(program, 0)
     program.block(AF_UNIX, _connected_unix(unix))
+    program.block(AF_NETLINK, always(refuse(errno.EOPNOTSUPP)))  # libraries know that from WSL 1, and no other refusal
     program.equal(AF_INET, 2, 0)
     program.equal(AF_INET6, 1, 0)
     program.ret(no)
@@ -238,14 +242,32 @@ def seccomp() -> Program:
     return program
 
 
-def own_only(*indices: int) -> Program:
-    """Only with 0 for each of these arguments, which means the caller itself."""
+def own_or(other: int, index: int) -> Program:
+    """With 0 for this argument, which means the caller itself; any other gets the action `other`."""
     program = Program()
-    for index in indices:
-        low(program, index)
-        program.equal(0, 1, 0)
-        program.ret(refuse(errno.EPERM))
+    low(program, index)
+    program.equal(0, 1, 0)
+    program.ret(other)
     program.ret(ALLOW)
+    return program
+
+
+def process_of_its_own_or(other: int) -> Program:
+    """The priority of the caller; of another thread or process the action `other`, of a group or user none."""
+    program = Program()
+    low(program, 0)
+    program.equal(_PRIO_PROCESS, 1, 0)
+    program.ret(refuse(errno.EPERM))
+    program.code += own_or(other, 1).code
+    return program
+
+
+def usual_policy() -> Program:
+    """The ways of scheduling that everybody may ask for; the kernel refuses it for whom the program cannot see."""
+    program = Program()
+    low(program, 1)
+    one_of(program, USUAL_POLICIES, ALLOW)
+    program.ret(refuse(errno.EPERM))
     return program
 
 

@@ -36,6 +36,7 @@ _MAX_SLEEP_NS = 1 << 60
 _WALL_CLOCKS = {0, 5, 8, 11}  # REALTIME, REALTIME_COARSE, REALTIME_ALARM, TAI
 _MOST_READS = 200_000
 _READ_NS = 1_000_000
+_LATE_NS = 1000
 _START_NS = 1000 * _SECOND
 _MACHINE = b"".join(word.encode().ljust(65, b"\0") for word in ("Linux", "x07", "6.0.0", "#1", MACHINE, "(none)"))
 _PROCESSORS = struct.pack("=Q", 1)
@@ -122,6 +123,13 @@ class VirtualClock:
         """Let time pass until so many nanoseconds have passed since the start."""
         self._reads = 0
         self.passed = max(self.passed, to)
+
+    def pass_limit(self, limit: int) -> None:
+        """Let time pass until a time limit is over: a moment later, as everywhere.
+
+        Programs count in floats of seconds: 0.3 later to the nanosecond would be less than 0.3 to them.
+        """
+        self.put_forward(limit + _LATE_NS)
 
     def word(self, call: SystemCall, address: int) -> int:
         """Return the 32 bits at an address of the program."""

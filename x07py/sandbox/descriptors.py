@@ -1,6 +1,6 @@
 """What a program that has to repeat learns of its descriptors: times and numbers of pipes are the machine's.
 
-Of files the kernel answers; their times are those of the files.
+Of files the kernel answers; their times are those of the files. What is free of a file system is the same everywhere.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import stat
 import struct
 from typing import TYPE_CHECKING
 
+from x07py.sandbox import places
 from x07py.sandbox.kernel import MACHINE, signed, write_memory
 from x07py.sandbox.listener import GO_ON
 from x07py.sandbox.notifications import Refused
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from x07py.sandbox.notifications import SystemCall
 
 _BLOCK = 4096
+_BLOCKS, _FILES = (1 << 30) // _BLOCK, 1 << 20
+_TMPFS, _LONGEST_NAME = 0x01021994, 255
+_FILE_SYSTEM = struct.pack("=7Qq3Q32x", _TMPFS, _BLOCK, *[_BLOCKS] * 3, *[_FILES] * 2, 0, _LONGEST_NAME, _BLOCK, 0)
+"""A ``struct statfs`` of what a world's own folder may hold, all of it free."""
 
 
 class Descriptors:
@@ -42,7 +47,17 @@ class Descriptors:
         return {
             "fstat": lambda call: self._tell(call, call.args[1]),
             "newfstatat": lambda call: self._tell(call, call.args[2]),
+            "statfs": lambda call: self._tell_of_system(call, places.at(call, None, 0, 0)),
+            "fstatfs": lambda call: self._tell_of_system(call, places.descriptor(call, signed(call.args[0]))),
         }
+
+    def _tell_of_system(self, call: SystemCall, handle: int) -> int:
+        """Describe the same file system wherever a file lies."""
+        os.close(handle)
+        if not self._still_waits(call):
+            raise Refused(errno.EINTR)
+        write_memory(call.pid, call.args[1], _FILE_SYSTEM)
+        return 0
 
     def _tell(self, call: SystemCall, address: int) -> int | str:
         try:

@@ -34,7 +34,7 @@ PROCESSES = """arch_prctl execve execveat exit exit_group fork futex get_robust_
  rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max
  sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval
  sched_setaffinity sched_yield set_robust_list set_tid_address setpgid setpriority setrlimit setsid sigaltstack
- signalfd signalfd4 sysinfo tgkill times tkill uname vfork wait4 waitid capget futex_waitv futex_wake futex_wait
+ signalfd signalfd4 sysinfo tgkill times tkill uname vfork wait4 waitid capget capset futex_waitv futex_wake futex_wait
  futex_requeue landlock_create_ruleset landlock_add_rule landlock_restrict_self"""
 TIME = """alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofday nanosleep setitimer time
  timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime
@@ -47,7 +47,7 @@ FORKS = "fork vfork"
 VIRTUAL = """clock_gettime gettimeofday time nanosleep clock_nanosleep getrandom times getrusage uname sched_getaffinity
  getpriority futex set_robust_list exit sched_yield epoll_create epoll_create1 epoll_pwait2 poll ppoll select pselect6
  alarm setitimer getitimer pause rt_sigtimedwait getpid getppid gettid getpgrp getpgid getsid kill tkill tgkill sysinfo
- getcpu"""
+ getcpu statfs fstatfs"""
 REAL_TIME = """timer_create timer_settime timer_gettime timerfd_create timerfd_settime timerfd_gettime rt_sigqueueinfo
  rt_tgsigqueueinfo"""
 UNANSWERED = "futex_waitv futex_wait futex_wake futex_requeue rseq"
@@ -145,6 +145,7 @@ def _special(wanted: Wanted) -> dict[str, Program]:
     denied = always(no)
     tcp = ALLOW if wanted.relay else NOTIFY
     metadata = NOTIFY if (wanted.processes or wanted.clock) and not wanted.relay else refuse(errno.EPERM)
+    priorities = refuse(errno.EPERM) if wanted.relay else NOTIFY
     network = {
         "sendto": arguments.sendto(),
         "sendmsg": arguments.unless_flag(2, arguments.FASTOPEN, errno.EACCES),
@@ -167,9 +168,11 @@ def _special(wanted: Wanted) -> dict[str, Program]:
         "prctl": arguments.prctl(),
         "seccomp": arguments.seccomp(),
         "fcntl": arguments.fcntl(),
-        "prlimit64": arguments.own_only(0),
-        "sched_setaffinity": arguments.own_only(0),
-        "setpriority": arguments.own_only(0, 1),
+        "prlimit64": arguments.own_or(refuse(errno.EPERM), 0),
+        "sched_setaffinity": arguments.own_or(priorities, 0),
+        "setpriority": arguments.process_of_its_own_or(priorities),
+        "sched_setscheduler": arguments.usual_policy() if wanted.relay else always(NOTIFY),
+        "sched_setparam": always(priorities),
         "personality": arguments.personality(),
         **{name: always(refuse(errno.ENOSYS)) for name in _UNKNOWN},
         **{name: always(refuse(errno.EPERM)) for name in METADATA.split()},

@@ -48,6 +48,16 @@ class Identity:
             "tgkill": lambda call: self._kill_thread(signed(call.args[1]), signed(call.args[2])),
         }
 
+    def thread(self, call: SystemCall, number: int) -> int:  # noqa: ARG002 (there is one program)
+        """Return the number on this machine of a thread of the program.
+
+        Raises:
+            Refused: ``ESRCH``: there is none.
+        """
+        tid = self._found(number).tid
+        assert tid is not None  # noqa: S101 (what is found has come)
+        return tid
+
     def _number(self, tid: int) -> int:
         return next(one.number for one in self._turns.threads if one.tid == tid)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,11 +17,12 @@ from x07py.sandbox.kernel import read_memory, read_text, signed, syscall_numbers
 from x07py.sandbox.listener import GO_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from x07py.sandbox.notifications import SystemCall
 
 _HERE = -100
+_FIRST_LINE_BYTES, _MOST_INTERPRETERS = 256, 5  # as the kernel has them
 
 
 class _Names(NamedTuple):
@@ -57,6 +59,23 @@ OBSERVED = (*_CHANGES, *_OPENS, *_EXECUTES, "truncate")
 """Names of the calls that are watched."""
 
 
+def _with_interpreters(path: str) -> Iterator[str]:
+    """Yield a program and, where it is a script, what its first line has the kernel start instead."""
+    for _ in range(_MOST_INTERPRETERS):
+        yield path
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return
+            first = os.pread(handle, _FIRST_LINE_BYTES, 0).partition(b"\n")[0]
+        finally:
+            os.close(handle)
+        words = first[2:].split() if first.startswith(b"#!") else []
+        if not words:
+            return
+        path = os.path.realpath(os.fsdecode(words[0]))
+
+
 class Observer:
     """Tells of every file that is opened, changed or executed.
 
@@ -80,7 +99,8 @@ class Observer:
 
     def _look(self, name: str, call: SystemCall) -> None:
         if name in _EXECUTES:
-            self._note("run", self._path(call, _EXECUTES[name]), call)
+            for program in _with_interpreters(self._path(call, _EXECUTES[name])):
+                self._note("run", program, call)
         elif name == "truncate":
             self._note("write", self._path(call, _FIRST), call)
         elif name in _CHANGES:

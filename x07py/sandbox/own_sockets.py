@@ -9,13 +9,17 @@ import select
 import socket
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from x07py.sandbox.kernel import signed
 from x07py.sandbox.notifications import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from x07py.sandbox.listener import Listener
+    from x07py.sandbox.network import Address
     from x07py.sandbox.notifications import SystemCall
 
 _MAX_WAITING = 1024
@@ -26,6 +30,18 @@ _TYPES: dict[int, tuple[int, ...]] = {
     socket.AF_UNIX: (socket.SOCK_STREAM, socket.SOCK_SEQPACKET),
 }
 _TYPE_BITS = 0xF
+
+
+def _open_elsewhere() -> Iterator[int]:
+    """Yield the inode of each socket that other processes have open, as far as they may be looked at."""
+    for pid in os.listdir("/proc"):  # noqa: PTH208
+        if pid.isdigit() and int(pid) != os.getpid():
+            with suppress(OSError):
+                for number in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+                    with suppress(OSError):
+                        link = os.readlink(f"/proc/{pid}/fd/{number}")  # noqa: PTH115
+                        if link.startswith("socket:["):
+                            yield int(link[8:-1])
 
 
 class OwnSockets:
@@ -104,6 +120,23 @@ class OwnSockets:
         if own is None:
             raise Refused(errno.EISCONN if settled else errno.EACCES)
         return own
+
+    def bind_to(self, own: socket.socket, address: Address) -> None:
+        """Bind a duplicate; if the address is in use, perhaps by another one of a socket that is closed.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        try:
+            own.bind(address.sockaddr(own.family))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            with self._lock:
+                bound = self._bound & self._waiting.keys()
+            for inode in bound - set(_open_elsewhere()):
+                self._forget(inode)
+            own.bind(address.sockaddr(own.family))
 
     def bind(self, inode: int) -> None:
         """Note that a socket is bound."""

@@ -28,6 +28,7 @@ from x07py.sandbox.network import MAX_SOCKADDR, Address, AddressRules, Range, pa
 from x07py.sandbox.notifications import UNREADABLE, Access, Denials, Refused, SystemCall, process_name, target_of
 from x07py.sandbox.observe import Observer
 from x07py.sandbox.own_sockets import OwnSockets
+from x07py.sandbox.priorities import Priorities
 from x07py.sandbox.schedule import Schedule
 from x07py.sandbox.turns import Turns
 from x07py.sandbox.unix_sockets import UnixRules, UnixSockets
@@ -89,6 +90,7 @@ class Supervisor:
         self._denials = denials
         self.on_access: Callable[[Access], None] | None = on_access
         self.connects: int = 0
+        self._observes, self._chosen = observe, set[int]()
         self._judged = functools.lru_cache(_MOST_JUDGED)(self._judge)
         self._resolver = None if names is None else Resolver(names, self._deny_name, self._extend)
         self._lock = threading.Lock()
@@ -108,12 +110,15 @@ class Supervisor:
         }
         self._handlers |= Metadata(writable, self.listener.still_waits).handlers()
         self._handlers |= Watches(self.listener, readable).handlers()
+        self._handlers |= Priorities(self.listener.still_waits).handlers()
         self.turns: Turns | None = None
         if seed is not None:
             clock = VirtualClock(seed, self.listener.still_waits)
             waits = Waits(self.listener, clock)
             self.turns = waits.turns = Turns(clock, self._decide, self.listener.send, on_deadlock, Schedule(schedule))
-            self._handlers |= clock.handlers() | waits.handlers() | Identity(self.turns).handlers()
+            identity = Identity(self.turns)
+            self._handlers |= clock.handlers() | waits.handlers() | identity.handlers()
+            self._handlers |= Priorities(self.listener.still_waits, identity.thread).handlers()
             self._handlers |= Descriptors(self.listener.still_waits).handlers()
         if observe:
             self._handlers |= Observer(self._note).handlers()
@@ -182,14 +187,39 @@ class Supervisor:
         address, permitted = self._judged(data)
         if address is not None and not permitted and self._resolver is not None and self._resolver.stands_for(address):
             return self._look_up(self._resolver, call, inode)
-        if address is None or not (permitted or self._sockets.listens(owner_of_listener(address))):
+        if address is None or not (permitted or self._listens_itself(address)):
             raise Refused(self._deny("connect", target_of(data), call))
-        if self.on_access is not None:
+        if self.on_access is not None and not (self._observes and self._is_chosen(address)):
             self._note("connect", str(address), call)
         own = self._sockets.get(inode)
         if own.family == socket.AF_UNIX or (own.family == socket.AF_INET and not address.ipv4):
             raise Refused(errno.EAFNOSUPPORT)
         return self._connect_own(own, inode, _raw(address, own.family))
+
+    def _is_chosen(self, address: Address) -> bool:
+        """Tell whether an address is one of this machine's with a port that was free when the program asked for one."""
+        return address.port in self._chosen and (address.is_loopback or not address.names_a_place)
+
+    def _listens_itself(self, address: Address) -> bool:
+        """Tell whether the program listens on an address of this machine.
+
+        Raises:
+            Refused: ``ECONNREFUSED``: it will, on a port that it was given, and nobody does yet.
+        """
+        owner = owner_of_listener(address)
+        if owner is None and self._is_chosen(address):
+            raise Refused(errno.ECONNREFUSED)
+        return self._sockets.listens(owner)
+
+    def _may_listen(self, address: Address) -> Address | None:
+        """Return by which address `address` may be listened on, or None.
+
+        A port that the program was given once is still whatever port is free: libraries look for one and bind it later.
+        """
+        any_port = replace(address, port=0)
+        if address.port in self._chosen and self.listen_rules.permits_listening(any_port):
+            return any_port
+        return address if self.listen_rules.permits_listening(address) else None
 
     def _look_up(self, resolver: Resolver, call: SystemCall, inode: int) -> int:
         """Lead a connection that is to a name server to the one of this process."""
@@ -248,15 +278,18 @@ class Supervisor:
         if _is_unix(data):
             return self._unix.bind(call, inode, data)
         address = parse(data)
-        if address is None or not self.listen_rules.permits_listening(address):
+        granted = None if address is None else self._may_listen(address)
+        if address is None or granted is None:
             if address is not None and str(address) == _ASKS_FOR_IPV6:  # as libraries do: no news to the user
                 raise Refused(errno.EACCES)
             raise Refused(self._deny("listen", str(address) if address else "another address family", call))
         own = self._sockets.get(inode)
         if own.family == socket.AF_UNIX:
             raise Refused(errno.EINVAL)
-        self._note("listen", str(address), call)
-        own.bind(address.sockaddr(own.family))
+        self._note("listen", str(granted), call)
+        self._sockets.bind_to(own, address)
+        if address.port == 0:
+            self._chosen.add(own.getsockname()[1])
         self._sockets.bind(inode)
         return 0
 

@@ -93,7 +93,7 @@ class Turns:
                 until, ended = thread.blind
                 thread.blind = None
                 if time.monotonic() >= ended:
-                    self.clock.put_forward(until)
+                    self.clock.pass_limit(until)
             if self.turn is thread:
                 self._handle(thread)
             elif thread not in self.ready:
@@ -220,7 +220,7 @@ class Turns:
             if thread.wait is not None and thread.wait.blind:
                 self._leave_to_kernel(thread, until)
                 return False
-            self.clock.put_forward(until)
+            self.clock.pass_limit(until)
             self._time_out(thread)
             return True
         for_ever = [one for one in self.waiting if one.wait and (one.wait.ready or one.wait.blind)]
@@ -295,7 +295,7 @@ class Turns:
         assert self._alarm is not None  # noqa: S101 (asked by the caller)
         at, every = self._alarm
         self._alarm = (at + every, every) if every else None
-        self.clock.put_forward(at)
+        self.clock.pass_limit(at)
         assert self.main.tid is not None  # noqa: S101 (the main thread is the first that came)
         with suppress(ProcessLookupError):
             os.kill(self.main.tid, _SIGALRM)
