@@ -31,8 +31,8 @@ def budget(profile: str) -> Iterator[Scope]:
 
     Raises:
         ContractError: ``X07_BUDGET_PROFILE`` if there is no such profile, or not for this world.
-        BudgetError: 0x80000001 to 0x80000006 at the end of the block (mode ``result_err_v1``) or at the call that is
-            too much (``trap_v1``); ``yield_v1`` lets other tasks run instead, ``stats_only_v1`` only counts.
+        BudgetError: 0x80000001 to 0x80000006 at the end of the block (mode ``result_err_v1``) or at the call that
+            exceeds the limit (``trap_v1``); ``yield_v1`` lets other tasks run instead, ``stats_only_v1`` only counts.
     """
     found = read_budget(find_root(), profile, current_world().name)
     _count_codec()

@@ -99,7 +99,7 @@ def _rebuild(kind: type[X07Error], code: int | str, message: str, where: str | N
 
 
 class UsageError(X07Error):
-    """A call or command line that cannot be meant."""
+    """A call or command line that is not valid."""
 
 
 class FileError(X07Error):
@@ -127,7 +127,7 @@ class CassetteError(X07Error):
 
 
 class ReplayMismatchError(CassetteError):
-    """The program and the recording part ways."""
+    """The program does something else than was recorded; the base of what a replay raises."""
 
 
 class NothingRecordedError(ReplayMismatchError):
@@ -143,7 +143,7 @@ class DiffersFromRecordingError(ReplayMismatchError):
 
 
 class OutOfOrderError(ReplayMismatchError):
-    """The program asks for something else than what comes next in the recording."""
+    """The program asks for something else than the next recorded entry."""
 
     codes: ClassVar[frozenset[int]] = frozenset({2010, 2011, 2057})
 
@@ -186,7 +186,7 @@ class LoginRefusedError(DriverError):
 
 
 class TlsError(DriverError):
-    """TLS with the broker does not come about."""
+    """No TLS connection to the broker can be made."""
 
     codes: ClassVar[frozenset[int]] = frozenset({9862})
 
@@ -204,7 +204,7 @@ class MessageRejectedError(DriverError):
 
 
 class UnroutableError(DriverError):
-    """No binding leads a message to a queue."""
+    """No queue takes a message, because no binding leads to one."""
 
     codes: ClassVar[frozenset[int]] = frozenset({9855})
 
@@ -231,7 +231,7 @@ class NoAnswerError(DriverError):
 
 
 class ConsumerEndedError(DriverError):
-    """The broker delivers no more to a consumer."""
+    """The broker has ended a consumer and delivers nothing more to it."""
 
     codes: ClassVar[frozenset[int]] = frozenset({9755, 9857, 9863, 9864})
 
@@ -243,7 +243,7 @@ class ChannelClosedError(DriverError):
 
 
 class ProtocolError(DriverError):
-    """A client or a broker sent what its protocol, as a stand-in knows it, does not have; the connection has ended."""
+    """A client or a broker sent something that x07py cannot read as its protocol; the connection has ended."""
 
     codes: ClassVar[frozenset[int]] = frozenset({9642, 9650, 9653})
 
@@ -322,7 +322,7 @@ class DevelopmentBrokerError(DriverError):
 
 
 class PumpError(X07Error):
-    """The adapter loop cannot start or go on."""
+    """A pump cannot start or go on."""
 
 
 class ArchError(X07Error):

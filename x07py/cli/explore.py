@@ -65,7 +65,7 @@ def explore_program(
     histories: Annotated[
         int, typer.Option("--histories", min=0, help="The most histories to run; 0 is 2000, over the wire 100.")
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn; the same seed, the same histories.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed; the same one gives the same histories.")] = 0,
     members: Annotated[int, typer.Option("--members", min=0, max=26, help="How many instances run.")] = 0,
     faults: Annotated[
         str, typer.Option("--faults", help=f"Families to explore, by commas: {', '.join(FAMILIES)}. Default: all.")
@@ -77,7 +77,7 @@ def explore_program(
     ] = None,
     dead_letter: Annotated[
         list[str] | None,
-        typer.Option("--dead-letter", help="Topic of dead letters: a message that nobody can handle is put in."),
+        typer.Option("--dead-letter", help="Topic of dead letters; adds an input that cannot be handled."),
     ] = None,
     invariant: Annotated[
         list[str] | None, typer.Option("--invariant", help="module:function, called with each history; repeat it.")

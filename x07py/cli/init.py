@@ -32,14 +32,14 @@ def init(
     folder: Annotated[Path | None, typer.Argument(help="The project's folder.", show_default=False)] = None,
     template: Annotated[
         Template | None,
-        typer.Option(help="A service, a library, or x07 for the project that is there.", show_default="worker"),
+        typer.Option(help="A service, a library, a driver, or x07 for an existing project.", show_default="worker"),
     ] = None,
     from_: Annotated[
         Path | None, typer.Option("--from", help="An x07.json whose profiles, policies and hosts to take over.")
     ] = None,
     format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
-    """Make a project that passes its own tests, add x07 to one, or take over what an X07 project says of running.
+    """Make a project that passes its own tests, add x07 to one, or take over the run profiles of an X07 project.
 
     Example: x07 init orders --template worker
 

@@ -35,7 +35,7 @@ def add(
     project: ProjectOption = None,
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
-    """Add a package. Without a version, the one that is there or gets installed is pinned.
+    """Add a package. Without a version, the installed one is pinned.
 
     Example: x07 pkg add msg.kafka --sync
     """

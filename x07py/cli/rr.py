@@ -223,8 +223,8 @@ def diff(
 ) -> None:
     """Compare two recordings by topic and key; exit 1 if they differ in more than facts of the run.
 
-    Offsets, timestamps, batches, latencies and how partitions interleave are facts of the run; what was declared to
-    differ when the cassettes were recorded is none either.
+    Offsets, timestamps, batches, latencies and how partitions interleave are facts of the run. Fields that were
+    declared to vary when the cassettes were recorded do not count as differences either.
 
     Example: x07 rr diff before.x07rr.bin after.x07rr.bin
     """

@@ -42,7 +42,7 @@ def exec_program(
     ] = False,
     until_idle: Annotated[
         float | None,
-        typer.Option("--until-idle", min=0.1, help="Interrupt the program (SIGINT) after so many idle seconds."),
+        typer.Option("--until-idle", min=0.1, help="Interrupt the program (SIGINT) after this many idle seconds."),
     ] = None,
     format: Annotated[  # noqa: A002 (the option's name)
         Format,

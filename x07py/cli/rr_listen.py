@@ -59,7 +59,7 @@ def record(
 ) -> None:
     """Record what clients and a broker say to each other through a port, until Ctrl-C or SIGTERM.
 
-    Clients connect in clear; who comes over TLS, or is no client of a broker, ends the recording with 125.
+    Clients connect without TLS; a TLS connection, or one that is no broker client's, ends the recording with 125.
     An older cassette of the name is replaced at the end, and only if nothing went wrong.
 
     Example: x07 rr record shop.x07rr.bin --listen 127.0.0.1:9092 --upstream broker:9092

@@ -38,7 +38,7 @@ def redact(
 ) -> None:
     """Rewrite a recording, and its text side, as it would have been recorded under the rules of today.
 
-    What it was stays in the history of your version control; change a secret that was there.
+    The old content stays in the history of your version control, so change any secret that was in it.
 
     Example: x07 rr redact orders.x07rr.bin --name x-customer --field '$.customer.email'
     """

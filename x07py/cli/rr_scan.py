@@ -33,9 +33,9 @@ def scan_recordings(
 ) -> None:
     """Look for secrets in recordings and their text sides; exit 1 if there are any that nobody accepted.
 
-    Known values (of the environment and of secret folders) and patterns of providers are found in every encoding that
-    the guard decodes; text that looks random where it stands. The secret itself is not shown. What is accepted and no
-    longer there is told as well.
+    Known values (from the environment and secret folders) and patterns of providers are found in every encoding that
+    the guard decodes; text that looks random, only as it is. The secret itself is not shown. Accepted findings that
+    are gone are reported too.
 
     Example: x07 rr scan --accept "keys of the provider's test account"
     """

@@ -22,7 +22,7 @@ def view(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; NAME.html in this folder if not given.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Write one self-contained HTML page: time line, entries, search; two cassettes side by side with --with.

@@ -65,7 +65,7 @@ class Driver:
         max_message_bytes: largest encoded envelope that may be published.
         max_items: most messages in one batch.
         budget: what each call may use, or None.
-        listed: the most bytes that a value may have, by topic, if no other topics may be published to.
+        listed: the topics that may be published to, with the most bytes of a value, or None for any topic.
     """
 
     def __init__(
@@ -253,7 +253,7 @@ class Driver:
 
         Args:
             deliveries: the messages.
-            requeue: whether the broker shall deliver them again; else AMQP dead-letters them and Kafka counts them
+            requeue: whether the broker delivers them again; else AMQP dead-letters them and Kafka counts them
                 done.
         """
         await self.control("nack", {"requeue": requeue, **self._ranges(deliveries)})

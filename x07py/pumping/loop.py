@@ -57,9 +57,9 @@ async def pump(
 ) -> PumpReport:
     """Consume, handle, produce, acknowledge, until stopped; a replay ends with its recording.
 
-    SIGTERM and SIGINT stop it when it runs in the main thread: no batch is asked for any more, the one in hand is
-    finished and committed, and the report is returned; of one that takes longer than a second, what the handler has not
-    begun with is given back.
+    SIGTERM and SIGINT stop it when it runs in the main thread: it asks for no more batches, finishes and commits the
+    one in hand, and returns the report. If that takes longer than a second, messages that the handler has not begun
+    with are given back.
 
     Args:
         source: where messages come from.

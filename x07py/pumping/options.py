@@ -39,26 +39,26 @@ class PumpOptions:
         dead_letter: topic, or queue, for messages that the handler cannot take; without one such a message stops the
             pump.
         retried_errors: classes of exceptions after which the handler is called again with the same message.
-        retry_attempts: how often it is called at most.
+        retry_attempts: how often the handler is called for one message at most.
         retry_pause_s: seconds before the second call, twice as long before each further one, up to 5.
-        retry_topic: where a message goes whose calls all ended in such an error, before the dead letters: a topic that
-            is read later on, or on RabbitMQ a queue whose ``x-message-ttl`` and dead-letter exchange bring it back.
+        retry_topic: where a message goes if all these calls fail, before the dead letters: a topic that is read later
+            on, or on RabbitMQ a queue whose ``x-message-ttl`` and dead-letter exchange bring it back.
         retry_rounds: how often a message goes there; then it is a dead letter.
         exactly_once: consume, produce and commit in one Kafka transaction a batch; source and sink are one driver.
         transactional_id: name of this instance for exactly-once, the same after a restart and no other instance's; with
             one, a restart need not wait for the transaction of its predecessor to time out.
-        workers: how many messages are handled at a time, in threads, or of a coroutine function as tasks; those of one
-            key stay in order, those without a key are in none.
+        workers: how many messages are handled at a time, in threads, or as tasks if the handler is a coroutine.
+            Messages of one key stay in order; those without a key do not.
         window: how many message ids are remembered, to leave out what comes twice; 0 remembers none.
         identity: the id of a message; an empty one is not remembered.
-        store: a database that keeps what came of each id, so that no message is handled again, whatever fails; in a
-            world without files it is left alone.
+        store: a database that keeps the results of each id, so that no message is handled again, whatever fails; it is
+            not used in a world without files.
         io_attempts: how often a broker operation is tried before its error ends the pump.
         drain_s: seconds that the batch in hand may take after the request to stop.
-        commit_interval_s: the least seconds between two commits to Kafka; a pump that is killed repeats as much.
+        commit_interval_s: the least seconds between two commits to Kafka; what was done since is repeated after a kill.
         stall_s: seconds after which a handler that has not finished is logged as stalled.
         max_items: most messages in one batch; the profile's limit if that is less or this is None.
-        limit: stop after so many messages; what was delivered beyond is given back.
+        limit: stop after exactly this many messages; those delivered beyond are given back.
     """
 
     dead_letter: str = ""
