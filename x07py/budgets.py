@@ -27,7 +27,7 @@ def budget(profile: str) -> Iterator[Scope]:
     Usable as a decorator too. Scopes nest: what an inner one counts, the outer ones count as well.
 
     Args:
-        profile: id of a profile in ``arch/budgets/index.x07budgets.json``.
+        profile: id of a budget profile, of ``arch/budgets`` or built in.
 
     Raises:
         ContractError: ``X07_BUDGET_PROFILE`` if there is no such profile, or not for this world.

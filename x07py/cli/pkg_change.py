@@ -59,7 +59,7 @@ def remove(
 ) -> None:
     """Remove a package, and with --sync the clients that nothing else needs.
 
-    Example: x07 pkg remove ext-msg-core --sync
+    Example: x07 pkg remove ext-msg-kafka-c --sync
     """
     found = read_project(project)
     plain, done = change.remove(found, name, sync=sync, offline=is_offline(offline))

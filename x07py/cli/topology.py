@@ -20,7 +20,7 @@ app: typer.Typer = typer.Typer(
     help="Compare a topology with a broker, or declare it.",
 )
 
-TopologyArgument = Annotated[str, typer.Argument(help="Id in arch/msg/amqp/index.x07amqp.json.", show_default=False)]
+TopologyArgument = Annotated[str, typer.Argument(help="Id of a topology of the project.", show_default=False)]
 ProfileOption = Annotated[str | None, typer.Option(help="Broker profile.", show_default="the only one")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
 
