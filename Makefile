@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
+.PHONY: programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -175,6 +175,13 @@ templates: $(STAMP) ## make test of each kind of project that x07 init writes
 
 pages: $(STAMP) brokers ## run the commands of every page of the documentation, the long ones too
 	X07_CAMPAIGN=1 $(BIN)/pytest -q -n 3 tests/docs/test_commands.py
+
+programs: $(STAMP) $(VENV)/programs chromium ## learn of thirteen programs that people run, and run each by what was learned (needs node, git and Go)
+	X07_CAMPAIGN=1 $(BIN)/pytest -q --durations=5 tests/run/test_programs.py
+
+$(VENV)/programs: $(STAMP)
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --editable . aiohttp celery gunicorn ipykernel nbclient uvicorn || { rm -rf $@; exit 1; }
 
 packages: $(STAMP) ## the guide's story by pip and uv in fresh environments, a proxy, and 60 kills of add and remove
 	X07_CAMPAIGN=1 $(BIN)/pytest -q -s --durations=5 tests/pkg/test_story.py tests/pkg/test_crash_in_environment.py

@@ -91,6 +91,11 @@ for number in (os.getppid(), 999_999):
         try: act[0](number, act[1]); print("changed another")
         except ProcessLookupError: pass
 print(c.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()))""",
+    "a terminal of its own": """
+import os, pty
+child, terminal = pty.fork()
+if child == 0: print(os.isatty(0), os.get_terminal_size() is not None, flush=True); os._exit(0)
+print(os.read(terminal, 99), os.waitpid(child, 0)[1])""",
     "what libraries try": """
 import ctypes, errno, socket
 one, _ = socket.socketpair()
@@ -108,6 +113,7 @@ EXPECTED = {
     "server": "b'hello'\n0.0.0.0\n",
     "a port that was free": "nobody yet\nreached\n" * 2,
     "own threads": "0\n" + "True\nTrue\n3\n" * 2 + "0\n",
+    "a terminal of its own": "b'True True\\r\\n' 0\n",
     "what libraries try": "-1 ENOTSUP\n",
 }
 OPTIONS = {
@@ -115,6 +121,7 @@ OPTIONS = {
     "manager": [f"--allow-run={Path(sys.executable).resolve()}"],
     "server": ["--allow-listen", "127.0.0.1:0", "--allow-listen", "0.0.0.0:0"],
     "a port that was free": ["--allow-listen", "127.0.0.1:0"],
+    "a terminal of its own": ["--allow-write", "/dev/ptmx,/dev/pts"],
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -165,6 +166,17 @@ def test_many_files_become_folders_and_the_whole_system_is_refused(tmp_path: Pat
     listed = learned_policy([Access("read", "/", True, 1, "p"), accesses[0]], tmp_path / "project")
     assert listed["fs"]["read_roots"] == [accesses[0].target]
     assert "Left out: the list of names in /" in listed["notes"]
+
+
+def test_devices_are_learned_but_for_those_that_every_program_has(tmp_path: Path) -> None:
+    made = Path("/dev/shm", f"x07-test-{os.getpid()}")
+    made.touch()
+    try:
+        places = ("/dev/null", "/dev/ptmx", str(made))
+        document = learned_policy([Access("write", place, True, 1, "p") for place in places], tmp_path)
+    finally:
+        made.unlink()
+    assert document["fs"]["write_roots"] == ["/dev/ptmx", "/dev/pts"]
 
 
 def test_policies_are_shown_and_compared_by_what_they_grant(app: Path) -> None:

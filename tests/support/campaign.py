@@ -16,6 +16,7 @@ LEFT = (
     "faust-streaming, Quix Streams and kafka-python 2, which need an environment of their own: make rows",
     "groups of confluent-kafka without cooperation and with static members, and in processes of their own: make rows",
     "a Kafka that stands still, whose clients librdkafka may leave waiting when it goes on: make failures",
+    "programs that people run, by what was learned of each: make programs",
     "the guide's story by pip, and 60 kills of x07 pkg: make packages",
 )
 ONCE = (

@@ -43,7 +43,8 @@ _SETTINGS = (
     "/etc/alternatives",
 )
 _KERNEL = ("/proc", "/sys/devices/system/cpu", "/sys/kernel/mm/transparent_hugepage", "/sys/fs/cgroup")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
+"""What every program may write to, and control."""
 _ENTROPY = ("/dev/urandom", "/dev/random")
 _LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1")
 _PROJECT = ("arch", PYPROJECT, STANDALONE, LOCK_NAME)
@@ -58,7 +59,7 @@ FIXTURES = (".x07/fixtures/fs", "fixtures/fs")
 def readable_without_grant() -> list[str]:
     """Return what every program of the sandboxed world may read, besides its project."""
     python = {sys.prefix, sys.base_prefix, *(folder for folder in sys.path if folder)}
-    return sorted({*_SYSTEM, *_SETTINGS, *_KERNEL, *_ENTROPY, *_DEVICES, *python})
+    return sorted({*_SYSTEM, *_SETTINGS, *_KERNEL, *_ENTROPY, *DEVICES, *python})
 
 
 def executable_without_grant() -> list[str]:
@@ -78,9 +79,14 @@ def landlock_rules(plan: RunPlan) -> tuple[tuple[str, int], ...]:
     paths = [rule for path in sorted(readable) for rule in _without(path, landlock.READ, closed)]
     executable = {*executable_without_grant(), *(str(one.path) for one in plan.run)}
     paths += [rule for path in sorted(executable) for rule in _without(path, landlock.EXECUTE, closed)]
-    paths += [(path, landlock.DEVICE) for path in _DEVICES]
-    paths += [(str(one.path), landlock.WRITE) for one in plan.write]
+    paths += [(path, landlock.DEVICE) for path in DEVICES]
+    paths += [(str(one.path), landlock.WRITE | _control(one.path)) for one in plan.write]
     return tuple(paths)
+
+
+def _control(path: Path) -> int:
+    """Return the right to control devices, where a path that may be changed is one or has some: terminals need it."""
+    return landlock.DEVICE if path.resolve().is_relative_to("/dev") else 0
 
 
 def _without(path: str, rights: int, closed: Sequence[Path]) -> Iterator[tuple[str, int]]:
@@ -120,7 +126,7 @@ def _solve_rules(plan: RunPlan) -> tuple[tuple[str, int], ...]:
         *((str(folder), landlock.LIST) for folder in listed),
         *((path, landlock.READ) for path in modules),
         *((path, landlock.EXECUTE) for path in executable_without_grant()),
-        (_DEVICES[0], landlock.DEVICE),
+        (DEVICES[0], landlock.DEVICE),
         (str(plan.write[0].path), landlock.WRITE),
     )
 

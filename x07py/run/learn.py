@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import RunError
-from x07py.run.file_access import executable_without_grant, readable_without_grant
+from x07py.run.file_access import DEVICES, executable_without_grant, readable_without_grant
 from x07py.run.policy import MAX_ROOTS, OWN_VERSION
 from x07py.sandbox.network import parse_text
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from x07py.sandbox.notifications import Access
 
 NOTES = "Learned by x07 from what a program did. Read it before you rely on it."
-_TOP = "/"
+_TOP, _SHM, _TERMINALS, _MAKES_TERMINALS = "/", "/dev/shm", "/dev/pts", "/dev/ptmx"  # noqa: S108 (names alone)
 _LISTED = f" Left out: the list of names in {_TOP}, which could be granted only with all that lies below."
 WEAKER = (
     "connections, listening, files and programs are not restricted in this run, only watched; "
@@ -49,8 +49,8 @@ def learned_policy(
     seen: dict[str, set[str]] = defaultdict(set)
     for access in accesses:
         seen[access.kind].add(access.target)
-    read = _roots(seen["read"] - {_TOP}, [*readable_without_grant(), str(root), *map(str, always)])
-    write = _roots(seen["write"], ["/dev", "/proc", *map(str, always)])
+    read = _roots(_named(seen["read"]) - {_TOP}, [*readable_without_grant(), str(root), *map(str, always)])
+    write = _roots(_named(seen["write"]), [*DEVICES, _SHM, "/proc", *map(str, always)])
     connect, listen = _hosts(seen["connect"], 1), _hosts(seen["listen"], 0)
     unix = _relative(_unix(seen["connect"], seen["listen"], [*write, *map(str, always)]), root)
     programs = _programs(seen["run"])
@@ -98,6 +98,15 @@ def _programs(targets: set[str]) -> list[str]:
     """Return the programs that need a grant, interpreters of scripts among them."""
     found = {target for target in targets if Path(target).is_file()}
     return sorted(found - set(executable_without_grant()))
+
+
+def _named(targets: set[str]) -> set[str]:
+    """Return targets as a policy names them: a terminal that was made for the program has another number next time.
+
+    Who makes one opens its other end too, and may do so by a call that names no path.
+    """
+    found = {_TERMINALS if target.startswith(f"{_TERMINALS}/") else target for target in targets}
+    return found | ({_TERMINALS} if _MAKES_TERMINALS in found else set())
 
 
 def _roots(targets: set[str], granted: list[str]) -> list[str]:
