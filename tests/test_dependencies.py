@@ -48,6 +48,6 @@ def test_no_requirement_has_an_upper_bound() -> None:
 @pytest.mark.parametrize("other", COMPANY)
 def test_the_newest_of_what_people_use_resolves_beside_us(other: str) -> None:
     alone = resolved(other)
-    beside = resolved(other, f"x07py[kafka,amqp,wire] @ file://{ROOT}")
+    beside = resolved(other, f"x07py[kafka,amqp,wire,avro,protobuf,registry] @ file://{ROOT}")
     name = re.split(r"\[", other)[0]
     assert beside[name] == alone[name]

@@ -8,7 +8,9 @@
     ├── CodecError
     │   ├── DataModelError    DataModel documents
     │   ├── EnvelopeError     X7ME envelopes (9501 to 9509)
-    │   └── RecordError       X7MR records (9601 to 9604)
+    │   ├── RecordError       X7MR records (9601 to 9604)
+    │   └── SchemaError       values with a schema (9595 to 9598)
+    │       └── SchemaUnknownError           a value was written by a schema that is not at hand
     ├── CassetteError         record and replay (2000 to 2099)
     │   └── ReplayMismatchError          the program and the recording part ways
     │       ├── NothingRecordedError         nothing is left that was recorded for this operation
@@ -26,6 +28,7 @@
     │   ├── MessageRejectedError         a message that no broker would take as it is
     │   ├── UnroutableError              no queue takes the message
     │   ├── PublishRefusedError          the broker did not store a message
+    │   ├── SchemaRefusedError           a schema registry does not take a schema
     │   ├── ConfirmTimeoutError          messages were not confirmed in time
     │   ├── NoAnswerError                no answer came to a request
     │   ├── ConsumerEndedError           the broker delivers no more
@@ -122,6 +125,14 @@ class RecordError(CodecError):
     """A message record that does not decode or encode."""
 
 
+class SchemaError(CodecError):
+    """A value that does not go with its schema, or a schema that cannot be used."""
+
+
+class SchemaUnknownError(SchemaError):
+    """A value was written by a schema that is not at hand."""
+
+
 class CassetteError(X07Error):
     """A cassette that cannot be read, written, or used as asked."""
 
@@ -176,13 +187,13 @@ class UnreachableError(DriverError):
     """No broker answers within the time that a start or an outage may take."""
 
     retryable = True
-    codes: ClassVar[frozenset[int]] = frozenset({9652, 9760, 9851})
+    codes: ClassVar[frozenset[int]] = frozenset({9652, 9760, 9767, 9851})
 
 
 class LoginRefusedError(DriverError):
     """The broker refuses the user, the password or the certificate, or lets this user not do this."""
 
-    codes: ClassVar[frozenset[int]] = frozenset({9758, 9853})
+    codes: ClassVar[frozenset[int]] = frozenset({9758, 9768, 9853})
 
 
 class TlsError(DriverError):
@@ -194,7 +205,7 @@ class TlsError(DriverError):
 class NotFoundError(DriverError):
     """The broker has no topic, queue or exchange of that name."""
 
-    codes: ClassVar[frozenset[int]] = frozenset({9753, 9854})
+    codes: ClassVar[frozenset[int]] = frozenset({9753, 9766, 9854})
 
 
 class MessageRejectedError(DriverError):
@@ -214,6 +225,12 @@ class PublishRefusedError(DriverError):
 
     retryable = True
     codes: ClassVar[frozenset[int]] = frozenset({9751, 9856})
+
+
+class SchemaRefusedError(DriverError):
+    """A schema registry does not take a schema: it does not fit the older ones of its subject, or is none."""
+
+    codes: ClassVar[frozenset[int]] = frozenset({9769})
 
 
 class ConfirmTimeoutError(DriverError):
@@ -312,7 +329,7 @@ class SecretMissingError(DriverError):
 class NotInstalledError(DriverError):
     """A distribution or program that is needed is not installed."""
 
-    codes: ClassVar[frozenset[int]] = frozenset({9625, 9629, 9651})
+    codes: ClassVar[frozenset[int]] = frozenset({9625, 9629, 9635, 9651})
 
 
 class DevelopmentBrokerError(DriverError):

@@ -375,6 +375,28 @@ def served(source: str) -> Found:
     return found
 
 
+def pinned(*versions: str, missing: str = "", **more: Any) -> Found:
+    """A project that pins versions of one Avro schema, where one library may not be installed."""
+
+    def found(root: Path) -> list[str]:
+        shutil.copytree(EXAMPLE / "arch", root / "arch")
+        (root / "arch/msg/schemas").mkdir()
+        rows = []
+        for number, text in enumerate(versions, 1):
+            (root / f"arch/msg/schemas/{number}.avsc").write_text(text)
+            rows.append({"version": number, "path": f"arch/msg/schemas/{number}.avsc", **more})
+        subject = {"subject": "orders-value", "kind": "avro", "versions": rows}
+        index = {"schema_version": "x07py.arch.msg.subjects@0.1.0", "subjects": [subject]}
+        (root / "arch/msg/schemas/subjects.json").write_text(json.dumps(index))
+        modules = [name for name in sys.modules if name.startswith("x07py.serialization.")] if missing else []
+        with patch.dict(sys.modules, {missing: None} if missing else {}):
+            for name in modules:
+                del sys.modules[name]
+            return codes(run(write(root, manifest(node("a"), contracts_v1=CONTRACTS), {"a.py": ""})))
+
+    return found
+
+
 SPOOL_AT = "x07_spool_arch:DRIVER"
 SPOOL = """
 from x07py.drivers import Dialect, DriverPlugin, Limits, read_contract
@@ -480,6 +502,13 @@ ROWS |= {
         driven('{"profiles": [{"id": "local", "size": "one"}]}'),
         driven('{"profiles": [{"id": "local", "size": 1}]}'),
     ),
+    "E_ARCH_MSG_SUBJECTS": (
+        pinned('"int"', references=[{"name": "a", "subject": "other", "version": 1}]),
+        pinned('"int"', references=[]),
+    ),
+    "E_ARCH_MSG_SUBJECT_SCHEMA": (pinned('"itn"'), pinned('"int"')),
+    "E_ARCH_MSG_SUBJECT_INCOMPATIBLE": (pinned('"long"', '"int"'), pinned('"int"', '"long"')),
+    "E_ARCH_MSG_SUBJECT_LIBRARY": (pinned('"int"', missing="fastavro"), pinned('"int"')),
     "E_ARCH_MSG_SERVICE": (served("ordrs"), served("orders")),
     "E_ARCH_EXCEPTION_UNUSED": (
         tree(manifest(node("a"), exceptions=[_EXCUSED]), {"a.py": ""}),

@@ -21,6 +21,7 @@ LEVELS = (
     ("files",),
     ("tables",),
     ("msg",),
+    ("serialization",),
     ("contracts",),
     ("budgets", "effects", "metrics"),
     ("rr",),

@@ -20,6 +20,7 @@ from x07py.drivers.plugin import (
     addresses_of_environment,
     read_contract,
 )
+from x07py.drivers.subjects import know_writer, open_subjects
 
 __all__ = [
     "Ack",
@@ -37,6 +38,8 @@ __all__ = [
     "Workload",
     "addresses_of_environment",
     "canonical_json",
+    "know_writer",
     "open_driver",
+    "open_subjects",
     "read_contract",
 ]

@@ -97,6 +97,8 @@ KAFKA = Dialect(
         "begin_transaction",
         "commit_transaction",
         "abort_transaction",
+        "schema_ids",
+        "schema",
     ),
 )
 AMQP = Dialect(

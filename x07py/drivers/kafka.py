@@ -17,6 +17,7 @@ from x07py.drivers.base import COMMIT_INTERVAL_MS, KAFKA, Ack, Delivery
 from x07py.drivers.kafka_config import Health, Settings, client, settings_of
 from x07py.drivers.kafka_consumer import Member
 from x07py.drivers.kafka_producer import Publisher
+from x07py.drivers.kafka_registry import SchemaRegistry
 from x07py.drivers.kafka_settings import for_consumers
 from x07py.drivers.kafka_transaction import Transaction
 from x07py.errors import DriverError, LagUnknownError, SeekError, UnsupportedError
@@ -59,6 +60,7 @@ class KafkaBackend:
         self._threads = ThreadPoolExecutor(thread_name_prefix="x07-kafka")
         self._publisher = Publisher(self._config, profile, self._health)
         self._transaction = Transaction(self._config, self._health)
+        self._registry = SchemaRegistry(profile)
         self._members: list[Member] = []
         self._in_use = asyncio.Lock()
 
@@ -142,6 +144,8 @@ class KafkaBackend:
         apart: dict[str, Callable[[], Json]] = {
             "lag": lambda: self._lag(request["group"], request["topics"]),
             "init_transactions": lambda: self._transaction.init(request["id"]),
+            "schema_ids": lambda: self._registry.schema_ids(request),
+            "schema": lambda: self._registry.schema(request),
         }
         return await self._in_thread(apart[op])
 
@@ -252,6 +256,7 @@ class KafkaBackend:
             await self._leave(member)
         await self._in_thread(self._transaction.close)
         await self._in_thread(self._publisher.close)
+        await self._in_thread(self._registry.close)
         self._threads.shutdown(wait=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from x07py.drivers.kafka_contract import REGISTRY_URL
 from x07py.drivers.kafka_settings import check_client_settings
 from x07py.errors import ContractError
 
@@ -30,6 +31,7 @@ def check_contracts(check: ContractCheck, path: str) -> None:
         if profile is not None:
             _bootstrap(check, profile, file)
             _security(check, profile.get("security", {}), entry, file, profile["bootstrap"])
+            _registry(check, profile.get("schema_registry", {}), entry, file)
             _client_settings(check, profile, file)
             check.largest_message("max_message_bytes", profile["limits"]["max_message_bytes"], entry, file)
 
@@ -58,6 +60,16 @@ def _security(
         check.uses_secrets(entry, path)
     if mode != "none_v1" and not security.get("tls"):
         check.cleartext(hosts, path)
+
+
+def _registry(check: ContractCheck, registry: dict[str, Any], entry: dict[str, Any], path: str) -> None:
+    if not registry.get("username_secret_id"):
+        return
+    check.uses_secrets(entry, path)
+    found = [REGISTRY_URL.fullmatch(url) for url in registry["urls"]]
+    open_to_all = [f"{one['host']}:{one['port'] or 80}" for one in found if one and one["scheme"] == "http"]
+    if open_to_all:
+        check.cleartext(open_to_all, path)
 
 
 def _client_settings(check: ContractCheck, profile: dict[str, Any], path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from x07py.contracts.loader import JsonObject
-    from x07py.contracts.profiles import ClientCertificate
+    from x07py.contracts.profiles import ClientCertificate, Loaded
 
+REGISTRY_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/:@,?#]+)(:(?P<port>[0-9]{1,5}))?(/[^\s,?#@]*)?"
+)
 INDEX = "arch/msg/kafka/index.x07kafka.json"
 SASL_MODES = ("none_v1", "plain_v1", "scram_v1", "scram_sha256_v1", "oauthbearer_v1")
 
@@ -39,6 +43,9 @@ class KafkaProfile:
     max_poll_wait_ms: int
     budget_profile_id: str
     rr_policy_id: str
+    registry_urls: tuple[str, ...] = ()
+    registry_username_secret_id: str = ""
+    registry_password_secret_id: str = ""
 
 
 def profile_ids(root: Path) -> list[str]:
@@ -68,6 +75,7 @@ def read_profile(root: Path, profile_id: str) -> KafkaProfile:
     token_url = text_of(loaded, security, "token_url", "")
     with_user = mode not in {"none_v1", "oauthbearer_v1"} or bool(token_url)
     settings = loaded.table("client_settings")
+    urls, user, word = _registry(loaded)
     check_client_settings(settings, str(loaded.path))
     if with_user and not (security.get("username_secret_id") and security.get("password_secret_id")):
         raise loaded.invalid(f"sasl_mode {mode} needs username_secret_id and password_secret_id")
@@ -88,4 +96,19 @@ def read_profile(root: Path, profile_id: str) -> KafkaProfile:
         max_poll_wait_ms=limits["max_poll_wait_ms"],
         budget_profile_id=str(loaded.entry.get("budget_profile_id", "")),
         rr_policy_id=str(loaded.entry.get("rr_policy_id", "")),
+        registry_urls=urls,
+        registry_username_secret_id=user,
+        registry_password_secret_id=word,
     )
+
+
+def _registry(loaded: Loaded) -> tuple[tuple[str, ...], str, str]:
+    """Return the addresses of the schema registry, none if there is none, and the ids of its two secrets."""
+    table = loaded.table("schema_registry")
+    urls = table.get("urls", [])
+    if not isinstance(urls, list) or not all(isinstance(one, str) and REGISTRY_URL.fullmatch(one) for one in urls):
+        raise loaded.invalid("urls of schema_registry must be a list of http:// or https:// addresses")
+    user, word = (text_of(loaded, table, f"{name}_secret_id", "") for name in ("username", "password"))
+    if bool(user) != bool(word):
+        raise loaded.invalid("username_secret_id and password_secret_id of schema_registry go together")
+    return tuple(urls), user, word

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from x07py.contracts.profiles import secret_ids
 from x07py.drivers.base import KAFKA, Backend
-from x07py.drivers.kafka_contract import KafkaProfile, profile_ids, read_profile
+from x07py.drivers.kafka_contract import REGISTRY_URL, KafkaProfile, profile_ids, read_profile
 from x07py.drivers.kafka_settings import check_client_settings
 from x07py.drivers.plugin import (
     ClientOptions,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _THREAD = re.compile(r"rdk:broker(?P<node>-?[0-9]+)")
 """How librdkafka names the thread of each broker; those of `bootstrap.servers` have numbers below zero."""
+_PORTS = {"http": 80, "https": 443}
 _KEDA_SASL = {
     "plain_v1": "plaintext",
     "scram_v1": "scram_sha512",
@@ -68,6 +69,18 @@ def _check(check: ContractCheck, path: str) -> None:
     check_contracts(check, path)
 
 
+def _addresses(profile: KafkaProfile) -> tuple[str, ...]:
+    """Return brokers, and the schema registry."""
+    found = [REGISTRY_URL.fullmatch(url) for url in profile.registry_urls]
+    registries = [f"{one['host']}:{one['port'] or _PORTS[one['scheme']]}" for one in found if one]
+    return (*addressed(profile).bootstrap, *registries)
+
+
+def _secrets(profile: KafkaProfile) -> tuple[str, ...]:
+    own = secret_ids(profile.username_secret_id, profile.password_secret_id, profile.certificate)
+    return (*own, *secret_ids(profile.registry_username_secret_id, profile.registry_password_secret_id, None))
+
+
 def _keda(profile: KafkaProfile, workload: Workload) -> KedaTriggers:
     common = {"bootstrapServers": ",".join(profile.bootstrap), "consumerGroup": workload.group}
     common |= {"lagThreshold": str(workload.messages_per_replica), "offsetResetPolicy": "earliest"}
@@ -84,11 +97,11 @@ KAFKA_DRIVER = DriverPlugin(
     profile_ids=profile_ids,
     connect=_connect,
     limits=lambda profile: Limits(profile.max_message_bytes, profile.max_poll_items, profile.budget_profile_id),
-    addresses=lambda profile: addressed(profile).bootstrap,
+    addresses=_addresses,
     install_hint="x07 pkg add ext-msg-kafka-c --sync, or pip install 'x07py[kafka]'",
     check_contracts=_check,
     schemes={"kafka": 9092},
     connection_origin=_origin,
-    secret_ids=lambda profile: secret_ids(profile.username_secret_id, profile.password_secret_id, profile.certificate),
+    secret_ids=_secrets,
     keda=_keda,
 )

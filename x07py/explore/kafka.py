@@ -14,6 +14,7 @@ from x07py.errors import (
     SeekError,
     TransactionError,
     UnreachableError,
+    UnsupportedError,
 )
 from x07py.explore.kafka_group import Group
 from x07py.explore.kafka_log import Logs, Transaction
@@ -132,6 +133,9 @@ class SimulatedKafka:
     async def control(self, op: str, request: Json) -> Json:
         """Carry out an operation by its name; the dialect lists them."""
         self.dialect.refuse_unknown(op)
+        if op in {"schema_ids", "schema"}:
+            hint = "give what is explored its subjects as values, as its core is given them: Subject(name, schemas, id)"
+            raise UnsupportedError(9622, "the simulated Kafka has no schema registry", hint=hint)
         if op in {"lag", "init_transactions", "begin_transaction", "commit_transaction", "abort_transaction"}:
             return await getattr(self, f"_{op}")(request)
         await self._process.turn()

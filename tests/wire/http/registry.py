@@ -46,6 +46,13 @@ class _Registry(ThreadingHTTPServer):
             versions.append(number)
         return self.version(subject, versions.index(number) + 1)
 
+    def breaks(self, subject: str, schema: dict[str, Any]) -> bool:
+        """Tell whether a record has another name than the one before, the one rule that this registry has."""
+        versions = self.subjects.get(subject, [])
+        texts = [json.loads(schema["schema"])] if schema.get("schemaType", "AVRO") == "AVRO" else []
+        texts += [json.loads(self.schemas[versions[-1] - 1]["schema"])] if versions and texts else []
+        return len({one["name"] for one in texts if isinstance(one, dict) and "name" in one}) > 1
+
     def found(self, subject: str, schema: dict[str, Any]) -> dict[str, Any] | None:
         versions = self.subjects.get(subject, [])
         return next(
@@ -60,8 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         """Say nothing."""
 
-    def _say(self, said: Any) -> None:
-        status = 200 if said is not None else _NOT_FOUND
+    def _say(self, said: Any, status: int = 200) -> None:
+        status = status if said is not None else _NOT_FOUND
         body = json.dumps(said if said is not None else {"error_code": 40403, "message": "Schema not found"}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
@@ -89,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             if place is None:
                 self._say(None)
+            elif place[2] and self.server.breaks(unquote(place[1]), schema):
+                self._say({"error_code": 409, "message": "Schema being registered is incompatible"}, 409)
             elif place[2]:
                 self._say(self.server.register(unquote(place[1]), schema))
             else:
@@ -102,9 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
             if by_id := re.match(r"/schemas/ids/(\d+)$", path):
                 number = int(by_id[1])
                 self._say(server.schemas[number - 1] if number <= len(server.schemas) else None)
-            elif latest := re.match(r"/subjects/([^/]+)/versions/latest$", path):
-                versions = server.subjects.get(unquote(latest[1]), [])
-                self._say(server.version(unquote(latest[1]), len(versions)) if versions else None)
+            elif one := re.match(r"/subjects/([^/]+)/versions/(latest|\d+)$", path):
+                last = len(server.subjects.get(unquote(one[1]), []))
+                version = last if one[2] == "latest" else int(one[2])
+                self._say(server.version(unquote(one[1]), version) if 0 < version <= last else None)
             else:
                 self._say(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -184,6 +185,13 @@ class Contracts:
             self.report(finding(code, f"no JSON Schema: {error.message} at {at}", path=path, hint=_OWN_SCHEMA))
         else:
             self.files[path] = jcs_sha256(document)
+
+    def pinned_schema(self, path: str, code: str) -> bytes | None:
+        """Return a file that is no contract itself, whose digest the lock keeps; None after a finding."""
+        data = self._read(path, one_code(code))
+        if data is not None:
+            self.files[path] = hashlib.sha256(data).hexdigest()
+        return data
 
     def _read(self, path: str, codes: LoadCodes) -> bytes | None:
         try:

@@ -12,6 +12,7 @@ from x07py.arch.contracts_checks.names import check_names
 from x07py.arch.contracts_checks.rr import build_in_policy, check_rr
 from x07py.arch.contracts_checks.scopes import check_scopes
 from x07py.arch.contracts_checks.services import check_services
+from x07py.arch.contracts_checks.subjects import check_subjects
 from x07py.arch.lock import contracts_lock
 from x07py.arch.model import finding
 
@@ -60,6 +61,7 @@ def check_contracts(
         )
     check_drivers(state)
     check_services(state)
+    check_subjects(state)
     check_scopes(state, config, graph)
     if "msg" in config:
         check_names(state, graph)

@@ -1,0 +1,83 @@
+"""Pinned schemas: ``arch/msg/schemas``, each readable, and each version fit for those before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from x07py.arch.contracts_checks.contract_files import one_code
+from x07py.arch.model import finding
+from x07py.contracts.subjects import INDEX, INDEX_SCHEMA, Pins
+from x07py.errors import ContractError, NotInstalledError, SchemaError
+from x07py.serialization import Schema, misfits, parse
+
+if TYPE_CHECKING:
+    from x07py.arch.contracts_checks.contract_files import Contracts
+    from x07py.contracts.subjects import PinnedSubject
+
+_INDEX = "E_ARCH_MSG_SUBJECTS"
+_SCHEMA = "E_ARCH_MSG_SUBJECT_SCHEMA"
+_MISFIT = "E_ARCH_MSG_SUBJECT_INCOMPATIBLE"
+_LIBRARY = "E_ARCH_MSG_SUBJECT_LIBRARY"
+
+
+class _AlreadyToldError(Exception):
+    """A file cannot be read, and a finding says so."""
+
+
+def check_subjects(state: Contracts) -> None:
+    """Check what the project pins, if it pins any schema."""
+    if not (state.root / INDEX).exists():
+        return
+    index = state.load(INDEX, INDEX_SCHEMA, one_code(_INDEX), index=True)
+    if index is None:
+        return
+    state.unique(index["subjects"], "subject", "subjects", INDEX)
+
+    def read(path: str) -> bytes:
+        data = state.pinned_schema(path, _SCHEMA)
+        if data is None:
+            raise _AlreadyToldError
+        return data
+
+    pins = Pins(index, read)
+    for row in index["subjects"]:
+        state.unique([{"version": str(one["version"])} for one in row["versions"]], "version", "versions", INDEX)
+        try:
+            subject = pins.subject(row)
+            if _readable(state, row, subject):
+                _compare(state, row, subject)
+        except _AlreadyToldError:
+            continue
+        except ContractError as error:
+            state.report(finding(_INDEX, error.message, path=INDEX, hint=error.hint or ""))
+        except SchemaError as error:
+            _report(state, row, _SCHEMA, error.message, "correct the file")
+        except NotInstalledError as error:
+            message = f"schemas of {row['subject']!r} cannot be checked: {error.message}"
+            state.report(finding(_LIBRARY, message, path=INDEX, hint=error.hint or ""))
+
+
+def _readable(state: Contracts, row: dict[str, Any], subject: PinnedSubject) -> bool:
+    """Report each version that is no schema of its kind."""
+    before = len(state.findings)
+    for number, pinned in subject.versions.items():
+        try:
+            parse(pinned.schema)
+        except SchemaError as error:
+            path = next(one["path"] for one in row["versions"] if one["version"] == number)
+            state.report(finding(_SCHEMA, error.message, path=path, hint="correct the file"))
+    return len(state.findings) == before
+
+
+def _compare(state: Contracts, row: dict[str, Any], subject: PinnedSubject) -> None:
+    paths = {one["version"]: one["path"] for one in row["versions"]}
+    schemas: dict[int, Schema] = {number: one.schema for number, one in subject.versions.items()}
+    for reader, writer, reasons in misfits(subject.compatibility, schemas):
+        message = f"version {reader} of {subject.name!r} cannot read what version {writer} wrote: {'; '.join(reasons)}"
+        hint = f"change the newer version, or its subject's compatibility, {subject.compatibility!r}, in {INDEX}"
+        facts = {"subject": subject.name, "reader": reader, "writer": writer}
+        state.report(finding(_MISFIT, message[:1000], path=paths[max(reader, writer)], hint=hint, data=facts))
+
+
+def _report(state: Contracts, row: dict[str, Any], code: str, message: str, hint: str) -> None:
+    state.report(finding(code, f"{row['subject']}: {message}", path=INDEX, hint=hint))

@@ -1,0 +1,105 @@
+"""Subjects for the core: what a project pins, with the ids that the registry of a driver has for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from x07py.contracts.loader import find_root
+from x07py.contracts.subjects import not_pinned, read_subjects
+from x07py.serialization import Schema, Subject, schema_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from x07py.contracts.subjects import PinnedSubject
+    from x07py.drivers.base import Json
+    from x07py.drivers.driver import Driver
+
+_TYPES = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
+_KINDS = {word: kind for kind, word in _TYPES.items()}
+
+
+async def open_subjects(
+    driver: Driver, names: Iterable[str] | None = None, *, register: bool = False
+) -> dict[str, Subject]:
+    """Return subjects of ``arch/msg/schemas``, which write by the highest version that is pinned.
+
+    The registry beside the driver's profile is asked once for the ids of all versions; a recording holds the answer.
+
+    Args:
+        driver: a Kafka driver whose profile has a ``schema_registry``.
+        names: of the subjects; all that are pinned if it is not given.
+        register: register versions that the registry does not have, which is else an error.
+
+    Raises:
+        ContractError: 9599 if what is pinned cannot be used, or a name is not pinned.
+        DriverError: 9622 without a registry, 9766 for a version that it does not have, 9767 if it does not answer, 9768
+            if it refuses the user, 9769 if it refuses a version.
+        SchemaError: 9598 for a schema that cannot be used.
+        NotInstalledError: 9635 if a library is not installed.
+        ReplayMismatchError: in replay, if this is not what was recorded, as when a pinned schema has changed.
+    """
+    pinned = read_subjects(find_root())
+    wanted = list(pinned if names is None else names)
+    for name in wanted:
+        if name not in pinned:
+            raise not_pinned(name, pinned)
+    places = _with_references(wanted, pinned)
+    schemas = [_asked(pinned[name], number) for name, number in places]
+    ids = (await driver.control("schema_ids", {"register": register, "schemas": schemas}))["ids"]
+    known = {place: int(number) for place, number in zip(places, ids, strict=True)}
+    found: dict[str, Subject] = {}
+    for name in wanted:
+        versions = pinned[name].versions
+        by_id = {known[name, number]: one.schema for number, one in versions.items()}
+        found[name] = Subject(name, by_id, known[name, max(versions)])
+    return found
+
+
+async def know_writer(driver: Driver, subject: Subject, data: bytes) -> Subject:
+    """Return the subject, with the schema that `data` was written by; the registry is asked only if it is not held.
+
+    Args:
+        driver: as of `open_subjects`.
+        subject: reads the value.
+        data: the value, as it came.
+
+    Raises:
+        SchemaError: 9595 if no schema id is in front, 9598 for a schema that cannot be used.
+        DriverError: as `open_subjects`.
+    """
+    number = schema_id(data)
+    if number in subject.schemas:
+        return subject
+    return subject.learn(number, _schema(await driver.control("schema", {"id": number})))
+
+
+def _schema(answer: Json) -> Schema:
+    kind = _KINDS.get(answer["type"], answer["type"])
+    return Schema(kind, answer["schema"], tuple((one["name"], _schema(one)) for one in answer["references"]))
+
+
+def _with_references(names: Iterable[str], pinned: Mapping[str, PinnedSubject]) -> list[tuple[str, int]]:
+    """Return the versions to ask for, each after those that it refers to, as a registry has to be told of them."""
+    order: dict[tuple[str, int], None] = {}
+
+    def add(name: str, number: int) -> None:
+        for one in pinned[name].versions[number].references:
+            add(one.subject, one.version)
+        order.setdefault((name, number))
+
+    for name in names:
+        for number in pinned[name].versions:
+            add(name, number)
+    return list(order)
+
+
+def _asked(subject: PinnedSubject, number: int) -> Json:
+    one = subject.versions[number]
+    return {
+        "subject": subject.name,
+        "version": number,
+        "type": _TYPES[one.schema.kind],
+        "schema": one.schema.text,
+        "references": [list(reference) for reference in one.references],
+    }

@@ -1,0 +1,80 @@
+"""Whether one version of a schema can read what another one wrote, and what of a row of versions cannot.
+
+The words are those of schema registries. Protobuf and Avro are judged by what their specifications make of the bytes,
+JSON Schema by what can be shown: a change that is right and not shown to be right counts as wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from x07py.serialization.schema import lacking, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from x07py.serialization.schema import Schema
+
+Compatibility = Literal[
+    "backward", "backward_transitive", "forward", "forward_transitive", "full", "full_transitive", "none"
+]
+LEVELS: tuple[Compatibility, ...] = get_args(Compatibility)
+
+
+class Misfit(NamedTuple):
+    """What version `reader` cannot read of what version `writer` wrote, and why."""
+
+    reader: int
+    writer: int
+    reasons: list[str]
+
+
+def misfits(level: Compatibility, versions: Mapping[int, Schema]) -> Iterator[Misfit]:
+    """Yield what breaks the level that versions are held to: each with the one before it, or with all before it.
+
+    Args:
+        level: ``backward`` (a new version reads the old one's messages), ``forward`` (the other way), ``full`` (both),
+            ``none``; with ``_transitive``, all older versions and not the last one alone.
+        versions: by number.
+
+    Raises:
+        SchemaError: 9598 for a schema that cannot be used.
+        NotInstalledError: 9635 if the library of a kind is not installed.
+    """
+    numbers = sorted(versions)
+    for place, new in enumerate(numbers):
+        for old in numbers[:place] if level.endswith("_transitive") else numbers[max(place - 1, 0) : place]:
+            pairs = [(new, old)] if level.startswith(("backward", "full")) else []
+            pairs += [(old, new)] if level.startswith(("forward", "full")) else []
+            for reader, writer in pairs:
+                reasons = incompatibilities(versions[reader], versions[writer])
+                if reasons:
+                    yield Misfit(reader, writer, reasons)
+
+
+def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
+    """Return why a program that reads by one schema cannot read all that another one writes; nothing if it can.
+
+    Raises:
+        SchemaError: 9598 for a schema that cannot be used.
+        NotInstalledError: 9635 if the library of the kind is not installed.
+    """
+    if reader.kind != writer.kind:
+        return [f"the one is {writer.kind} and the other {reader.kind}"]
+    try:
+        match reader.kind:
+            case "avro":
+                from x07py.serialization.compatibility import avro
+
+                return avro.incompatibilities(reader, writer)
+            case "json":
+                from x07py.serialization.compatibility import json_schema
+
+                return json_schema.incompatibilities(reader, writer)
+            case "protobuf":
+                from x07py.serialization.compatibility import protobuf
+
+                return protobuf.incompatibilities(reader, writer)
+    except ImportError as error:
+        raise lacking(reader.kind, error) from None
+    raise unusable(reader.kind, "there is no such kind")

@@ -1,0 +1,81 @@
+"""The rules of Avro's specification, by Apache's library, and what it leaves out: decimals, aliases of a namespace."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from avro.compatibility import (
+    ReaderWriterCompatibilityChecker,
+    SchemaCompatibilityResult,
+    SchemaCompatibilityType,
+    SchemaIncompatibilityType,
+    incompatible,
+)
+from avro.errors import AvroException
+from avro.name import Names
+from avro.schema import BytesDecimalSchema, FixedDecimalSchema, make_avsc_object
+
+from x07py.serialization.avro import document_of
+from x07py.serialization.schema import all_references, unusable
+
+if TYPE_CHECKING:
+    from avro.schema import Schema as AvroSchema
+
+    from x07py.serialization.schema import Schema
+
+_DECIMALS = (BytesDecimalSchema, FixedDecimalSchema)
+_NAMED = {"record", "error", "enum", "fixed"}
+
+
+class _Checker(ReaderWriterCompatibilityChecker):
+    def calculate_compatibility(
+        self, reader: AvroSchema, writer: AvroSchema, location: list[str]
+    ) -> SchemaCompatibilityResult:
+        found = super().calculate_compatibility(reader, writer, location)
+        scales = [(one.scale, one.precision) for one in (reader, writer) if isinstance(one, _DECIMALS)]
+        if len(set(scales)) > 1:
+            message = "decimals of another scale or precision"
+            return incompatible(SchemaIncompatibilityType.type_mismatch, message, location)
+        return found
+
+
+def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
+    """Return why the reader cannot read what the writer writes; nothing if it can."""
+    checker: ReaderWriterCompatibilityChecker = _Checker()  # type: ignore[no-untyped-call]
+    found = checker.get_compatibility(_parsed(reader), _parsed(writer))
+    if found.compatibility is SchemaCompatibilityType.compatible:
+        return []
+    what = ", ".join(dict.fromkeys(kind.name.replace("_", " ") for kind in found.incompatibilities))
+    return [f"{what}: {one}" for one in sorted(found.messages)]
+
+
+def _parsed(schema: Schema) -> AvroSchema:
+    names = Names()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a logical type that it does not know is none, says the specification
+            for one in all_references(schema).values():
+                make_avsc_object(_with_whole_aliases(document_of(one), ""), names)
+            return make_avsc_object(_with_whole_aliases(document_of(schema), ""), names)
+    except (AvroException, RecursionError) as error:
+        raise unusable("Avro", error) from None
+
+
+def _with_whole_aliases(document: Any, namespace: str) -> Any:
+    """Return a schema whose aliases have their namespace, as the specification reads them."""
+    if isinstance(document, list):
+        return [_with_whole_aliases(one, namespace) for one in document]
+    if not isinstance(document, dict):
+        return document
+    document = dict(document)
+    kind, name = document.get("type"), document.get("name")
+    if isinstance(kind, str) and kind in _NAMED and isinstance(name, str):
+        before, dot, _ = name.rpartition(".")
+        namespace = before if dot else document.get("namespace", namespace)
+        aliases = document.get("aliases", [])
+        document["aliases"] = [one if "." in one or not namespace else f"{namespace}.{one}" for one in aliases]
+    for key in ("type", "items", "values", "fields"):
+        if key in document:
+            document[key] = _with_whole_aliases(document[key], namespace)
+    return document
