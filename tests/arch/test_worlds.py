@@ -76,7 +76,7 @@ def project(root: Path, text: str) -> Path:
 def test_a_way_out_is_found(way: str, tmp_path: Path) -> None:
     text, code = WAYS[way]
     report = run(project(tmp_path, text))
-    assert codes(report) == [code]
+    assert code in codes(report)
     assert report.findings[0].path == "core.py"
     assert report.findings[0].hint
 

@@ -131,7 +131,7 @@ WAYS = {
     "http": ("import http.client\ndef f(): http.client.HTTPConnection('h').request('GET', '/')\n", "network"),
     "a mode": ("def f(p, m): open(p, 'w')\n", "files-write"),
     "a zip file by name": ("import zipfile\ndef f(p): return zipfile.ZipFile(p).namelist()\n", "files-read"),
-    "gzip of now": ("import gzip\ndef f(b): return gzip.compress(b)\n", "clock"),
+    "gzip of now": ("import gzip\ndef f(b): return gzip.compress(b, mtime=None)\n", "clock"),
     "local time": ("import datetime\ndef f(s): return datetime.datetime.fromtimestamp(s)\n", "environment"),
     "a naive zone": ("def f(d): return d.astimezone()\n", "environment"),
     "a catalog of messages": (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from x07py.effects.graph import End
 from x07py.effects.parts import Parts
-from x07py.effects.primitives import real
+from x07py.effects.primitives import has, real
 from x07py.effects.state import Frame
 from x07py.effects.values import ANY, NOTHING, SAID, TOLD, UNKNOWN, Atom, Value, atoms, const, join, obj
 
@@ -196,7 +196,7 @@ class Attributes(Parts):
         for one in self.classes[atom].order:
             if one[0] == "prim":
                 thing = real(one[1])
-                if thing is None or hasattr(thing, name):
+                if thing is None or has(thing, name):
                     return frozenset({("prim", f"{one[1]}.{name}")})
         return NOTHING
 
@@ -291,7 +291,7 @@ class Attributes(Parts):
                 if name == "__new__":
                     return frozenset(a[1] if a[0] == "static" else a for a in found)
                 return join(*(frozenset({self._super_bound(a, this, cls, one)}) for a in found))
-            if one[0] == "prim" and (real(one[1]) is None or hasattr(real(one[1]), name)):
+            if one[0] == "prim" and (real(one[1]) is None or has(real(one[1]), name)):
                 return frozenset({("meth", one[1], name, this)})
         return UNKNOWN
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.parts import Parts
-from x07py.effects.primitives import real
+from x07py.effects.primitives import has, real
 from x07py.effects.state import ClassState, Frame
 from x07py.effects.values import LOOSE, NONE, NOTHING, UNKNOWN, Atom, Value, atoms, constants, join, obj, plain_truth
 from x07py.files import SOURCE_BYTES, decoded, read_file
@@ -309,7 +309,7 @@ class Definitions(Parts):
         if not state.closed or any(self.class_attribute(atom[1], name) for name in ("__bool__", "__len__")):
             return None
         things = [real(one[1]) for one in state.order if one[0] == "prim"]
-        decides = any(thing is None or hasattr(thing, "__len__") or hasattr(thing, "__bool__") for thing in things)
+        decides = any(thing is None or has(thing, "__len__") or has(thing, "__bool__") for thing in things)
         return None if decides else True
 
     def _hooked(self, kind: Atom) -> bool:

@@ -135,6 +135,17 @@ def real(name: str) -> Any:
     return thing
 
 
+def has(thing: object, name: str) -> bool:
+    """Tell whether a thing of the interpreter has an attribute, also where looking at it raises.
+
+    Some attributes of the abstract classes of ``_ctypes`` raise TypeError from Python 3.14 on.
+    """
+    try:
+        return hasattr(thing, name)
+    except TypeError:
+        return name in dir(thing)
+
+
 _WITHOUT_SOURCE = {"array", "binascii", "cmath", "math", "pyexpat", "select", "unicodedata", "zlib"}
 _EXTENSIONS = frozenset(
     name for name in sys.stdlib_module_names if name.startswith("_") or name in _WITHOUT_SOURCE

@@ -30,8 +30,8 @@ def decoded(data: bytes) -> str:
         return data.decode().removeprefix(_BOM)
     import tokenize
 
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
     except LookupError as error:  # an encoding of something else than text
         raise SyntaxError(str(error)) from None
