@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from x07py.effects.values import Atom
 
 _CLASS = "datetime.datetime"
+_SOURCE = "_pydatetime."
+"""The module that holds the class from Python 3.12 on."""
 _ZONED = "zoned"
 """Stands for the variant of an object whose zone is given."""
 _AT = {"fromtimestamp": 1, "now": 0, "astimezone": 0, "replace": 7, "combine": 2, "": 7}
@@ -24,7 +26,7 @@ class Moments(Parts):
 
     def zoned(self, name: str, this: Atom | None, args: Arguments, kwargs: Named) -> Value | None:
         """Return what a method of a moment gives without asking for the machine's zone, or None for any other call."""
-        if name == f"{_CLASS}.astimezone" and _is_zoned(this) and _zone("astimezone", args, kwargs):
+        if _public(name) == f"{_CLASS}.astimezone" and _is_zoned(this) and _zone("astimezone", args, kwargs):
             return frozenset({this}) if this is not None else None
         return None
 
@@ -38,6 +40,7 @@ class Moments(Parts):
             kwargs: by name.
             made: what the call gives by its source.
         """
+        name = _public(name)
         if not name.startswith(_CLASS):
             return made
         method = name.removeprefix(_CLASS).removeprefix(".")
@@ -54,11 +57,15 @@ class Moments(Parts):
             return made
         found: set[Atom] = set()
         for atom in atoms(made):
-            is_moment = atom[0] == "inst" and self.name_of(atom[1]) == _CLASS
+            is_moment = atom[0] == "inst" and _public(self.name_of(atom[1])) == _CLASS
             found.add(("inst", atom[1], _ZONED) if is_moment else atom)
             if is_moment:
                 self.attributes[("inst", atom[1], _ZONED), "_tzinfo"] = GIVEN
         return frozenset(atom for atom in found if atom[0] == "inst") or made
+
+
+def _public(name: str) -> str:
+    return f"datetime.{name.removeprefix(_SOURCE)}" if name.startswith(_SOURCE) else name
 
 
 def _is_zoned(this: Atom | None) -> bool:
