@@ -15,10 +15,13 @@ from x07py.errors import UsageError
 from x07py.explore.campaign import Explored, explore, run_kept
 from x07py.explore.choices import fault_count
 from x07py.explore.faults import WIRE_FAMILIES
+from x07py.explore.history import History
 from x07py.explore.inputs import read_inputs
+from x07py.explore.invariants import Finding
 from x07py.explore.kept import keep, read_schedule, schedule_of
 from x07py.explore.order import Order
-from x07py.explore.promises import Promises
+from x07py.explore.promises import Promise, Promises
+from x07py.explore.shrinking import Counterexample
 from x07py.explore.sources import goes_over_the_wire
 from x07py.explore.story import tell
 
@@ -53,11 +56,16 @@ def nothing_is_found(result: Explored) -> bool:
     return (result.found, result.unshrunk) == ([], [])
 
 
-@pytest.mark.parametrize(("client", "faults"), [("aiokafka", "crash"), ("aio_pika", "confirm")])
+@pytest.mark.parametrize(
+    ("client", "faults"),
+    [("aio_pika", "crash"), ("aiokafka_once", "confirm")],
+)
 def test_in_a_right_program_nothing_is_found(tmp_path: Path, client: str, faults: str) -> None:
-    result = explore(order_of(tmp_path, client, faults=faults), 2, cores=1)
+    order = order_of(tmp_path, client, faults=faults)
+    once = Promises({"alerts": Promise(duplicates="never" if faults == "confirm" else "after-fault")})
+    result = explore(replace(order, promises=once), 4, cores=1)
     assert nothing_is_found(result)
-    assert result.coverage.faults
+    assert "publish unconfirmed" in result.coverage.faults or faults == "crash"
 
 
 @pytest.mark.skipif(not CAMPAIGN, reason="minutes: make explore-wire")
@@ -78,6 +86,23 @@ def test_a_kept_history_is_run_again(tmp_path: Path) -> None:
     program = tmp_path / order.entry
     program.write_text(program.read_text().replace('"commit-first" in sys.argv', "False").replace("not in", "in"))
     assert run_kept(tmp_path, kept) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "until_idle_s", "code"),
+    [("tools.py", 1.0, "X07EXPLORE_ENTRY"), ("pika_alerts.py", 1e9, "X07EXPLORE_SCHEDULE")],
+)
+def test_a_kept_history_starts_nothing_but_programs_with_a_client(
+    tmp_path: Path, entry: str, until_idle_s: float, code: str
+) -> None:
+    order = order_of(tmp_path, "pika")
+    (tmp_path / "tools.py").write_text("import shutil\n")
+    nothing = History([])
+    found = Counterexample(nothing, nothing, Finding("results", "alerts", "gone"), {}, order.inputs, 0)
+    schedule = schedule_of(replace(order, entry=entry, until_idle_s=until_idle_s), found)
+    with pytest.raises(UsageError) as refused:
+        run_kept(tmp_path, keep(tmp_path, schedule, found))
+    assert refused.value.code == code
 
 
 TRANSACTIONS = """

@@ -245,7 +245,7 @@ def _show(coverage: Coverage, total: int, seconds: float) -> None:
     if sys.stderr.isatty():
         rate = coverage.histories / max(seconds, 1e-9)
         met = len(coverage.faults)
-        sys.stderr.write(f"\r{coverage.histories:,} of {total:,} histories, {rate:,.0f} a second, {met} faults met  ")
+        sys.stderr.write(f"\r{coverage.histories:,} of {total:,} histories, {rate:,.1f} a second, {met} faults met  ")
         sys.stderr.flush()
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _MOST_LIVES, _IN_VAIN = 20, 3
 _LOOK_S = 0.01
-_START_S, _LONGEST_S, _STOP_S = 20.0, 60.0, 3.0
+_START_S, _LONGEST_S, _STOP_S = 20.0, 90.0, 3.0
 _CONSUMES = frozenset({"assigned", "consumes", "delivered"})
 """What tells that the program has begun."""
 _DONE_S = 0.3
@@ -95,6 +95,7 @@ class _World:
         self._failure: X07Error | None = None
         self._stuck = ""
         self._faults = 0
+        self._until = self._clock.time() + _LONGEST_S
 
     def _wake(self) -> None:
         if self._process is not None:
@@ -103,6 +104,8 @@ class _World:
     def crashed(self, process: Process) -> None:
         """End a process that has died."""
         del process
+        if self._running is not None:
+            self._running.kill()
         self._end("crash")
 
     def asked_to_stop(self, process: Process) -> None:
@@ -211,7 +214,7 @@ class _World:
             if not asked_at and not waits and idle > self._enough():
                 process.ending, asked_at = True, now
                 running.ask_to_stop()
-            if now > started + _LONGEST_S:
+            if now > self._until:
                 self._stuck = f"it has not come to an end within {_LONGEST_S:.0f} s"
                 return "hangs"
         return self._over.result() if self._over.done() else "ended"
