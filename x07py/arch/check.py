@@ -32,7 +32,7 @@ from x07py.arch.rules.cycles import check_cycles
 from x07py.arch.rules.edges import check_edges
 from x07py.arch.rules.excluded import check_imported
 from x07py.arch.rules.members import check_members
-from x07py.arch.rules.modules import check_exports, check_imports, check_secrets
+from x07py.arch.rules.modules import check_modules
 from x07py.arch.rules.profiles import check_profiles
 from x07py.arch.rules.unmatched import check_excludes, check_names
 from x07py.arch.rules.worlds import check_worlds
@@ -287,7 +287,7 @@ def _apply_rules(
     self_edges: bool,
 ) -> Answer | None:
     packages = read_package_modules(root)
-    findings += check_imports(manifest, graph)
+    findings += check_modules(manifest, graph)
     findings += check_members(manifest, graph)
     findings += check_edges(manifest, graph, self_edges=self_edges)
     findings += check_chains(manifest, graph)
@@ -296,8 +296,6 @@ def _apply_rules(
 
         findings += check_distributions(root, graph)
     findings += check_cycles(manifest, graph)
-    findings += check_exports(manifest, graph)
-    findings += check_secrets(graph)
     findings += check_locked(graph, packages)
     findings += check_opened(graph, packages)
     reached, answer = check_worlds(root, manifest, graph, packages, environment)

@@ -1,4 +1,7 @@
-"""Rules on single modules: imports from outside, import prefixes, smoke entries, bare bytes at a public border."""
+"""Rules on single modules: imports from outside, import prefixes, smoke entries, bare bytes at a public border.
+
+Each is a function below `check_modules`, which is all that the check knows of them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,14 @@ if TYPE_CHECKING:
     from x07py.diag import Diagnostic
 
 
-def check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
+def check_modules(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
+    """Yield what is wrong with single modules, by each rule."""
+    yield from _check_imports(manifest, graph)
+    yield from _check_exports(manifest, graph)
+    yield from _check_secrets(graph)
+
+
+def _check_imports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield imports that the manifest's externals or the prefixes of the importer's node do not admit."""
     admitted: dict[bool, dict[str, bool]] = {True: {}, False: {}}
     for module_id, imported in graph.outside.items():
@@ -102,7 +112,7 @@ def is_admitted(manifest: Manifest, target: str, *, python: bool) -> bool:
     return any(is_below(target, prefix) for prefix in externals["allowed_import_prefixes"])
 
 
-def check_secrets(graph: Graph) -> Iterator[Diagnostic]:
+def _check_secrets(graph: Graph) -> Iterator[Diagnostic]:
     """Yield passwords and keys in modules."""
     for module in graph.modules.values():
         for offset in module.secrets:
@@ -115,7 +125,7 @@ def check_secrets(graph: Graph) -> Iterator[Diagnostic]:
             )
 
 
-def check_exports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
+def _check_exports(manifest: Manifest, graph: Graph) -> Iterator[Diagnostic]:
     """Yield nodes whose smoke entry no module exports, and bare bytes at the border of public nodes."""
     exported: dict[str, set[str]] = {}
     for module_id, node in graph.node_of.items():
