@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import functools
 import io
+import struct
 import types
 import typing
 import uuid
@@ -21,6 +22,7 @@ from kio.serial import entity_reader, entity_writer
 from kio.serial.errors import SerialError
 
 from x07py.wire.kafka.errors import wire_error
+from x07py.wire.kafka.lengths import ImpossibleCountError, check_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,6 +163,12 @@ def decode(cls: type[Any], data: bytes, offset: int = 0, *, more_may_follow: boo
     Raises:
         DriverError: 9650 it is malformed, or something is left over.
     """
+    try:
+        check_counts(cls, data, offset)
+    except (IndexError, struct.error):
+        pass  # it ends within a length, which the reader says better
+    except ImpossibleCountError as error:
+        raise wire_error(f"a malformed {cls.__name__}: {error}") from None
     try:
         entity, size = entity_reader(cls)(data, offset)
     except (SerialError, ValueError, TypeError, OverflowError, MemoryError, LookupError) as error:
