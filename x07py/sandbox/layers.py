@@ -123,6 +123,7 @@ def without_supervisor(spec: Confinement, why: str) -> Confinement:
     do_without(spec, "supervisor", why, hint)
     only = {
         "a repeatable world": spec.seed is not None,
+        "a cassette": spec.lead is not None,
         "--allow-listen": bool(spec.listen.allow),
         "--allow-unix": bool(spec.unix.allow),
         "--audit and --learn": spec.on_access is not None,

@@ -5,6 +5,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _MAPPED_BITS = 8 * len(_MAPPED)
@@ -46,6 +50,10 @@ class Address:
         if family == AF_INET:
             return inet_ntop(AF_INET, self.host[12:]), self.port
         return inet_ntop(AF_INET6, self.host), self.port
+
+
+Lead: TypeAlias = "Callable[[Address, int, str], Address]"
+"""Says where a connection goes instead: asked with its address, the process and its name; what it raises is refused."""
 
 
 @dataclass(frozen=True, slots=True)

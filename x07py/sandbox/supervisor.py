@@ -24,7 +24,7 @@ from x07py.sandbox.listener import Listener
 from x07py.sandbox.listeners import owner_of_listener
 from x07py.sandbox.metadata import Metadata
 from x07py.sandbox.names import Resolver
-from x07py.sandbox.network import MAX_SOCKADDR, Address, AddressRules, Range, parse
+from x07py.sandbox.network import MAX_SOCKADDR, Address, AddressRules, Lead, Range, parse
 from x07py.sandbox.notifications import UNREADABLE, Access, Denials, Refused, SystemCall, process_name, target_of
 from x07py.sandbox.observe import Observer
 from x07py.sandbox.own_sockets import OwnSockets
@@ -52,6 +52,8 @@ class Supervisor:
     Args:
         listener: the descriptor that the filter was installed with.
         connect: where connections may go.
+        lead: says where each goes that is allowed, but for those to the program's own listeners; None for where it
+            wants to.
         denials: where denials are noted.
         listen: what may be bound.
         unix: which Unix sockets may be connected to and bound.
@@ -72,6 +74,7 @@ class Supervisor:
         *,
         connect: AddressRules,
         denials: Denials,
+        lead: Lead | None = None,
         listen: AddressRules | None = None,
         unix: UnixRules = UnixRules(),  # noqa: B008 (nothing changes it)
         writable: Iterable[str] = (),
@@ -87,7 +90,7 @@ class Supervisor:
         self.listener: Listener = Listener(listener)
         self.connect_rules: AddressRules = connect
         self.listen_rules: AddressRules = listen or AddressRules()
-        self._denials = denials
+        self._denials, self._lead = denials, lead
         self.on_access: Callable[[Access], None] | None = on_access
         self.connects: int = 0
         self._observes, self._chosen = observe, set[int]()
@@ -185,15 +188,20 @@ class Supervisor:
         if _is_unix(data):
             return self._unix.connect(call, inode, data)
         address, permitted = self._judged(data)
-        if address is not None and not permitted and self._resolver is not None and self._resolver.stands_for(address):
-            return self._look_up(self._resolver, call, inode)
-        if address is None or not (permitted or self._listens_itself(address)):
+        resolver = self._resolver if self._lead is not None or not permitted else None
+        if address is not None and resolver is not None and resolver.stands_for(address):
+            return self._look_up(resolver, call, inode)
+        may_be_own = self._lead is not None or not permitted
+        is_own = address is not None and may_be_own and self._listens_itself(address)
+        if address is None or not (permitted or is_own):
             raise Refused(self._deny("connect", target_of(data), call))
         if self.on_access is not None and not (self._observes and self._is_chosen(address)):
             self._note("connect", str(address), call)
         own = self._sockets.get(inode)
         if own.family == socket.AF_UNIX or (own.family == socket.AF_INET and not address.ipv4):
             raise Refused(errno.EAFNOSUPPORT)
+        if self._lead is not None and not is_own:
+            address = self._lead(address, call.pid, process_name(call.pid))
         return self._connect_own(own, inode, _raw(address, own.family))
 
     def _is_chosen(self, address: Address) -> bool:

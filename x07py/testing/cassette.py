@@ -252,13 +252,36 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if self._door.broken is not None:
             return self._door.broken
         passed = self._entrance.passed_by(natives_are_known=self._natives_are_known())
-        if passed is not None or self.allow_empty:
-            return passed
+        return passed or self._emptiness()
+
+    def _emptiness(self) -> X07Error | None:
+        """Return the error for a recording that holds nothing, and a replay that used nothing."""
+        if self.allow_empty:
+            return None
         if self.session.mode is Mode.REPLAY:
             left_over = not self.allow_unused and bool(self.unused())
             unused = self.last_activity is None and not self.session.ledger.used and not left_over
             return _nothing(self.name, "the replay used nothing of the cassette") if unused else None
         return None if self.session.appended or self.session.mode is Mode.RECORD_MISSING else self._nothing_recorded()
+
+    def open_door(self) -> Door:
+        """Open the door of a cassette whose session is open, for a program in processes of its own."""
+        self._door = Door(self.session, self.rules, self.passthrough)
+        return self._door
+
+    def close_door(self) -> None:
+        """Write what the door still holds.
+
+        Raises:
+            X07Error: what the cassette has failed with, ``X07_CASSETTE_EMPTY``, or 2051.
+        """
+        self._note_idleness()
+        self._door.close()
+        fault = self._door.broken or self._emptiness()
+        if fault is not None:
+            raise fault
+        if self.session.mode is Mode.REPLAY and not self.allow_unused:
+            self.refuse_unused()
 
     def _note_idleness(self) -> None:
         """Write that clients were made and found nothing, which a replay is to find as well."""

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,14 +19,16 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from x07py.errors import RunError, X07Error
 from x07py.files import MANIFEST_BYTES, load_json, read_file
 from x07py.printing import terminal
 from x07py.testing.cassette import use_cassette
 from x07py.testing.children import INJECT, join_parent
+from x07py.testing.ended import Ended
 from x07py.testing.ending import end_with_parent
+from x07py.testing.interpreters import opens_cassette
 from x07py.testing.network import leave_network
 from x07py.wire.waiting import is_ours
 
@@ -38,24 +41,13 @@ _POLL_S = 0.05
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-class Ended(NamedTuple):
-    """How a program ended.
-
-    Args:
-        code: its exit code, negative for a signal.
-        error: what was wrong with the cassette, if anything.
-        summary: how the cassette was used; empty where nothing is known of that.
-    """
-
-    code: int
-    error: X07Error | None
-    summary: str
-
-
 def run_program(
     command: Sequence[str], options: dict[str, Any], *, until_idle_s: float | None, output: TextIO | None = None
 ) -> Ended:
-    """Run a Python program on a cassette.
+    """Run a program on a cassette.
+
+    A Python that has x07py opens the cassette itself, and its clients' own TLS is seen through. Of any other program
+    the kernel hands the connections over; see `run_any_program`.
 
     Args:
         command: the command line; its first word is looked up in PATH.
@@ -64,9 +56,18 @@ def run_program(
         output: where what it prints goes; standard output by default.
 
     Raises:
-        RunError: ``X07RUN_EXEC`` if the command cannot be started, or ends well and is no Python that reads its
-            environment.
+        RunError: ``X07RUN_EXEC`` if the command cannot be started, is a Python that does not read its environment, or
+            the kernel does not hand its connections over.
+        X07Error: the cassette cannot be opened.
     """
+    program_file = shutil.which(command[0])
+    if program_file is None:
+        raise _cannot_run(command, "there is no such program")
+    if not opens_cassette(Path(program_file), command[1:]):
+        from x07py.testing.any_program import run_any_program
+
+        cassette = use_cassette(**options)
+        return run_any_program([program_file, *command[1:]], cassette, until_idle_s=until_idle_s, output=output)
     with tempfile.TemporaryDirectory(prefix="x07-exec-") as folder:
         report = Path(folder) / "report.json"
         path = os.pathsep.join([INJECT, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -88,8 +89,7 @@ def run_program(
         return Ended(code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded"), "")
     sys.stderr.write(terminal(f"x07: {found['summary']}\n") if found["summary"] else "")
     error = X07Error(**found["error"]) if found["error"] else None
-    failed_first = code != 0 and error is not None and error.code == "X07_CASSETTE_EMPTY"
-    return Ended(code, None if failed_first else error, found["summary"])
+    return Ended(code, error, found["summary"]).without_news()
 
 
 def _wait(program: subprocess.Popen[bytes]) -> int:
@@ -111,7 +111,7 @@ def _cannot_run(command: Sequence[str], why: str) -> RunError:
     return RunError(
         "X07RUN_EXEC",
         f"cannot run {command[0]} on a cassette: {why}",
-        hint="name a Python program, for example: x07 rr exec --cassette a.x07rr.bin -- python shop.py",
+        hint="give a program and its arguments, for example: x07 rr exec --cassette a.x07rr.bin -- python shop.py",
     )
 
 

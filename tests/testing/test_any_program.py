@@ -1,0 +1,115 @@
+"""`x07 rr exec` with programs that are no Python of ours: the kernel hands their connections over."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import REPOSITORY, x07
+from x07py.brokers.process import RunningBroker
+
+FOREIGN = REPOSITORY / ".venv" / "foreign"
+EXEC = ("rr", "exec", "--cassette", "c.x07rr.bin")
+
+
+@pytest.fixture
+def bystander() -> Iterator[socket.socket]:
+    """A port of this machine that is no broker's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+        yield listener
+
+
+def says(listener: socket.socket) -> str:
+    """Return a command of bash that connects to a port and says a word there."""
+    return f"exec 3<>/dev/tcp/127.0.0.1/{listener.getsockname()[1]} && echo hello >&3 && echo connected"
+
+
+def test_clients_in_go_and_node_replay_what_they_recorded(tmp_path: Path, live_kafka: RunningBroker) -> None:
+    node = shutil.which("node")
+    assert node
+    for command in ([str(FOREIGN / "go-client")], ["sh", "-c", f"{node} {FOREIGN}/client.js $0 $1"]):
+        cassette = ("rr", "exec", "--cassette", f"{uuid.uuid4().hex}.x07rr.bin", "--", *command)
+        run = (*cassette, live_kafka.address, f"any-{uuid.uuid4().hex[:8]}")
+        recorded = x07(*run, cwd=tmp_path)
+        assert (recorded.returncode, recorded.stdout.count("got")) == (0, 3), recorded.stderr
+        assert "network: each connection came through x07 (kernel)" in recorded.stderr
+        replayed = x07(*run, cwd=tmp_path)  # with the times that the broker gave when it was recorded
+        assert (replayed.returncode, replayed.stdout) == (0, recorded.stdout), replayed.stderr
+        assert "network: none (kernel)" in replayed.stderr
+
+
+def test_a_replay_reaches_nothing_but_its_cassette(tmp_path: Path, bystander: socket.socket) -> None:
+    (tmp_path / ".x07_rr").mkdir()
+    (tmp_path / ".x07_rr/c.x07rr.bin").write_bytes(b"")
+    python = f"import socket; socket.create_connection({bystander.getsockname()}).sendall(b'hello')"
+    for command in (["bash", "-c", says(bystander)], [sys.executable, "-I", "-c", python]):
+        done = x07(*EXEC, "--", *command, cwd=tmp_path)
+        assert done.returncode == 125
+        assert f"127.0.0.1:{bystander.getsockname()[1]}" in done.stderr
+        assert "X07_CASSETTE_CONNECTION" in done.stderr
+        with pytest.raises(TimeoutError):
+            bystander.accept()
+
+
+def test_what_is_no_broker_is_listed_while_recording(tmp_path: Path, bystander: socket.socket) -> None:
+    done = x07(*EXEC, "--allow-empty", "--", "bash", "-c", says(bystander), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "connected\n"), done.stderr
+    assert f"not on the cassette: 127.0.0.1:{bystander.getsockname()[1]} (bash (process " in done.stderr
+    with bystander.accept()[0] as got:
+        assert got.recv(100) == b"hello\n"
+
+
+def test_a_broker_that_is_not_there_refuses_as_by_itself(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = x07(*EXEC, "--", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+
+
+def test_a_replay_looks_no_name_up(tmp_path: Path) -> None:
+    (tmp_path / ".x07_rr").mkdir()
+    (tmp_path / ".x07_rr/c.x07rr.bin").write_bytes(b"")
+    done = x07(*EXEC, "--allow-empty", "--", "getent", "ahostsv4", "kafka.example", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("198.18.0.1")
+
+
+def test_datagrams_are_refused(tmp_path: Path) -> None:
+    done = x07(*EXEC, "--allow-empty", "--", "bash", "-c", "echo x >/dev/udp/127.0.0.1/8125", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Permission denied" in done.stderr
+
+
+def test_signals_reach_it_and_it_ends_with_its_own_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "x07py", *EXEC, "--allow-empty", "--", "bash", "-c"]
+    script = "trap 'echo told; exit 5' TERM; echo ready; while true; do sleep 0.1; done"
+    with subprocess.Popen([*command, script], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        started.send_signal(signal.SIGTERM)
+        assert started.stdout.read() == "told\n"
+        assert started.wait(30) == 5
+
+
+def test_it_does_not_outlive_x07(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "x07py", *EXEC, "--allow-empty", "--", "bash", "-c", "echo $$; exec sleep 600"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        pid = int(started.stdout.readline())
+        started.kill()
+        started.wait(30)
+    ends = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
