@@ -113,3 +113,62 @@ def test_it_does_not_outlive_x07(tmp_path: Path) -> None:
     while Path(f"/proc/{pid}").exists() and time.monotonic() < ends:
         time.sleep(0.05)
     assert not Path(f"/proc/{pid}").exists()
+
+
+GREEN = """
+from gevent import monkey; monkey.patch_all()
+import gevent, pika, sys
+
+def work(number):
+    connection = pika.BlockingConnection(pika.URLParameters(sys.argv[1]))
+    channel = connection.channel()
+    channel.queue_declare(f"green-{number}", auto_delete=True)
+    channel.confirm_delivery()
+    channel.basic_publish("", f"green-{number}", b"hello %d" % number)
+    while True:
+        _, _, body = channel.basic_get(f"green-{number}", auto_ack=True)
+        if body:
+            break
+    connection.close()
+    return body
+
+tasks = [gevent.spawn(work, number) for number in range(3)]
+gevent.joinall(tasks, raise_error=True)
+print(*[task.value for task in tasks])
+"""
+
+
+def test_a_python_whose_sockets_are_gevents_goes_by_the_kernel(tmp_path: Path, live_amqp: RunningBroker) -> None:
+    (tmp_path / "green.py").write_text(GREEN)
+    command = (*EXEC, "--", "python", "green.py", f"amqp://guest:guest@{live_amqp.address}/")
+    for held in ("network: each connection came through x07 (kernel)", "network: none (kernel)"):
+        done = x07(*command, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "b'hello 0' b'hello 1' b'hello 2'\n"), done.stderr
+        assert held in done.stderr
+
+
+def test_other_sockets_in_the_place_of_pythons_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text("class socket: ...\n")
+    (tmp_path / "test_late.py").write_text(
+        "import pytest, socket, odd\n"
+        "@pytest.mark.x07\ndef test_inside(): socket.socket = odd.socket\n"
+        "@pytest.mark.x07\ndef test_before(): pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_late.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "1 failed, 1 error" in done.stdout, done.stdout
+    assert done.stdout.count("odd has sockets of its own in the place of Python's") == 2
+
+
+def test_a_subclass_of_pythons_sockets_is_none_of_them(tmp_path: Path) -> None:
+    """As pytest-socket puts one there."""
+    (tmp_path / "guarded.py").write_text(
+        "import socket\nfrom x07py import use_cassette\n"
+        "class Guarded(socket.socket): ...\n"
+        "with use_cassette('g.x07rr.bin', allow_empty=True):\n    socket.socket = Guarded\n"
+        "with use_cassette('g.x07rr.bin', allow_empty=True):\n    pass\nprint('done')\n"
+    )
+    done = subprocess.run([sys.executable, "guarded.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

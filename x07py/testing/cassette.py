@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from x07py.contracts.loader import find_root
-from x07py.errors import CassetteError, UnusedRecordingError, UsageError, X07Error
+from x07py.errors import UnusedRecordingError, UsageError, X07Error
 from x07py.printing import counted
 from x07py.rr import Config, Match, Mode, Session
-from x07py.rr.cassette_files import FOLDER, PARTIAL, SideFile
+from x07py.rr.cassette_files import FOLDER, PARTIAL
 from x07py.rr.redaction import Redaction, checked_paths
 from x07py.rr.varying import Varying
 from x07py.testing import registry
@@ -20,11 +20,13 @@ from x07py.testing.aborting import Aborter
 from x07py.testing.arrivals import Arrivals
 from x07py.testing.children import INJECT, follow_forks
 from x07py.testing.libraries import PACKAGES, library
-from x07py.testing.settings import settings_of
+from x07py.testing.refusals import nothing, replaced
+from x07py.testing.settings import declared
 from x07py.wire.door import Door
 from x07py.wire.matching import PARTS, Rules
 from x07py.wire.process.entrance import Entrance
 from x07py.wire.process.librdkafka import Librdkafka
+from x07py.wire.process.replaced import replaced_by, tell_when_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -132,6 +134,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         self.allow_empty = allow_empty
         self.passthrough: tuple[str, ...] = tuple(passthrough)
         self.root = root
+        self.on_replaced: Callable[[], None] | None = None
         parts = tuple(match_on)
         unknown = [part for part in parts if not callable(part) and part not in PARTS]
         if unknown:
@@ -159,7 +162,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             CassetteError: as on entering.
         """
         root = self.root or find_root()
-        self.rules = self.rules._replace(varying=_declared(self.rules.varying, root, self.path))
+        self.rules = self.rules._replace(varying=declared(self.rules.varying, root, self.path))
         config = Config(
             mode=mode_of(self.mode, exists=self.path.exists()),
             match=Match.LOOKUP,
@@ -180,6 +183,8 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         ).__enter__()
 
     def __enter__(self) -> Self:
+        if (package := replaced_by()) is not None:
+            raise replaced(self.name, package)
         session = self.open_session()
         self.session = session
         self._ways: dict[str, Any] = {}
@@ -188,6 +193,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         self._entrance = Entrance(self._door)
         self._aborter = Aborter(self._entrance.loops)
         self._door.on_failure.append(self._aborter.failed)
+        self._end_watch = tell_when_replaced(self._sockets_replaced)
         self._entrance.open()
         self._pid, self._path_before = os.getpid(), os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [INJECT, self._path_before]))
@@ -214,6 +220,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if os.getpid() != self._pid:
             return
         registry.pop(self._ways)
+        self._end_watch()
         self._entrance.close()
         if self._path_before is None:
             os.environ.pop("PYTHONPATH", None)
@@ -242,6 +249,11 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if error is None and self.session.mode is Mode.REPLAY and not self.allow_unused:
             self.refuse_unused()
 
+    def _sockets_replaced(self, package: str) -> None:
+        if self.on_replaced is not None and self.last_activity is None:
+            self.on_replaced()
+        self._door.fail(replaced(self.name, package))
+
     @property
     def failure(self) -> X07Error | None:
         """What the cassette in use has failed with so far: its clients are cut off since then."""
@@ -261,7 +273,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if self.session.mode is Mode.REPLAY:
             left_over = not self.allow_unused and bool(self.unused())
             unused = self.last_activity is None and not self.session.ledger.used and not left_over
-            return _nothing(self.name, "the replay used nothing of the cassette") if unused else None
+            return nothing(self.name, "the replay used nothing of the cassette") if unused else None
         return None if self.session.appended or self.session.mode is Mode.RECORD_MISSING else self._nothing_recorded()
 
     def open_door(self) -> Door:
@@ -296,7 +308,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
 
     def _nothing_recorded(self) -> X07Error:
         passed = ", ".join(self._door.passed)
-        return _nothing(self.name, "nothing was recorded" + (f"; not on the cassette: {passed}" if passed else ""))
+        return nothing(self.name, "nothing was recorded" + (f"; not on the cassette: {passed}" if passed else ""))
 
     @property
     def last_activity(self) -> float | None:
@@ -374,26 +386,6 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         again = object.__new__(use_cassette)
         again.__dict__.update(self.__dict__)
         return again
-
-
-def _declared(given: Varying, root: Path, cassette: Path) -> Varying:
-    """Return what may differ: what the caller and the project say, or if that is nothing, what the recording said.
-
-    Raises:
-        UsageError: ``X07_CASSETTE_MATCH``.
-        CassetteError: 2054.
-    """
-    declared = given.or_also(settings_of(root))
-    return declared if declared.document() or not cassette.exists() else declared.or_also(SideFile(cassette).varying())
-
-
-def _nothing(name: str, what: str) -> CassetteError:
-    return CassetteError(
-        "X07_CASSETTE_EMPTY",
-        what,
-        where=name,
-        hint="make the program's clients inside the block; allow_empty=True if it is meant to use no broker",
-    )
 
 
 def _entries(number: int) -> str:

@@ -14,6 +14,7 @@ from x07py.testing import registry
 from x07py.testing.arrivals import Arrivals
 from x07py.testing.libraries import PACKAGES, library
 from x07py.wire.process.control import VARIABLE, ChildEntrance
+from x07py.wire.process.replaced import tell_when_replaced
 from x07py.wire.process.sockets import WAY
 from x07py.wire.stand_in import Address
 
@@ -52,6 +53,7 @@ def join_parent() -> None:
         joining.install()
 
     WAY.open(entrance)
+    tell_when_replaced(lambda package: _Refused(entrance, package).touch())
     registry.push(refused)
     Arrivals(PACKAGES, join).watch()
     for package in PACKAGES:

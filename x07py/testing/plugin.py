@@ -183,11 +183,11 @@ def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
             stack.enter_context(
                 _closed_world(world, by_kernel=request.config.stash[_by_kernel] and not cassette.passthrough)
             )
-        stack.callback(_note_partial, request, cassette)
-        stack.callback(lambda: request.config.stash[_beside].update(f"{name}: {one}" for one in cassette.not_on_it))
         interrupts = interrupts_taken()
         with _told_once(request.node), cassette:
             request.node.stash[_cassette] = cassette
+            stack.callback(_note_partial, request, cassette)
+            stack.callback(lambda: request.config.stash[_beside].update(f"{name}: {one}" for one in cassette.not_on_it))
             yield cassette
             if interrupts_taken() > interrupts:
                 request.session.shouldstop = "interrupted by Ctrl-C, which a pump took to stop"

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -47,7 +48,8 @@ def run_program(
     """Run a program on a cassette.
 
     A Python that has x07py opens the cassette itself, and its clients' own TLS is seen through. Of any other program
-    the kernel hands the connections over; see `run_any_program`.
+    the kernel hands the connections over; see `run_any_program`. So it does of a Python program in which gevent or
+    eventlet replaces Python's sockets: that is started anew when it begins to, before it has used a broker.
 
     Args:
         command: the command line; its first word is looked up in PATH.
@@ -64,10 +66,7 @@ def run_program(
     if program_file is None:
         raise _cannot_run(command, "there is no such program")
     if not opens_cassette(Path(program_file), command[1:]):
-        from x07py.testing.any_program import run_any_program
-
-        cassette = use_cassette(**options)
-        return run_any_program([program_file, *command[1:]], cassette, until_idle_s=until_idle_s, output=output)
+        return _by_kernel(program_file, command, options, until_idle_s, output)
     with tempfile.TemporaryDirectory(prefix="x07-exec-") as folder:
         report = Path(folder) / "report.json"
         path = os.pathsep.join([INJECT, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -84,12 +83,22 @@ def run_program(
             sys.stderr.write(terminal(f"x07: {command[0]} ended with {code} and never opened the cassette\n"))
             return Ended(code, None, "")
         found = load_json(read_file(report, limit=MANIFEST_BYTES))
+    if found["state"] == "by kernel":
+        return _by_kernel(program_file, command, options, until_idle_s, output)
     if found["state"] == "open":
         why = f"the program ended with {code} and did not close its cassette"
         return Ended(code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded"), "")
     sys.stderr.write(terminal(f"x07: {found['summary']}\n") if found["summary"] else "")
     error = X07Error(**found["error"]) if found["error"] else None
     return Ended(code, error, found["summary"]).without_news()
+
+
+def _by_kernel(
+    program: str, command: Sequence[str], options: dict[str, Any], until_idle_s: float | None, output: TextIO | None
+) -> Ended:
+    from x07py.testing.any_program import run_any_program
+
+    return run_any_program([program, *command[1:]], use_cassette(**options), until_idle_s=until_idle_s, output=output)
 
 
 def _wait(program: subprocess.Popen[bytes]) -> int:
@@ -132,6 +141,7 @@ def start_from_environment(folder: str) -> None:
     try:
         cassette = use_cassette(**order["options"])
         held = leave_network() if _can_be_held(cassette) else None
+        cassette.on_replaced = partial(_start_by_kernel, cassette, report)
         cassette.__enter__()
     except X07Error as error:
         _write(report, "closed", error, "")
@@ -142,6 +152,16 @@ def start_from_environment(folder: str) -> None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job, which nothing would end
             signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_interrupt, args=(cassette, order["until_idle_s"]), daemon=True).start()
+
+
+def _start_by_kernel(cassette: use_cassette, report: Path) -> None:
+    """End this process, whose sockets become another library's, for `run_program` to start the program anew."""
+    cassette.keep_as_partial()
+    cassette.session.__exit__(None, None, None)
+    _write(report, "by kernel", None, "")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _die_with(parent: int) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from x07py.wire.process import names, tls
 from x07py.wire.process.listeners import listens
+from x07py.wire.process.replaced import SOCKET
 from x07py.wire.stand_in import Address
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Way:
         """Call `tell` whenever the program has sent something on a socket, in the thread that did."""
         if not self._told:
             for name in _SENDING:
-                setattr(socket.socket, name, _telling(name))
+                setattr(SOCKET, name, _telling(name))
         self._told[_inode(near)] = tell
 
     def has_sent(self, one: socket.socket) -> None:
@@ -311,7 +312,7 @@ def _gethostbyname(host: Any) -> Any:
 
 
 _OWN_LOOKUP, _OWN_BY_NAME = _socket.getaddrinfo, _socket.gethostbyname
-_OWN_INIT = socket.socket.__init__
+_OWN_INIT = SOCKET.__init__
 _METHODS: dict[str, Any] = {
     "connect": _connect,
     "connect_ex": _connect_ex,
@@ -326,8 +327,8 @@ _METHODS: dict[str, Any] = {
 
 def _install(way: Way) -> None:
     for name, method in _METHODS.items():
-        setattr(socket.socket, name, method)
-    socket.socket.__init__ = _init  # type: ignore[method-assign]
+        setattr(SOCKET, name, method)
+    SOCKET.__init__ = _init  # type: ignore[method-assign]
     _socket.getaddrinfo = _getaddrinfo
     socket.gethostbyname = _gethostbyname
     tls.install(way.leads_to_stand_in)
@@ -336,8 +337,8 @@ def _install(way: Way) -> None:
 def _remove() -> None:
     """Let new sockets connect by themselves again; those that lead to a stand-in still answer as they did."""
     for name in ("connect", "connect_ex"):
-        delattr(socket.socket, name)
-    socket.socket.__init__ = _OWN_INIT  # type: ignore[method-assign]
+        delattr(SOCKET, name)
+    SOCKET.__init__ = _OWN_INIT  # type: ignore[method-assign]
     _socket.getaddrinfo = _OWN_LOOKUP
     socket.gethostbyname = _OWN_BY_NAME
     tls.remove()

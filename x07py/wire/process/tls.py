@@ -8,6 +8,7 @@ shake hands with. Tried and dropped: a certificate made up for the stand-in, whi
 
 from __future__ import annotations
 
+import _ssl
 import os
 import secrets
 import select
@@ -17,6 +18,8 @@ import threading
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
+
+from x07py.wire.process.replaced import of_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,7 +221,8 @@ class _OnBuffers(_InClear):
         return self._incoming.pending
 
 
-_OWN = {name: getattr(ssl.SSLContext, name) for name in ("_wrap_socket", "_wrap_bio")}
+_CONTEXT = of_python(_ssl._SSLContext, "ssl")
+_OWN = {name: getattr(_CONTEXT, name) for name in ("_wrap_socket", "_wrap_bio")}
 _leads_to_stand_in: Callable[[Any], bool]
 
 
@@ -239,11 +243,11 @@ def install(leads_to_stand_in: Callable[[Any], bool]) -> None:
     """Leave TLS out where a socket leads to a stand-in."""
     global _leads_to_stand_in  # noqa: PLW0603 - one patch a process
     _leads_to_stand_in = leads_to_stand_in
-    ssl.SSLContext._wrap_socket = _wrap_socket  # type: ignore[attr-defined]
-    ssl.SSLContext._wrap_bio = _wrap_bio  # type: ignore[attr-defined]
+    _CONTEXT._wrap_socket = _wrap_socket  # type: ignore[attr-defined]
+    _CONTEXT._wrap_bio = _wrap_bio  # type: ignore[attr-defined]
 
 
 def remove() -> None:
     """Undo `install`."""
     for name in _OWN:
-        delattr(ssl.SSLContext, name)
+        delattr(_CONTEXT, name)
