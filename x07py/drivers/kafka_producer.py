@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.base import Ack
-from x07py.drivers.kafka_config import client
+from x07py.drivers.kafka_config import client, log
 from x07py.drivers.kafka_settings import for_producers
 from x07py.errors import ConfirmTimeoutError, DriverError, X07Error, error_of
 from x07py.msg import native_partition, to_native
@@ -37,6 +38,8 @@ _CODES = {
     "MSG_SIZE_TOO_LARGE": 9711,
     "TOPIC_EXCEPTION": 9763,
     "_UNKNOWN_PARTITION": 9763,
+    "_FENCED": 9759,
+    "INVALID_PRODUCER_EPOCH": 9759,
 }
 
 
@@ -78,6 +81,7 @@ class Publisher:
         self._config, self._profile, self._health = config, profile, health
         self._refused = KafkaException
         self._producer: Producer | None = None
+        self._is_fatal = False
 
     def publish(self, envelopes: Sequence[Envelope], producer: Producer | None = None) -> Sequence[Ack]:
         """Publish in order and return when all is confirmed; wait while the client's queue is full.
@@ -87,10 +91,25 @@ class Publisher:
             producer: the producer of a transaction that is open, to publish within it.
 
         Raises:
-            DriverError: 9711, 9751 to 9753, 9763 with the coordinates of the first message that failed; 9758, 9760.
+            DriverError: 9711, 9751 to 9753, 9759, 9763 with the coordinates of the first message that failed; 9758,
+                9760.
         """
         producer = producer or self._ready()
         told = [_Confirmation() for _ in envelopes]
+        try:
+            self._send(producer, envelopes, told)
+        except self._refused as failure:  # the client failed for good, which it tells whoever looks after it first
+            for report in told:
+                report.error = failure.args[0] if report.error is _PENDING else report.error
+        failures = [(number, report.error) for number, report in enumerate(told) if report.error is not None]
+        if failures:
+            if producer is self._producer:
+                self._is_fatal |= any(_ends_all(error) for _, error in failures)
+            raise self._error(envelopes, failures)
+        self._health.answered()
+        return told
+
+    def _send(self, producer: Producer, envelopes: Sequence[Envelope], told: list[_Confirmation]) -> None:
         for number, (envelope, report) in enumerate(zip(envelopes, told, strict=True)):
             self._enqueue(producer, envelope, report)
             if not number % _POLL_EVERY:
@@ -99,11 +118,6 @@ class Publisher:
         while any(report.error is _PENDING for report in reversed(told)) and time.monotonic() < deadline:
             producer.flush(_SLICE_S)
             self._check(producer)
-        failures = [(number, report.error) for number, report in enumerate(told) if report.error is not None]
-        if failures:
-            raise self._error(envelopes, failures)
-        self._health.answered()
-        return told
 
     def _enqueue(self, producer: Producer, envelope: Envelope, report: _Confirmation) -> None:
         """Give a message to the client, when its queue has room; note its error if it refuses at once."""
@@ -146,6 +160,10 @@ class Publisher:
         )
 
     def _ready(self) -> Producer:
+        if self._is_fatal and self._producer is not None:
+            log.warning("%s: the producer failed for good, and another one takes its place", self._health.where)
+            self._producer.purge()
+            self._producer, self._is_fatal = None, False
         if self._producer is None:
             from confluent_kafka import Producer
 
@@ -166,8 +184,14 @@ class Publisher:
 
     def close(self) -> None:
         """Wait for what is still to be sent, for ten seconds at most."""
-        if self._producer is not None:
-            self._producer.flush(_CLOSE_TIMEOUT_S)
+        if self._producer is not None and not self._is_fatal:
+            with suppress(self._refused):  # it failed for good, and nothing is left to be sent
+                self._producer.flush(_CLOSE_TIMEOUT_S)
+
+
+def _ends_all(error: Any) -> bool:
+    """Tell whether an error is one after which a client takes no message any more."""
+    return error is not _PENDING and (error.fatal() or error.name() == "_FATAL")
 
 
 def _give(producer: Producer, envelope: Envelope, report: _Confirmation) -> None:
