@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
+.PHONY: podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -151,6 +151,10 @@ docker: $(STAMP) ## run x07 in real containers of an engine that is started for 
 	command -v dockerd >/dev/null || apt-get install -qq -y --no-install-recommends docker.io
 	$(BIN)/python -m tests.machines.containers $(DOCKER_ARGS)
 
+podman: $(STAMP) ## the same in containers of Podman, as root and rootless (root, podman, runc)
+	command -v podman >/dev/null || apt-get install -qq -y --no-install-recommends podman runc
+	$(BIN)/python -m tests.machines.containers --podman $(DOCKER_ARGS)
+
 EXPLORE_SECONDS ?= 3600
 
 explore: $(STAMP) ## run x07py's own pump in histories of both brokers for EXPLORE_SECONDS, an hour by default
@@ -187,7 +191,7 @@ packages: $(STAMP) ## the guide's story by pip and uv in fresh environments, a p
 	X07_CAMPAIGN=1 $(BIN)/pytest -q -s --durations=5 tests/pkg/test_story.py tests/pkg/test_crash_in_environment.py
 
 starts: $(STAMP) ## start 1,000 programs in each emulated environment and compare what they find with the report
-	X07_STARTS=$(STARTS) $(BIN)/pytest tests/sandbox/test_truth.py
+	X07_STARTS=$(STARTS) $(BIN)/pytest tests/sandbox/test_truth.py tests/sandbox/test_environments.py -k "report_claims or doctor"
 
 races: $(STAMP) ## race, flood and try random system calls against the sandbox for RACE_SECONDS each
 	X07_RACE_SECONDS=$(RACE_SECONDS) $(BIN)/pytest tests/sandbox/test_attacks.py tests/sandbox/test_supervisor.py \

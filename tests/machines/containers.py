@@ -1,9 +1,9 @@
 """Runs x07 in real containers, each under another set of an engine's options, and prints what held there.
 
-An engine of its own is started (as root; Debian's docker.io), without rules for the network and without a bridge. The
-image is an empty tree, imported; the machine's own system, Python and this repository are mounted into it, read-only
-but for /tmp. Arguments: names of `WAYS`, by default all; ``--no-attacks`` leaves the attack program out. Exit 1 if a
-container was started in which something did not hold.
+An engine of its own is started (as root; Debian's docker.io), without rules for the network and without a bridge; or,
+with ``--podman``, Podman is used as root and as nobody. The image is an empty tree, imported; the machine's own system,
+Python and this repository are mounted into it, read-only but for /tmp. Arguments: names of ways, by default all;
+``--no-attacks`` leaves the attack program out. Exit 1 if a container was started in which something did not hold.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,12 @@ WAYS: dict[str, list[str]] = {
     "SYS_ADMIN": ["--cap-add=SYS_ADMIN"],
     "--privileged": ["--privileged"],
 }
+_LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"]
+ROOTLESS = "rootless"
+PODMAN_WAYS = {"as root": _LIMITS, "as 65534": ["--user=65534", *_LIMITS], ROOTLESS: _LIMITS}
+"""Podman's own limits are more than root without all rights may give."""
+NOBODY = 65534
+_SITE = Path(sysconfig.get_path("purelib")).resolve()
 _NOT_STARTED = 125
 """What ``docker run`` ends with where it could not start a container, as with ``--privileged`` without all rights."""
 EMPTY = ("dev", "proc", "sys", "tmp", "usr", "root", "run", "mnt", "etc", "var")
@@ -62,16 +69,40 @@ print(waiting.get(timeout=9), time.time(), base.execute("select 1").fetchall(), 
 """
 
 
-def missing() -> str:
+def missing(program: str, package: str) -> str:
     """Say what is not there for this, or nothing."""
     if os.geteuid() != 0:
         return "an engine can be started by root alone"
-    return "" if shutil.which("dockerd") else "no dockerd: apt-get install --no-install-recommends docker.io"
+    return "" if shutil.which(program) else f"no {program}: apt-get install --no-install-recommends {package}"
+
+
+class Client(NamedTuple):
+    """How containers start: words of a command to the engine, the Python in them, whether nobody starts them."""
+
+    words: list[str]
+    python: Path = ROOT / ".venv/bin/python"
+    rootless: bool = False
 
 
 @contextlib.contextmanager
-def engine(place: Path) -> Iterator[list[str]]:
-    """Run an engine of its own and give the words that a command to it begins with."""
+def podman(place: Path, way: str) -> Iterator[Client]:
+    """Give a client of Podman, which needs no engine that runs."""
+    words = ["podman", f"--root={place}/root", f"--runroot={place}/run", "--storage-driver=vfs"]
+    words += ["--cgroup-manager=cgroupfs", "--runtime=runc"]  # crun refuses the cgroups of some machines
+    if way == ROOTLESS:  # with a Python of its own, as every other may lie where nobody may not look
+        os.chown(place, NOBODY, NOBODY)
+        user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", place / "venv"], check=True)
+        (next(place.glob("venv/lib/*/site-packages")) / "x07.pth").write_text(f"{ROOT}\n{_SITE}\n")
+        words = [*user, "env", f"HOME={place}", f"XDG_RUNTIME_DIR={place}", f"TMPDIR={place}", *words]
+        yield Client(words, place / "venv/bin/python", rootless=True)
+    else:
+        yield Client(words)
+
+
+@contextlib.contextmanager
+def engine(place: Path) -> Iterator[Client]:
+    """Run an engine of its own and give a client of it."""
     address = f"unix://{place}/socket"
     words = ["dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs", "-H", address]
     words += ["--data-root", f"{place}/data", "--exec-root", f"{place}/exec", "--pidfile", f"{place}/pid"]
@@ -84,7 +115,7 @@ def engine(place: Path) -> Iterator[list[str]]:
                 if started.poll() is not None:
                     raise SystemExit(f"the engine ended: {(place / 'log').read_text()[-500:]}")
                 time.sleep(0.2)
-            yield client
+            yield Client(client)
         finally:
             started.terminate()
 
@@ -106,26 +137,28 @@ def tree() -> bytes:
     return made.getvalue()
 
 
-def container(client: list[str], options: list[str], *command: str) -> subprocess.CompletedProcess[str]:
+def container(client: Client, options: list[str], *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a new container."""
-    mounted = {"/usr", sys.base_prefix, str(ROOT)}
+    python = client.python.parents[1] if client.rootless else sys.base_prefix
+    mounted = {"/usr", str(ROOT), str(_SITE.parents[2]), str(python)}
     volumes = [f"--volume={path}:{path}:ro" for path in sorted(mounted)]
     fixed = [
         "run",
         "--rm",
         "--network=none",
-        "--sysctl=net.ipv6.conf.all.disable_ipv6=0",
+        *([] if client.rootless else ["--sysctl=net.ipv6.conf.all.disable_ipv6=0"]),
         "--tmpfs=/tmp:exec,mode=1777",
         f"--workdir={ROOT}",
         "--env=HOME=/tmp",
+        "--env=PYTHONDONTWRITEBYTECODE=1",
     ]
-    words = [*client, *fixed, *volumes, *options, "empty", *command]
+    words = [*client.words, *fixed, *volumes, *options, "empty", *command]
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=500)
 
 
-def look(client: list[str], options: list[str], *, attack: bool) -> dict[str, Any]:
+def look(client: Client, options: list[str], *, attack: bool) -> dict[str, Any]:
     """Return what doctor, a solve world and, if asked for, the attack program say in a container."""
-    python = str(ROOT / ".venv/bin/python")
+    python = str(client.python)
     told = container(client, options, python, "-m", "x07py", "doctor", "--format", "json")
     try:
         features = json.loads(told.stdout)
@@ -148,9 +181,9 @@ def look(client: list[str], options: list[str], *, attack: bool) -> dict[str, An
         "tests/sandbox/test_attacks.py",
         "-rfE",
         "-k",
-        "test_nothing_gets_out and (plain or namespaces)",
+        f"test_nothing_gets_out and (plain or namespaces) {'and self' if client.rootless else ''}",
     ]
-    attacks = container(client, ["--env=PYTHONDONTWRITEBYTECODE=1", *options], python, "-m", "pytest", *tests)
+    attacks = container(client, options, python, "-m", "pytest", *tests)
     return found | {"attacks": (attacks.returncode, attacks.stdout.splitlines()[-12:], attacks.stderr[-300:])}
 
 
@@ -163,24 +196,32 @@ def holds(found: dict[str, Any]) -> bool:
     return same and found.get("attacks", (0,))[0] == 0
 
 
+def show(client: Client, name: str, options: list[str]) -> bool:
+    """Print what one way showed; tell whether it holds."""
+    print(f"== {name}")
+    found = look(client, options, attack="--no-attacks" not in sys.argv)
+    for what, told in found.items():
+        print(f"{what}: {json.dumps(told)}", flush=True)
+    return holds(found)
+
+
 def main() -> None:
     """Try each way and print what it showed."""
-    if why := missing():
+    by_podman = "--podman" in sys.argv
+    if why := missing("podman", "podman runc") if by_podman else missing("dockerd", "docker.io"):
         raise SystemExit(why)
+    ways = PODMAN_WAYS if by_podman else WAYS
+    wanted = [one for one in sys.argv[1:] if one in ways] or list(ways)
     held = True
-    place = Path(tempfile.mkdtemp(prefix="x07-engine-"))
-    try:
-        with engine(place) as client:
-            subprocess.run([*client, "import", "-", "empty"], input=tree(), check=True, capture_output=True)
-            attack = "--no-attacks" not in sys.argv
-            for name in [one for one in sys.argv[1:] if one in WAYS] or list(WAYS):
-                print(f"== {name}")
-                found = look(client, WAYS[name], attack=attack)
-                held = holds(found) and held
-                for what, told in found.items():
-                    print(f"{what}: {json.dumps(told)}", flush=True)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    for names in [[one] for one in wanted] if by_podman else [wanted]:
+        place = Path(tempfile.mkdtemp(prefix="x07-engine-"))
+        try:
+            with podman(place, names[0]) if by_podman else engine(place) as client:
+                subprocess.run([*client.words, "import", "-", "empty"], input=tree(), check=True, capture_output=True)
+                for name in names:
+                    held = show(client, name, ways[name]) and held
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
     raise SystemExit(0 if held else 1)
 
 

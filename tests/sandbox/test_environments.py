@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import USERS, Listeners, drive
+from tests.sandbox.engines import ENGINES
 
 PYTHON = "/usr/bin/python3"
 ANYBODY = pytest.mark.parametrize("uid", USERS, ids=lambda uid: "unprivileged" if uid else "self")
@@ -189,7 +191,8 @@ def x07_in(tmp_path: Path, environment: str, *args: str) -> subprocess.Completed
     (tmp_path / "main.py").write_text("print('ran')\n")
     repository = str(Path(__file__).parents[2])
     code = "import sys; from x07py.cli.main import main; from tests.sandbox.emulate import ENVIRONMENTS\n"
-    code += "for one in sys.argv.pop(1).split(): ENVIRONMENTS[one]()\nmain()"
+    code += "whole = sys.argv.pop(1)\n"
+    code += "for one in [whole] if whole in ENVIRONMENTS else whole.split(): ENVIRONMENTS[one]()\nmain()"
     return subprocess.run(
         [sys.executable, "-c", code, environment, *args],
         cwd=tmp_path,
@@ -226,7 +229,23 @@ def test_a_required_layer_by_flag(tmp_path: Path) -> None:
     assert "landlock" in unknown.stderr
 
 
-@pytest.mark.parametrize("environment", ["", "bare_user_namespaces", "busy", "no_landlock"])
+SOME = ("", "bare_user_namespaces", "busy", "no_landlock")
+MORE = (
+    *(
+        "docker",
+        "docker no_reading_by_call",
+        "no_namespaces",
+        "no_proc",
+        "no_mounts",
+        "busy no_proc",
+        "busy no_tracing",
+    ),
+    *("busy no_namespaces", *(f"{engine} profile" for engine in ENGINES)),
+)
+"""Where `make starts` asks as well."""
+
+
+@pytest.mark.parametrize("environment", [*SOME, *MORE] if "X07_STARTS" in os.environ else SOME)
 def test_doctor_says_what_a_run_finds(tmp_path: Path, environment: str) -> None:
     features = json.loads(x07_in(tmp_path, environment, "doctor", "--format", "json").stdout)["kernel"]["features"]
     rows = {row["name"]: row for row in features}
