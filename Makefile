@@ -118,6 +118,9 @@ $(VENV)/effects: $(STAMP)
 stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr: one digest, and no network call in the trace (root)
 	$(BIN)/python -m bench.stability
 
+bench-explore: $(STAMP) ## how many histories of the worker template a core runs in a second, with 20, 200 and 1,000 inputs
+	$(BIN)/python -m bench.explore
+
 bench-cassettes: $(VENV)/.bench ## how rr diff, show and view grow with a cassette; ten recordings of a template, which must be alike
 	$(BIN)/python -m bench.cassettes
 
@@ -156,6 +159,13 @@ podman: $(STAMP) ## the same in containers of Podman, as root and rootless (root
 	$(BIN)/python -m tests.machines.containers --podman $(DOCKER_ARGS)
 
 EXPLORE_SECONDS ?= 3600
+
+RIGHT_HISTORIES ?= 20000
+RIGHT_SEED ?= 1
+
+.PHONY: right
+right: $(STAMP) ## run the programs that are right in RIGHT_HISTORIES histories each, with seeds from RIGHT_SEED on
+	$(BIN)/python -m tests.explore.right $(RIGHT_HISTORIES) $(RIGHT_SEED)
 
 explore: $(STAMP) ## run x07py's own pump in histories of both brokers for EXPLORE_SECONDS, an hour by default
 	$(BIN)/python -m tests.explore.house $(EXPLORE_SECONDS)

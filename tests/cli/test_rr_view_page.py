@@ -16,9 +16,12 @@ import jsonschema
 import pytest
 
 from tests.cli.test_reports import publish
+from tests.explore.programs import BUGS
+from tests.explore.test_explore import explored
 from tests.support.project import REPOSITORY, x07
 from x07py import Envelope
 from x07py.contracts.schemas import load_schema
+from x07py.explore.kept import keep, schedule_of
 from x07py.rr import Cassette, Entry
 
 HOSTILE = '</script><img src=x onerror="document.title=1">'
@@ -251,7 +254,7 @@ def test_the_terminal_shows_the_same(tmp_path: Path) -> None:
     drawn = x07("rr", "show", "a.x07rr.bin", "--timeline", "--search", "topic1", cwd=tmp_path).stdout.splitlines()
     assert drawn[0].split()[0] == "topic1"
     assert drawn[0].count("p") == 11
-    assert "E error" in drawn[1]
+    assert drawn[1].split() == ["p", "publish"]
     assert len(drawn) == 12
     refused = x07("rr", "show", "a.x07rr.bin", "--search", "REFUSED", "--format", "json", cwd=tmp_path)
     report = json.loads(refused.stdout)
@@ -275,3 +278,36 @@ def test_the_terminal_compares_too(tmp_path: Path) -> None:
     done = x07("rr", "show", "old.x07rr.bin", "--with", "new.x07rr.bin", "--format", "json", cwd=tmp_path)
     jsonschema.validate(json.loads(done.stdout), load_schema("x07.rr.diff.report"))
     assert done.returncode == 1
+
+
+def test_a_kept_history_shows_its_lives_its_faults_and_what_is_wrong(project: Path) -> None:
+    order, result = explored(project, BUGS["keeps state in memory"], 400)
+    kept = keep(project, schedule_of(order, result.found[0]), result.found[0])
+    assert x07("rr", "view", str(kept), "-o", "history.html", cwd=project).returncode == 0
+    seen = browse(
+        project / "history.html",
+        """
+        const texts = selector => [...document.querySelectorAll(selector)].map(one => one.textContent);
+        result = {lanes: texts("#names button"), kinds: texts("#kinds button"), rows: texts(".row")};
+        result.died = [...lives.values()].map(one => one.died);
+        const pen = canvas.getContext("2d"), ratio = devicePixelRatio;
+        const alpha = (index, lane, up) => {
+          const x = place(index + .5, canvas.clientWidth), y = TOP + laneOf.get(lane) * LANE + 10 - up;
+          return pen.getImageData(x * ratio, y * ratio, 1, 1).data[3];
+        };
+        const middle = Math.floor((lives.get("a.1").first + lives.get("a.1").last) / 2);
+        result.bar = [alpha(middle, "a.1", 4), alpha(middle, "a.2", 4)];
+        await opened(() => document.querySelectorAll(".row")[faults[0]].click());
+        result.fault = document.querySelector("aside").textContent;
+        """,
+    )
+    assert seen["lanes"] == ["a.1", "a.2", "finding", "orders@g", "out"]
+    assert {"life", "fault"} <= {*seen["kinds"]}
+    assert seen["died"] == [True, False]
+    assert "is missing" in seen["rows"][0]
+    assert any("publish" in row and row.endswith("by a.1") for row in seen["rows"])
+    assert (seen["bar"][0] > 0, seen["bar"][1]) == (True, 0)
+    assert "the process dies" in seen["fault"]
+    line = x07("rr", "show", str(kept), "--timeline", cwd=project).stdout
+    assert re.search(r"^a\.1 +[^\n]*L[^\n]*X[^\n]*L", line, re.MULTILINE)
+    assert "crash" in x07("rr", "show", str(kept), "--search", "dead memory", cwd=project).stdout

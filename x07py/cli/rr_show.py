@@ -22,10 +22,13 @@ COLOURS = {
     "ack": "yellow",
     "nack": "cyan",
     "reject": "magenta",
+    "life": "bright_cyan",
+    "fault": "bright_red",
     "error": "red",
     "other": "white",
 }
-_MARKS = {"publish": "p", "deliver": "d", "ack": "a", "nack": "n", "reject": "r", "error": "E", "other": "o"}
+_MARKS = {name: name[0] for name in COLOURS} | {"life": "L", "fault": "X", "error": "E"}
+_LOUD = {"fault", "error"}
 _LABEL = 28
 
 
@@ -46,7 +49,7 @@ def _searched(row: dict[str, Any]) -> Iterator[str]:
     for name, value in (row["message"] or {}).items():
         yield from (f"{header} {text}" for header, text in value.items()) if name == "headers" else (_text(value),)
     for title, fields in row["parts"]:
-        if title == "error":
+        if title in {"error", "history"}:
             yield from map(_text, fields.values())
 
 
@@ -57,7 +60,7 @@ def _text(value: Any) -> str:
 def print_timeline(out: Console, cassette: Cassette, numbers: Sequence[int]) -> None:
     """Print one line for each topic or queue, time from left to right; a mark stands for what happened there last.
 
-    Errors are never hidden by what else falls on the same mark.
+    Errors and faults are never hidden by what else falls on the same mark.
     """
     from rich.text import Text
 
@@ -68,12 +71,13 @@ def print_timeline(out: Console, cassette: Cassette, numbers: Sequence[int]) -> 
         row = rows[number]
         lane = lanes.setdefault(row["lane"], [""] * width)
         at = number * (width - 1) // max(len(rows) - 1, 1)
-        if lane[at] != "error":
+        if lane[at] not in _LOUD:
             lane[at] = row["type"]
     for name, types in lanes.items():
         label = (name or "(connection)")[:_LABEL].ljust(_LABEL)
         out.print(Text.assemble(escaped(label), "  ", *map(_marked, types)), no_wrap=True)
-    legend = [part for kind in COLOURS for part in (_marked(kind), f" {kind}  ")]
+    there = {kind for types in lanes.values() for kind in types}
+    legend = [part for kind in COLOURS if kind in there for part in (_marked(kind), f" {kind}  ")]
     out.print(Text.assemble(" " * (_LABEL + 2), *legend), no_wrap=True)
 
 

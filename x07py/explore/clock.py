@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EPOCH_S = 1_700_000_000.0
-"""What ``time.time`` says, always: the wall clock of a solve world stands still."""
-_REAL = time.monotonic, time.time, time.sleep, os.urandom
+"""What ``time.time`` says: the wall clocks of a solve world stand still, but where one jumps."""
+JUMP_S = 36 * 3600.0
+"""How far a wall clock jumps: further than what is kept for a day, whatever the zone."""
+_REAL = time.monotonic, time.monotonic_ns, time.time, time.time_ns, time.sleep, os.urandom
 
 
 class Clock(Protocol):
@@ -36,6 +38,34 @@ class Clock(Protocol):
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of the loop."""
         ...
+
+
+class WallClocks:
+    """The wall clock of each machine; each member runs on its own.
+
+    Args:
+        start_s: what they say at first, in seconds since 1970.
+        machine: returns the member whose code runs, empty if it is none's.
+    """
+
+    def __init__(self, start_s: float, machine: Callable[[], str]) -> None:
+        self._start_s, self._machine = start_s, machine
+        self._ahead_s: dict[str, float] = {}
+        self.read: bool = False
+        """Whether the program has asked for the time."""
+
+    def time(self) -> float:
+        """Return the time of the machine whose code runs, in seconds since 1970."""
+        self.read = True
+        return self._start_s + self._ahead_s.get(self._machine(), 0.0)
+
+    def time_ns(self) -> int:
+        """Return it in nanoseconds."""
+        return int(self.time() * 1e9)
+
+    def jump(self, machine: str, by_s: float) -> None:
+        """Set a machine's clock forward, or back if it is negative."""
+        self._ahead_s[machine] = self._ahead_s.get(machine, 0.0) + by_s
 
 
 class Stuck(BaseException):
@@ -134,19 +164,20 @@ def _settle(settling: Callable[[Any], None], future: asyncio.Future[Any], value:
 
 
 @contextmanager
-def virtual_time(loop: VirtualLoop, seed: int) -> Iterator[None]:
+def virtual_time(loop: VirtualLoop, seed: int, wall: WallClocks) -> Iterator[None]:
     """Let clocks, sleeping and randomness of the process be those of the loop while the block runs."""
     draw = random.Random(seed)  # noqa: S311
 
     def sleep(seconds: float) -> None:
         loop.now += max(seconds, 0.0)
 
-    time.monotonic, time.time, time.sleep = loop.time, lambda: EPOCH_S, sleep  # type: ignore[assignment]
+    time.monotonic, time.monotonic_ns = loop.time, lambda: int(loop.now * 1e9)
+    time.time, time.time_ns, time.sleep = wall.time, wall.time_ns, sleep  # type: ignore[assignment]
     os.urandom = draw.randbytes
     state = random.getstate()
     random.seed(seed)
     try:
         yield
     finally:
-        time.monotonic, time.time, time.sleep, os.urandom = _REAL
+        time.monotonic, time.monotonic_ns, time.time, time.time_ns, time.sleep, os.urandom = _REAL
         random.setstate(state)

@@ -13,7 +13,7 @@ class Fault(NamedTuple):
     why: str
 
 
-FAMILIES = ("crash", "confirm", "refuse", "rebalance", "reconnect", "stall", "stop", "poison", "order")
+FAMILIES = ("crash", "confirm", "refuse", "rebalance", "reconnect", "stall", "stop", "poison", "clock", "order")
 """What ``--faults`` may name; ``order`` stands for batch boundaries and the order between partitions and queues."""
 
 WIRE_FAMILIES = ("crash", "confirm", "refuse", "reconnect", "stall", "stop", "poison", "order")
@@ -37,12 +37,17 @@ KINDS: dict[str, Fault] = {
     "disconnect": Fault("reconnect", "AMQP: the connection is lost; all that is not acknowledged is delivered again"),
     "stall": Fault("stall", "Kafka: the process stands still for longer than the session; the group goes on without"),
     "stop": Fault("stop", "the process is asked to stop (SIGTERM if it has a handler for it, else as by Ctrl-C)"),
+    "clock-forward": Fault("clock", "the wall clock is set forward by 36 hours: it was wrong, or the machine was held"),
+    "clock-back": Fault("clock", "the wall clock is set back by 36 hours: it was wrong until now"),
 }
+JUMPS = {"clock-forward": 1, "clock-back": -1}
+"""The faults of a wall clock, and where they lead."""
 
 _ANY = ("stop", "crash-before")
 _KAFKA = {
     "publish": ("crash-midway", "crash-after", "unconfirmed", "unsent", "half-unconfirmed", "refused", "unreachable"),
-    "poll": ("rebalance", "unreachable"),
+    "start": (*JUMPS,),
+    "poll": ("rebalance", "unreachable", *JUMPS),
     "wait": ("rebalance",),
     "revoke": ("refused-at-revoke",),
     "commit": ("crash-after", "refused", "unconfirmed", "stall"),
@@ -65,7 +70,8 @@ _AMQP = {
         "unreachable",
     ),
     "request": ("crash-after", "unconfirmed", "unanswered", "unsent", "refused", "unreachable"),
-    "poll": ("disconnect", "unreachable"),
+    "start": (*JUMPS,),
+    "poll": ("disconnect", "unreachable", *JUMPS),
     "wait": ("disconnect",),
     "ack": ("crash-midway", "crash-after", "disconnect"),
     "nack": ("crash-after", "disconnect"),
@@ -85,7 +91,7 @@ _AMQP_WIRE = {
     "nack": ("crash-after", "disconnect"),
 }
 _TABLES = {"kafka": _KAFKA, "amqp": _AMQP, KAFKA_WIRE: _KAFKA_WIRE, AMQP_WIRE: _AMQP_WIRE}
-_WITHOUT_ANY = {"revoke", "lag", "commit-soon", "begin"}
+_WITHOUT_ANY = {"start", "revoke", "lag", "commit-soon", "begin"}
 _PARTS = {"crash-midway", "half-unconfirmed"}
 
 

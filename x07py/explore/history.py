@@ -64,6 +64,7 @@ class History:
         read: topics and queues that the program consumed.
         poisoned: whether a message was put in that nobody can handle.
         brokers: ``kafka``, ``amqp``: those that the program consumed from.
+        timed: whether the program asked for the time of day.
     """
 
     inputs: Sequence[Envelope]
@@ -78,6 +79,7 @@ class History:
     read: set[str] = field(default_factory=set)
     poisoned: bool = False
     brokers: tuple[str, ...] = ()
+    timed: bool = False
 
     def topics(self) -> dict[str, list[Envelope]]:
         """Return what was published, by topic."""

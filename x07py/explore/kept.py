@@ -12,6 +12,7 @@ from x07py.explore.inputs import Input, input_of
 from x07py.explore.kept_entry import FOLDER
 from x07py.explore.promises import Promises, promise_of
 from x07py.explore.services import Answered, answered_of
+from x07py.explore.story import line_of
 from x07py.files import load_json, make_folder, replace_file
 from x07py.msg import MessageRecord
 from x07py.rr import Cassette
@@ -114,8 +115,9 @@ def _entries(event: Event) -> Iterator[Entry]:
     else:
         kind = "fault" if event.what == "fault" else "life" if event.what in {"started", "ended", "crash"} else "step"
         req = canonical_json({"process": event.process, "what": event.what, "facts": _plain(facts)})
+        resp = canonical_json({"told": line_of(event)})
         scope = f"{event.process} {event.what}"
-        yield Entry("rr", f"x07.explore.{kind}_v1", _KEY, req, b"{}", meta=meta, scope=scope)
+        yield Entry("rr", f"x07.explore.{kind}_v1", _KEY, req, resp, meta=meta, scope=scope)
 
 
 def _plain(value: Any) -> Any:

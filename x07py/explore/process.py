@@ -6,16 +6,25 @@ import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
-from x07py.explore.faults import kinds_at
+from x07py.explore.clock import JUMP_S
+from x07py.explore.faults import JUMPS, kinds_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from x07py.explore.choices import Choices
-    from x07py.explore.clock import Clock
+    from x07py.explore.clock import Clock, WallClocks
 
 CURRENT: ContextVar[Process | None] = ContextVar("x07_explored_process", default=None)
 """The process that the running code belongs to."""
+
+
+def current_member() -> str:
+    """Return the member that the running code belongs to, empty if it is none's."""
+    process = CURRENT.get()
+    return process.member if process is not None else ""
+
+
 _STALL_S = 20.0
 
 
@@ -56,6 +65,7 @@ class Process:
         ends: hears of crashes and requests to stop.
         most_events: with more of them, it goes round and round.
         several: whether there are other members.
+        wall: the wall clocks, if they may jump.
     """
 
     def __init__(
@@ -70,6 +80,7 @@ class Process:
         *,
         most_events: int,
         several: bool,
+        wall: WallClocks | None = None,
     ) -> None:
         self.name: str = f"{member}.{life}"
         self.member: str = member
@@ -82,6 +93,7 @@ class Process:
         self.several = several
         self.faults: int = 0
         self._families, self._events, self._ends = families, events, ends
+        self._wall, self._timeless = wall, families - {"clock"}
         self._numbers: dict[str, int] = {}
         self.wakers: list[Callable[[], None]] = []
         """Called when something has changed that consumers wait for."""
@@ -132,10 +144,14 @@ class Process:
         if self.ending:
             return ""
         place = self.place(operation)
-        fault = self.choices.fault(place, kinds_at(broker, operation, self._families, many=many))
+        families = self._families if self._wall is not None and self._wall.read else self._timeless
+        fault = self.choices.fault(place, kinds_at(broker, operation, families, many=many))
         if fault:
             self.faults += 1
             self.note("fault", operation, fault, place)
+        if fault in JUMPS and self._wall is not None:
+            self._wall.jump(self.member, JUMPS[fault] * JUMP_S)
+            return ""
         return fault
 
     def order(self, operation: str, count: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gettext
 import inspect
+import shutil
 import sys
 from functools import lru_cache
 from importlib.abc import Loader, MetaPathFinder
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from types import CodeType
 
-_find = gettext.find
+_find, _width = gettext.find, shutil.get_terminal_size
 _FRESH = "__x07_explored__"
 
 
@@ -124,14 +125,17 @@ class Program:
         sys.path[:0] = [path for path in paths if path not in sys.path]
         if self._fresh not in sys.meta_path:
             sys.meta_path.insert(0, self._fresh)
-        # argparse looks on disk for translations of each of its words, at each start of the program
+        # argparse looks on disk for translations of each of its words, and asks for the width of the terminal for each
+        # of its arguments, at each start of the program
         gettext.find = lru_cache(maxsize=256)(_find)  # type: ignore[assignment]
+        shutil.get_terminal_size = lru_cache(maxsize=1)(_width)
 
     def remove(self) -> None:
         """Undo `install`, but for the path."""
         if self._fresh in sys.meta_path:
             sys.meta_path.remove(self._fresh)
-        gettext.find = _find
+        self._fresh.forget()
+        gettext.find, shutil.get_terminal_size = _find, _width
 
     def start(self) -> Coroutine[Any, Any, Any]:
         """Run the program's modules and return what it would give to ``asyncio.run``.

@@ -45,6 +45,7 @@ def report_of(order: Order, explored: Explored, kept: Sequence[Path]) -> Report:
         "pairs": {"all": space.pairs, "explored": space.pairs_run},
         "families": sorted(order.families),
         "over_the_wire": order.command is not None,
+        "tells_time": coverage.tells_time,
         "network": can_step_out(),
         "found": [
             {
@@ -134,6 +135,7 @@ def joined(reports: Sequence[Report]) -> Report:
             "explored": sum(one["singles"]["explored"] for one in reports),
         },
         "pairs": {name: sum(one["pairs"][name] for one in reports) for name in ("all", "explored")},
+        "tells_time": any(one["tells_time"] for one in reports),
         "network": next((one["network"] for one in reports if one["network"]), ""),
         "found": [found for one in reports for found in one["found"]],
         "not_again": [found for one in reports for found in one["not_again"]],
@@ -197,6 +199,8 @@ def _not_explored(report: Report, missing: Sequence[int]) -> str:
     if never:
         more = f" and {len(never) - _MOST_NAMED} more" if len(never) > _MOST_NAMED else ""
         parts.append(terminal(f"never met: {', '.join(never[:_MOST_NAMED])}{more}"))
+    if report["tells_time"]:
+        parts.append("jumps of wall clocks, for what is published depends on the time of day")
     if report["drawn"]:
         parts.append("inputs that were not drawn")
     if report["network"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import UsageError
 from x07py.explore.choices import Choices
+from x07py.explore.clock import EPOCH_S, JUMP_S
 from x07py.explore.history import counted
 from x07py.explore.invariants import check, failure_of, undisturbed_finding
 from x07py.explore.program import Program
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from x07py.explore.invariants import Finding
     from x07py.explore.order import Order
     from x07py.explore.search import Places, Task
+    from x07py.msg import Envelope
 
 
 class Ran(NamedTuple):
@@ -76,6 +78,8 @@ class Runner:
         self._own: list[tuple[str, Callable[[History], object]]] | None = None
         self._base_places: Places = []
         self._failure = ""
+        self.tells_time: bool = False
+        """Whether what is published depends on the time of day."""
 
     @property
     def own(self) -> list[tuple[str, Callable[[History], object]]]:
@@ -112,24 +116,31 @@ class Runner:
     def undisturbed(self) -> tuple[History, Places]:
         """Run the undisturbed history, the first time twice, and return it.
 
+        Wall clocks do not jump where what is published depends on the time of day: every jump would change it.
+
         Raises:
             UsageError: ``X07EXPLORE_BASE`` if it fails by itself, or comes out differently the second time.
         """
         if self.base is None:
-            first, second = (run_history(self.setting, choices, self.order.seed) for choices in self._two())
+            first, choices = self._run()
+            second, _ = self._run()
             self._check_base(first, second)
-            self.base = first
+            if first.timed and "clock" in self.setting.families:
+                later, _ = self._run(EPOCH_S + JUMP_S)
+                self.tells_time = _messages(first) != _messages(later)
+                if self.tells_time:
+                    self.setting = self.setting._replace(families=self.setting.families - {"clock"})
+                    first, choices = self._run()
+            self.base, self._base_places = first, choices.places
             used = [
                 one._replace(brokers=first.brokers) for one in self.order.inputs if {*one.brokers} & {*first.brokers}
             ]
             self.setting = self.setting._replace(inputs=used)
         return self.base, self._base_places
 
-    def _two(self) -> Iterator[Choices]:
-        first = Choices({})
-        yield first
-        self._base_places = first.places
-        yield Choices({})
+    def _run(self, start_s: float = EPOCH_S) -> tuple[History, Choices]:
+        choices = Choices({})
+        return run_history(self.setting, choices, self.order.seed, start_s), choices
 
     def _check_base(self, first: History, second: History) -> None:
         self._failure = failure_of(first)
@@ -161,13 +172,13 @@ class Runner:
 
     def _differ(self, first: History, second: History) -> bool:
         """Tell whether two runs publish different messages; in real time the order between partitions is nobody's."""
-        one, other = ([row.envelope for row in history.published] for history in (first, second))
+        one, other = _messages(first), _messages(second)
         return one != other if self.order.command is None else counted(one) != counted(other)
 
     def run(self, tasks: Sequence[Task], places: int) -> Ran:
         """Run histories."""
         base, _ = self.undisturbed()
-        ran = Ran([], Coverage(), [])
+        ran = Ran([], Coverage(tells_time=self.tells_time), [])
         for task in tasks:
             history, seen = history_of(self.setting, task, self.order.seed, places)
             ran.coverage.note(history)
@@ -209,3 +220,8 @@ class Runner:
         if not keep_inputs:
             self.undisturbed()
         return Shrinker(self.setting, self.order.promises, self.own, self.order.seed, finding, keep_inputs=keep_inputs)
+
+
+def _messages(history: History) -> list[Envelope]:
+    """Return what was published, in order."""
+    return [one.envelope for one in history.published]

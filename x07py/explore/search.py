@@ -205,6 +205,7 @@ class Coverage:
     lives: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     broken_off: int = 0
+    tells_time: bool = False
 
     def note(self, history: History) -> None:
         """Count a history."""
@@ -221,3 +222,4 @@ class Coverage:
         self.lives += other.lives
         self.faults += other.faults
         self.broken_off += other.broken_off
+        self.tells_time = self.tells_time or other.tells_time

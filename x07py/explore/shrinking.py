@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from x07py.explore.world import Setting
 
 _MOST_RUNS, _MOST_RUNS_OVER_THE_WIRE = 1500, 60
+_MOST_BATCHES = 30
 
 
 class Counterexample(NamedTuple):
@@ -117,16 +118,35 @@ class Shrinker:
         return known
 
     def _fewer_decisions(self) -> None:
-        """Try without each fault, then without the orders, halves of them first."""
+        """Try without each fault, or with small batches in its place, then without the orders, halves of them first."""
         assert self._best is not None  # noqa: S101
         for name in [name for name, one in self._best.decisions.items() if isinstance(one, str)]:
             self._without({name})
+            for fewer in (self._in_one_life, self._in_small_batches) if self._setting.command is None else ():
+                if name in self._best.decisions:
+                    fewer(name)
         orders = [name for name, one in self._best.decisions.items() if not isinstance(one, str)]
         size = len(orders)
         while size:
             for start in range(0, len(orders), size):
                 self._without(set(orders[start : start + size]))
             size //= 2
+
+    def _in_one_life(self, name: str) -> None:
+        """Try without a fault, with what happened in later lives a life earlier: it may have only ended one."""
+        assert self._best is not None  # noqa: S101
+        member, _, life = name.partition(":")[0].rpartition(".")
+        if life.isdigit():
+            rest = {place: one for place, one in self._best.decisions.items() if place != name}
+            self._shows(self._best.inputs, {_life_before(place, member, int(life)): one for place, one in rest.items()})
+
+    def _in_small_batches(self, name: str) -> None:
+        """Try without a fault, one message at a time: it may have done nothing but end a batch early."""
+        assert self._best is not None  # noqa: S101
+        numbers = range(1, min(len(self._best.inputs), _MOST_BATCHES) + 1)
+        small = {f"{life.name}:batch#{number}": 1 for life in self._best.history.lives for number in numbers}
+        rest = {place: one for place, one in self._best.decisions.items() if place != name}
+        self._shows(self._best.inputs, {**rest, **small})
 
     def _without(self, names: set[str]) -> None:
         assert self._best is not None  # noqa: S101
@@ -168,6 +188,14 @@ class Shrinker:
 def _number(place: str) -> int | None:
     number = place.rpartition("#")[2]
     return int(number) if number.isdigit() else None
+
+
+def _life_before(place: str, member: str, life: int) -> str:
+    """Return a place one life earlier, if it is in one behind the given life of a member."""
+    who, _, operation = place.partition(":")
+    name, _, number = who.rpartition(".")
+    is_behind = name == member and number.isdigit() and int(number) > life
+    return f"{name}.{int(number) - 1}:{operation}" if is_behind else place
 
 
 def _at(place: str, number: int) -> str:

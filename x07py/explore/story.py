@@ -28,7 +28,7 @@ def tell(found: Counterexample) -> list[str]:
         f"{finding.invariant}:{where} {finding.what}",
         f"{counted(len(found.inputs), 'message')}, {counted(history.faults, 'fault')}, {lives}:",
     ]
-    lines = [line for line in map(_line, history.events) if line]
+    lines = [line for line in map(line_of, history.events) if line]
     room = _MOST_LINES - len(head) - 1
     shown = [f"  {line}" for line in _fold(lines, room)]
     left = [f"{one.messages} of {one.place} are not acknowledged" for one in history.left]
@@ -65,7 +65,8 @@ def _fold(lines: list[str], room: int) -> list[str]:
     return shown[: room - 1] + ([f"... {len(shown) - room + 1} more"] if len(shown) >= room else [])
 
 
-def _line(event: Event) -> str:
+def line_of(event: Event) -> str:
+    """Return what happened as a line of the story, empty if the story leaves it out."""
     facts = event.facts
     who = event.process
     if event.what == "fault":

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.drivers.open import Terms, read_terms, simulation
 from x07py.errors import ContractError, X07Error
-from x07py.explore.clock import Stuck, VirtualLoop, virtual_time
+from x07py.explore.clock import EPOCH_S, Stuck, VirtualLoop, WallClocks, virtual_time
 from x07py.explore.ending import forget, until_done
 from x07py.explore.history import Life
 from x07py.explore.kafka import SimulatedKafka
-from x07py.explore.process import CURRENT, Event, Process
+from x07py.explore.process import CURRENT, Event, Process, current_member
 from x07py.explore.stored import Given, Stored
 
 if TYPE_CHECKING:
@@ -64,8 +64,14 @@ class Setting(NamedTuple):
         return Given(self.inputs, poison, self.topology, self.services)
 
 
-def run_history(setting: Setting, choices: Choices, seed: int = 0) -> History:
+def run_history(setting: Setting, choices: Choices, seed: int = 0, start_s: float = EPOCH_S) -> History:
     """Run one history to its end.
+
+    Args:
+        setting: of the exploration.
+        choices: decide.
+        seed: of what the program draws.
+        start_s: what wall clocks say at first, in seconds since 1970.
 
     Raises:
         UsageError: there is no such program, or it does what is not explored over the wire.
@@ -74,15 +80,18 @@ def run_history(setting: Setting, choices: Choices, seed: int = 0) -> History:
         from x07py.explore.wire.world import run_over_the_wire
 
         return run_over_the_wire(setting.command, setting.given(), setting.families, choices)
-    world = _World(setting, choices)
-    with virtual_time(world.loop, seed):
+    wall = WallClocks(start_s, current_member)
+    world = _World(setting, choices, wall)
+    with virtual_time(world.loop, seed, wall):
         world.run()
-    return world.history()
+    history = world.history()
+    history.timed = wall.read
+    return history
 
 
 class _World:
-    def __init__(self, setting: Setting, choices: Choices) -> None:
-        self.setting, self.choices = setting, choices
+    def __init__(self, setting: Setting, choices: Choices, wall: WallClocks) -> None:
+        self.setting, self.choices, self._wall = setting, choices, wall
         self.loop = VirtualLoop(self._quiet)
         self.loop.on_signal = self._on_signal
         self.loop.set_exception_handler(_say_nothing)
@@ -213,6 +222,7 @@ class _World:
                 self,
                 most_events=self._most_events,
                 several=self.setting.members > 1,
+                wall=self._wall,
             )
             before = self._moved()
             how, why = await self._life(process)
@@ -235,6 +245,7 @@ class _World:
         """Run the program once; return how it ended, and why."""
         self.processes[process.member] = process
         process.note("started")
+        process.decide("kafka", "start")
         context = contextvars.copy_context()
         context.run(CURRENT.set, process)
         context.run(simulation.set, self._driver_for(process))

@@ -21,6 +21,7 @@ from x07py.printing import content_policy, escaped, html_data, json_text
 from x07py.rr.alignment import pairs_of
 from x07py.rr.causes import Causes
 from x07py.rr.report import describe_entry
+from x07py.rr.view_history import shown_of_history
 
 if TYPE_CHECKING:
     from x07py.rr.cassette import Cassette
@@ -165,7 +166,7 @@ def _row(entry: dict[str, Any]) -> Row:
     lane = entry["scope"] or (message["topic"] if message else "")
     spot = meta.get("partition", meta.get("queue", ""))
     position = meta.get("offset", meta.get("delivery_tag", ""))
-    return {
+    row = {
         "number": entry["number"],
         "op": entry["op"],
         "name": name,
@@ -180,8 +181,12 @@ def _row(entry: dict[str, Any]) -> Row:
         "outcome": f"error {entry['err']}" if entry["err"] else "confirmed" if kind == "publish" else "",
         "facts": {key: entry[key] for key in facts if entry[key]},
         "message": {field: _cut(value) for field, value in message.items()} if message else None,
-        "parts": [[title, {field: _cut(value) for field, value in fields.items()}] for title, fields in parts],
+        "parts": parts,
     }
+    row |= shown_of_history(entry)
+    row["value"] = _short(row["value"])
+    row["parts"] = [[title, {field: _cut(value) for field, value in fields.items()}] for title, fields in row["parts"]]
+    return row
 
 
 def _envelope(response: Any) -> Any:
