@@ -312,3 +312,11 @@ def test_a_folder_of_cassettes_that_is_a_link_opens_nothing(
     done = x07(*command, cwd=app)
     assert "error[X07IO_WRITE]: it is a symbolic link" in done.stderr
     assert not list(outside.iterdir())
+
+
+def test_a_run_without_a_report_imports_nothing_heavy(app: Path) -> None:
+    code = "import atexit, sys; sys.argv = ['x07', 'run', '--profile', 'sandbox', '--', 'exit', '7']\n"
+    code += "atexit.register(lambda: sys.stderr.write(' '.join(sys.modules)))\nfrom x07py.cli.start import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=app, capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert not {"asyncio", "typer", "x07py.drivers.driver", "x07py.rr"} & set(done.stderr.split())

@@ -266,7 +266,9 @@ def _run(plan: RunPlan, profile: str | None, report: Path | None, watch: Watch, 
         say(f"x07 run: learning: {WEAKER}")
     report_channel = open_channel()
     outcome = run_watched(plan, partial(_outcome, plan, report_channel), watch)
-    finished = run_report(profile, plan, outcome, read_channel(report_channel), audit=watch.audit)
+    told, shown = read_channel(report_channel), sys.stderr.isatty()
+    wanted = shown or report is not None or out is not None
+    finished = run_report(profile, plan, outcome, told, audit=watch.audit) if wanted else {}
     for denial in outcome.denials:
         if denial.count > 1:
             _say(denial)
@@ -279,7 +281,7 @@ def _run(plan: RunPlan, profile: str | None, report: Path | None, watch: Watch, 
         say(f"x07 run: warning: {outcome.doubtful}: another run may differ")
     if (why := ending(plan, outcome)) is not None:
         say(f"x07 run: {why}")
-    if sys.stderr.isatty():
+    if shown:
         say("\n".join(f"x07 run: {line}" for line in summary(finished)))
     return exit_code(outcome)
 

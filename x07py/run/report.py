@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.plugin import usable_drivers
 from x07py.printing import counted
-from x07py.rr.redaction import Redaction
 from x07py.run.plan import EXIT_LIMIT, EXIT_TIME
 from x07py.sandbox.network import parse_text
 from x07py.worlds import WORLDS
@@ -111,6 +110,8 @@ def run_report(
         told: what the program told about itself; rows of another form are left out.
         audit: the file that each decision was logged to, or None.
     """
+    from x07py.rr.redaction import Redaction  # with all that reads cassettes, so not before the program starts
+
     effective = effective_policy(plan)
     digest = hashlib.sha256(json.dumps(effective, sort_keys=True).encode()).hexdigest()
     return {
