@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
+.PHONY: coverage podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -16,9 +16,17 @@ QUICK := tests/msg tests/test_budgets.py tests/asyncapi tests/files tests/rr tes
 	tests/drivers/test_offsets.py tests/drivers/test_golden_replay.py tests/drivers/test_commit_failures.py \
 	tests/run/test_options.py tests/run/test_policy.py tests/run/test_hosts.py tests/run/test_report.py tests/sandbox/test_filter.py
 
+COVERED := tests/wire
+
 quick: lint types arch $(STAMP) ## lint, types, layers and the tests that need no root, broker, browser or apt; for while you work
 	$(BIN)/python -m compileall -q x07py
 	X07_SKIP_LIVE=1 $(BIN)/pytest -q -n 2 $(QUICK)
+
+coverage: $(STAMP) ## what tests/wire reach of x07py/wire, branches too, without a broker; fails below the floor in pyproject.toml
+	rm -rf build/coverage && mkdir -p build/coverage
+	X07_SKIP_LIVE=1 COVERAGE_RCFILE=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest -q $(COVERED)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 demo: $(STAMP) ## record a Kafka service once, replay it, compare; FULL=1 for the year, SAMPLE=1 offline
 	$(BIN)/python docs/examples/flight_delays/demo.py $(if $(FULL),--full) $(if $(SAMPLE),--sample)
