@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaConsumer, KafkaProducer
 
+from tests.support.listeners import Listeners
 from tests.wire.kafka.serving import record_by_driver
 from x07py.brokers.process import RunningBroker
 
@@ -131,3 +133,17 @@ def test_a_recording_is_written_at_the_end_and_served_again(tmp_path: Path, live
         publish(again.address, topic, b"one", b"two")
         assert consume(again.address, topic, 2) == live
         assert again.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.live
+def test_a_broker_that_takes_tls_only_is_told_with_what_to_do(
+    tmp_path: Path, live_kafka: RunningBroker, kafka_listeners: Listeners
+) -> None:
+    upstream = kafka_listeners.address("SSL")
+    with project(tmp_path) as folder:
+        command = Command(folder, "record", "a.x07rr.bin", "--upstream", upstream)
+        producer = Producer({"bootstrap.servers": command.address})
+        assert command.end(None) == 125
+        producer.purge()
+        assert f"connects to {upstream}, which takes TLS only" in "".join(command.lines)
+        assert f"  help: --upstream tls://{upstream}" in command.lines

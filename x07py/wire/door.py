@@ -13,10 +13,10 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from x07py.errors import CassetteError, NotInstalledError, X07Error
-from x07py.wire.foreign import is_tls, what_came, what_to_do
+from x07py.wire.foreign import is_tls, takes_tls, what_came, what_to_do
 from x07py.wire.process import tls
 from x07py.wire.protocols import PROTOCOLS, is_open, protocol_of
 from x07py.wire.relay import relay
@@ -29,34 +29,13 @@ if TYPE_CHECKING:
     from x07py.wire.matching import Rules
     from x07py.wire.stand_in import Address, Connection
     from x07py.wire.tape import Tape
+    from x07py.wire.visit import Visit
 
 _T = TypeVar("_T", bound="Tape")
 _PEEK, _RELAY, _LOOK_S = 1 << 17, 1 << 16, 0.001
 _LAST_S = 2.0
 _SWITCH_S = 0.0005
 """How long a thread may hold the interpreter while a connection is recorded; Python's own 5 ms are ten round trips."""
-
-
-class Visit(NamedTuple):
-    """One connection that a program makes.
-
-    Args:
-        address: where it wants to go.
-        caller: who makes it, for messages.
-        connect: connects to an address for real.
-        reach: tells where the program finds a broker whose address it is told; to the broker, where its sockets lead
-            here anyway.
-        at_port: whether it came to a port that stands for one broker, where nothing else is to pass.
-    """
-
-    address: Address
-    caller: str
-    connect: Callable[[Address], Connection]
-    reach: Callable[[Address], Address] = lambda address: address
-    at_port: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.address} ({self.caller})"
 
 
 class Door:
@@ -151,6 +130,11 @@ class Door:
             for tell in list(self.on_failure):
                 tell(error)
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing has been recorded or replayed yet."""
+        return all(tape.last_activity is None for tape in self.tapes.values())
+
     def is_named(self, address: Address) -> bool:
         """Tell whether connections to an address pass in a replay too."""
         return str(address) in self._passthrough
@@ -217,15 +201,6 @@ class Door:
         )
 
 
-def nowhere(address: Address) -> socket.socket:
-    """Refuse to connect, for connections that are there already.
-
-    Raises:
-        ConnectionRefusedError: always.
-    """
-    raise ConnectionRefusedError(errno.ECONNREFUSED, str(address))
-
-
 class _Served:
     """One connection while it is served; what stand-ins know as a `CassetteSession`."""
 
@@ -234,7 +209,6 @@ class _Served:
         self._raw: Connection | None = upstream
         self._upstream: Connection | None = upstream
         self._asked: tls.Wanted | None = None
-        self.fail: Callable[[X07Error], None] = door.fail
 
     def tape(self, kind: type[_T]) -> _T:
         """Return the cassette's tape of a kind."""
@@ -254,6 +228,19 @@ class _Served:
     def reach(self, address: Address) -> Address:
         """Return where the client has to connect to for a broker."""
         return self._visit.reach(address)
+
+    def fail(self, error: X07Error) -> None:
+        """End the use of the cassette with an error."""
+        self._look_for_tls()
+        self._door.fail(error)
+
+    def _look_for_tls(self) -> None:
+        """Refuse a broker behind a port of which nothing came in clear, because it takes TLS only."""
+        visit, door = self._visit, self._door
+        if visit.at_port and door.records and door.broken is None and door.is_unused:
+            with contextlib.suppress(OSError):
+                if takes_tls(visit.connect(visit.address)):
+                    door.refuse(visit, "which takes TLS only", f"--upstream tls://{visit.address}")
 
     def run(self) -> None:
         """Serve the connection until it ends."""
@@ -289,6 +276,7 @@ class _Served:
         stand_in = protocol.load() if protocol is not None else None
         if stand_in is not None:
             stand_in.serve(self._client, self._visit.address, self)
+            self._look_for_tls()
         elif protocol is not None and not self._door.is_named(self._visit.address):
             self._door.refuse(self._visit, f"over {protocol.name}, for which there is no stand-in")
         elif self._visit.at_port:

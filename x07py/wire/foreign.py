@@ -1,8 +1,16 @@
-"""Naming what comes to a cassette's port and is no client of a broker, by the bytes that it begins with."""
+"""Naming what comes to a cassette's port and is no client of a broker, and what stands behind one and is no broker in
+clear."""
 
 from __future__ import annotations
 
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
 from x07py.wire.http.greeting import METHODS
+
+if TYPE_CHECKING:
+    from x07py.wire.stand_in import Connection
 
 _TLS = (b"\x16\x03",)
 _KINDS = (
@@ -13,6 +21,7 @@ _KINDS = (
     ((b"SSH-",), "over SSH"),
 )
 _SHOWN = 8
+_HANDSHAKE_S = 5.0
 
 
 def is_tls(first: bytes) -> bool:
@@ -37,3 +46,19 @@ def what_to_do(first: bytes, upstream: str) -> str:
         return "let only clients of Kafka, RabbitMQ or a schema registry come to this port"
     behind = f"; the recording itself connects over TLS with --upstream tls://{upstream}" if upstream else ""
     return f"let the client connect to this port in clear (PLAINTEXT, amqp://){behind}"
+
+
+def takes_tls(broker: Connection) -> bool:
+    """Tell whether a broker at a connection in clear speaks TLS; the connection is of no use afterwards."""
+    if not isinstance(broker, socket.socket) or isinstance(broker, ssl.SSLSocket):
+        return False
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    broker.settimeout(_HANDSHAKE_S)
+    try:
+        context.wrap_socket(broker).close()
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except OSError:
+        return False
+    return True

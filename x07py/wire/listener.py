@@ -15,10 +15,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import UsageError
-from x07py.wire.door import Visit
 from x07py.wire.process.sockets import connect_for_real
 from x07py.wire.process.tls import Stream
 from x07py.wire.stand_in import Address
+from x07py.wire.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

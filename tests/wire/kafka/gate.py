@@ -12,8 +12,8 @@ from x07py.wire.kafka import apis
 from x07py.wire.stand_in import Address
 
 Cut = Callable[[socket.socket, socket.socket], None]
-_PRODUCE = struct.pack(">h", apis.PRODUCE)
-_SIZE = struct.Struct(">i")
+PRODUCE = struct.pack(">h", apis.PRODUCE)
+SIZE = struct.Struct(">i")
 
 
 class Gate:
@@ -47,7 +47,7 @@ class Gate:
         with client, there, suppress(OSError):
             while request := frame(client):
                 there.sendall(request)
-                if request[4:6] == _PRODUCE and self.trips:
+                if request[4:6] == PRODUCE and self.trips:
                     self.trips -= 1
                     self._cut(client, there)
                     return
@@ -56,5 +56,5 @@ class Gate:
 
 def frame(source: socket.socket) -> bytes:
     """Return the next frame with its length; nothing at the end."""
-    size = source.recv(_SIZE.size, socket.MSG_WAITALL)
-    return size + source.recv(_SIZE.unpack(size)[0], socket.MSG_WAITALL) if size else b""
+    size = source.recv(SIZE.size, socket.MSG_WAITALL)
+    return size + source.recv(SIZE.unpack(size)[0], socket.MSG_WAITALL) if size else b""

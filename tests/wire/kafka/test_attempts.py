@@ -5,9 +5,10 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from confluent_kafka import Consumer, Producer
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from tests.wire.kafka.gate import Cut, Gate
+from tests.wire.kafka.gate import PRODUCE, Cut, Gate, frame
 from tests.wire.kafka.serving import Served, is_whole, publishes, record_by_driver, served
 from x07py.brokers.process import RunningBroker
 from x07py.wire.stand_in import Address
@@ -25,6 +26,14 @@ from x07py.wire.stand_in import Address
 def answer_is_there(_: socket.socket, there: socket.socket) -> None:
     """Wait for an answer, which nobody reads."""
     select.select([there], [], [])
+
+
+def answer_is_kept(_: socket.socket, there: socket.socket) -> None:
+    """Read an answer, and keep it, as a proxy does that is restarted."""
+    frame(there)
+
+
+UNREAD = [answer_is_there, answer_is_kept]
 
 
 @contextmanager
@@ -104,17 +113,18 @@ def test_a_recording_holds_a_record_once_that_was_sent_twice(
 
 
 @contextmanager
-def left_unread(broker: RunningBroker, root: Path) -> Iterator[Served]:
+def left_unread(broker: RunningBroker, root: Path, cut: Cut) -> Iterator[Served]:
     """A recording whose first publish is stored and confirmed, and whose client never reads that."""
     host, _, port = broker.address.rpartition(":")
-    with served(root, upstream=Address(host, int(port))) as between, losing(between, 1, answer_is_there):
+    with served(root, upstream=Address(host, int(port))) as between, losing(between, 1, cut):
         yield between
 
 
 @pytest.mark.live
-def test_a_confirmation_that_was_not_read_comes_again(tmp_path: Path, live_kafka: RunningBroker) -> None:
+@pytest.mark.parametrize("cut", UNREAD)
+def test_a_confirmation_that_was_not_read_comes_again(tmp_path: Path, live_kafka: RunningBroker, cut: Cut) -> None:
     topic = f"unread-{uuid.uuid4().hex[:8]}"
-    with left_unread(live_kafka, tmp_path) as between:
+    with left_unread(live_kafka, tmp_path, cut) as between:
         live = publish_and_read(between, topic, idempotent=True, stored=1)
     assert between.errors == []
     with served(tmp_path) as stand_in:
@@ -124,10 +134,11 @@ def test_a_confirmation_that_was_not_read_comes_again(tmp_path: Path, live_kafka
 
 
 @pytest.mark.live
+@pytest.mark.parametrize("cut", UNREAD)
 def test_a_record_that_the_broker_holds_twice_for_no_fault_of_its_program(
-    tmp_path: Path, live_kafka: RunningBroker
+    tmp_path: Path, live_kafka: RunningBroker, cut: Cut
 ) -> None:
-    with left_unread(live_kafka, tmp_path) as between:
+    with left_unread(live_kafka, tmp_path, cut) as between:
         producer = Producer({"bootstrap.servers": str(between.advertised)})
         producer.produce(f"unread-{uuid.uuid4().hex[:8]}", b"value", b"key")
         while not between.errors:
@@ -161,3 +172,44 @@ def test_a_record_that_was_given_up_is_lost_again(tmp_path: Path, live_kafka: Ru
         assert [b'"lost":true' in meta for meta in publishes(stand_in)] == [True, False]
         assert program(stand_in) == live
         is_whole(stand_in)
+
+
+class Slow(Gate):
+    """Passes the answer to a publish on when its client has left, and a moment later."""
+
+    gone = threading.Event()
+
+    def _pass_on(self, client: socket.socket, there: socket.socket) -> None:
+        with client, there, suppress(OSError):
+            while request := frame(client):
+                there.sendall(request)
+                answer = frame(there)
+                if request[4:6] == PRODUCE:
+                    assert_set(self.gone)
+                    time.sleep(0.2)
+                client.sendall(answer)
+
+
+@pytest.mark.live
+def test_what_a_client_did_not_wait_for_is_written_as_the_broker_said_it(
+    tmp_path: Path, live_kafka: RunningBroker
+) -> None:
+    host, _, port = live_kafka.address.rpartition(":")
+    behind, topic = Slow(Address(host, int(port)), 0, answer_is_there), f"left-{uuid.uuid4().hex[:8]}"
+    sent = threading.Event()
+
+    def leave(client: socket.socket, there: socket.socket) -> None:
+        sent.set()
+
+    with served(tmp_path, upstream=behind.address) as between, losing(between, 1, leave):
+        producer = Producer({"bootstrap.servers": str(between.advertised), "retries": 0})
+        producer.produce(topic, b"value 0", b"key-0")
+        while not sent.is_set():
+            producer.poll(0.01)
+        behind.gone.set()
+        producer.flush(20)
+    behind.close()
+    with served(tmp_path) as stand_in:
+        (said,) = publishes(stand_in)
+        assert b'"offset":0,' in said
+        assert b"lost" not in said

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
+from collections.abc import Callable
 from typing import Any
 
+import cramjam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from kafka.record import MemoryRecords
 
 from x07py.errors import DriverError
 from x07py.wire.kafka.batches import Record, read_batches, write_batch
+from x07py.wire.kafka.codecs import MAX_SIZE, unpack
 
 TIME = 1_700_000_000_000
 texts = st.none() | st.binary(max_size=300)
@@ -61,3 +65,19 @@ def test_what_is_no_batch_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(DriverError, match=words) as failure:
         read_batches(data)
     assert failure.value.code == 9650
+
+
+PACKERS: dict[int, Callable[[bytes], Any]] = {
+    1: gzip.compress,
+    2: cramjam.snappy.compress_raw,
+    3: cramjam.lz4.compress,
+    4: cramjam.zstd.compress,
+}
+
+
+@pytest.mark.parametrize("codec", PACKERS)
+def test_a_batch_that_unpacks_to_too_much_is_refused_with_the_limit(codec: int) -> None:
+    pack = PACKERS[codec]
+    assert len(unpack(codec, bytes(pack(bytes(MAX_SIZE))))) == MAX_SIZE
+    with pytest.raises(DriverError, match="larger than the 48 MiB that a batch may unpack to"):
+        unpack(codec, bytes(pack(bytes(MAX_SIZE + 1))))

@@ -2,17 +2,21 @@
 
 A client whose connection ends before an answer came sends the same records over another one, and its program has
 published once all the same. Two requests hold the same record if client, partition, time and content agree, if they
-came over two connections, and if the client has left one of them without that answer. Tried and dropped: the numbers
-of idempotent producers, which most producers do not have.
+came over two connections, and if the client has left one of them without that answer. A proxy between the two may have
+read the answer and kept it; a record that bears the clock's time, to the millisecond, is then the same one. Tried and
+dropped: the numbers of idempotent producers, which most producers do not have.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from x07py.wire.kafka.publishes import is_given
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from x07py.wire.kafka.batches import Record
     from x07py.wire.kafka.feeds import Place
@@ -53,13 +57,19 @@ class Attempt:
         found = self.earlier.get(at)
         return found[0].outcomes[found[1]] if found is not None else None
 
-    def find_in(self, other: Attempt, *, older: bool) -> None:
-        """Find records of this attempt in another one; the later of the two takes them over."""
+    def find_in(self, other: Attempt, *, older: bool, among: Container[int] | None = None) -> None:
+        """Find records of this attempt in another one; the later of the two takes them over.
+
+        Args:
+            other: the other one.
+            older: whether this one is the earlier.
+            among: the places of the records that count; None for all.
+        """
         places: dict[int, list[int]] = {}
         for at in other.left():
             places.setdefault(other._names[at], []).append(at)
         for at, name in enumerate(self._names):
-            same = places.get(name)
+            same = places.get(name) if among is None or at in among else None
             if same and at not in self.earlier and at not in self._moved:
                 if older:
                     self._moved.add(at)
@@ -81,23 +91,25 @@ class Attempts:
         last = self._last.setdefault((peer.client_id, place), deque(maxlen=_MOST))
         others = [one for one in last if one.peer is not peer]
         if others:
-            self._find(attempt, others)
+            self._find(attempt, others, records)
         last.append(attempt)
         while len(last) > 1 and sum(len(one.outcomes) for one in last) > _MOST_RECORDS:
             last.popleft()
         return attempt
 
-    def _find(self, attempt: Attempt, others: list[Attempt]) -> None:
+    def _find(self, attempt: Attempt, others: list[Attempt], records: Sequence[Record]) -> None:
         """Bring an attempt together with those of other connections, if its client or theirs left without an answer.
 
         That may also be one that was sent, and that the client did not read.
         """
         peers = {id(one.peer): one.peer for one in others}
         left = {name: (peer.has_left, peer.has_left_unread) for name, peer in peers.items()}
-        is_late = attempt.peer.has_left
+        is_late, now = attempt.peer.has_left, int(time.time() * 1000)
+        clocked = {at for at, one in enumerate(records) if one.timestamp >= 0 and not is_given(one.timestamp, now)}
         for other in others:
             has_left, has_left_unread = left[id(other.peer)]
-            if has_left_unread if other.is_answered else has_left:
-                attempt.find_in(other, older=False)
+            if has_left:
+                is_read = other.is_answered and not has_left_unread
+                attempt.find_in(other, older=False, among=clocked if is_read else None)
             elif is_late:  # what the client has sent by `other` since was taken before this
                 attempt.find_in(other, older=True)

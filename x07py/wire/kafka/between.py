@@ -11,6 +11,7 @@ import dataclasses
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,9 @@ _NO_SESSION = _SESSION.pack(0, -1)
 _SILENT = frozenset({apis.SASL_HANDSHAKE, apis.SASL_AUTHENTICATE})
 _NAMES_BROKERS = frozenset({apis.METADATA, apis.FIND_COORDINATOR, apis.DESCRIBE_CLUSTER, apis.PRODUCE})
 """Requests whose answers tell where brokers are; that of a publish tells it if another broker leads now."""
+_WAITING = frozenset({apis.FETCH, apis.JOIN_GROUP, apis.SYNC_GROUP})
+"""Requests that brokers hold back until something happens, and that change nothing for a client that has left."""
+_LAST_ANSWERS_S, _LOOK_S = 2.0, 0.002
 
 
 class Between:
@@ -83,6 +87,7 @@ class Between:
         answers.start()
         try:
             self._requests()
+            self._await(answers)
         finally:
             _end(self._upstream)
             answers.join()
@@ -92,6 +97,16 @@ class Between:
                 self._recorder.lost(ask)
         if problem:
             raise problem[0]
+
+    def _await(self, answers: threading.Thread) -> None:
+        """Give the broker time to answer what a client that has left did not wait for."""
+        for ask in list(self._waiting):
+            self._recorder.lost(ask)
+        ends = time.monotonic() + _LAST_ANSWERS_S
+        while answers.is_alive() and time.monotonic() < ends:
+            if not any(ask.request.key not in _WAITING for ask in list(self._waiting)):
+                return
+            time.sleep(_LOOK_S)
 
     def _requests(self) -> None:
         reader = Reader(self._client)

@@ -17,6 +17,9 @@ MAX_SIZE = 48 * 2**20
 """The most bytes that a batch may unpack to: clients refuse batches of more than 1 MB before they compress them, unless
 somebody allows more, and two of these are in memory at a time."""
 NAMES = ("none", "gzip", "snappy", "lz4", "zstd")
+_TOO_LARGE = (
+    f"it is larger than the {MAX_SIZE >> 20} MiB that a batch may unpack to; let the producer make smaller ones"
+)
 _XERIAL = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = 16
 _BLOCK = struct.Struct(">i")
@@ -47,8 +50,10 @@ def unpack(codec: int, data: bytes) -> bytes:
 def _gzip(data: bytes) -> bytes:
     unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
     found = unpacker.decompress(data, MAX_SIZE)
-    if unpacker.unconsumed_tail or not unpacker.eof:
-        raise ValueError("it is cut off or too large")
+    if len(found) == MAX_SIZE and not unpacker.eof:
+        raise ValueError(_TOO_LARGE)
+    if not unpacker.eof:
+        raise ValueError("it is cut off")
     return found
 
 
@@ -65,14 +70,14 @@ def _snappy(data: bytes) -> bytes:
         parts.append(_raw_snappy(data[at : at + size]))
         total += len(parts[-1])
         if total > MAX_SIZE:
-            raise ValueError("it is too large")
+            raise ValueError(_TOO_LARGE)
         at += size
     return b"".join(parts)
 
 
 def _raw_snappy(data: bytes) -> bytes:
     if cramjam.snappy.decompress_raw_len(data) > MAX_SIZE:
-        raise ValueError("it is too large")
+        raise ValueError(_TOO_LARGE)
     return bytes(cramjam.snappy.decompress_raw(data))
 
 
@@ -87,8 +92,10 @@ def _growing(into: Callable[[bytes, bytearray], int]) -> Callable[[bytes], bytes
             try:
                 return bytes(memoryview(output)[: into(data, output)])
             except cramjam.DecompressionError as error:
-                if size >= MAX_SIZE or _FULL not in str(error):
+                if _FULL not in str(error):
                     raise
+                if size >= MAX_SIZE:
+                    raise ValueError(_TOO_LARGE) from None
             size *= 8
 
     return unpacked

@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from x07py.rr.above import is_recorded_above
-from x07py.wire.door import Door, Visit, nowhere
 from x07py.wire.process.caller import caller
 from x07py.wire.process.control import VARIABLE, Control
 from x07py.wire.process.names import Names
 from x07py.wire.process.natives import Native, connections, strangers
 from x07py.wire.process.sockets import WAY, connect_for_real, pair
+from x07py.wire.visit import Visit, nowhere
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from x07py.errors import CassetteError
+    from x07py.wire.door import Door
     from x07py.wire.stand_in import Address
 
 _OWN = ("x07py.drivers", "x07py.brokers", "x07py.pumping", "x07py.pump")
