@@ -25,8 +25,8 @@ class Gate:
         cut: waits, with both ends of a connection, until that is to happen.
     """
 
-    def __init__(self, target: Address, trips: int, cut: Cut) -> None:
-        self._target, self.trips, self._cut = target, trips, cut
+    def __init__(self, target: Address, trips: int, cut: Cut, key: bytes = PRODUCE) -> None:
+        self._target, self.trips, self._cut, self._key = target, trips, cut, key
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = Address(*self._listening.getsockname()[:2])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -47,7 +47,7 @@ class Gate:
         with client, there, suppress(OSError):
             while request := frame(client):
                 there.sendall(request)
-                if request[4:6] == PRODUCE and self.trips:
+                if request[4:6] == self._key and self.trips:
                     self.trips -= 1
                     self._cut(client, there)
                     return

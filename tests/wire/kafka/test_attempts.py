@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 import threading
 import time
 import uuid
@@ -20,6 +21,7 @@ from kafka.errors import KafkaError
 from tests.wire.kafka.gate import PRODUCE, Cut, Gate, frame
 from tests.wire.kafka.serving import Served, is_whole, publishes, record_by_driver, served
 from x07py.brokers.process import RunningBroker
+from x07py.wire.kafka import apis
 from x07py.wire.stand_in import Address
 
 
@@ -37,9 +39,9 @@ UNREAD = [answer_is_there, answer_is_kept]
 
 
 @contextmanager
-def losing(stand_in: Served, trips: int, cut: Cut) -> Iterator[None]:
+def losing(stand_in: Served, trips: int, cut: Cut, key: bytes = PRODUCE) -> Iterator[None]:
     """Let clients come to a stand-in by a gate."""
-    gate = Gate(stand_in.address, trips, cut)
+    gate = Gate(stand_in.address, trips, cut, key)
     stand_in.advertised = gate.address
     yield
     assert not gate.trips
@@ -113,10 +115,10 @@ def test_a_recording_holds_a_record_once_that_was_sent_twice(
 
 
 @contextmanager
-def left_unread(broker: RunningBroker, root: Path, cut: Cut) -> Iterator[Served]:
-    """A recording whose first publish is stored and confirmed, and whose client never reads that."""
+def left_unread(broker: RunningBroker, root: Path, cut: Cut, key: bytes = PRODUCE) -> Iterator[Served]:
+    """A recording whose first publish, or another request, is carried out, and whose client never reads that."""
     host, _, port = broker.address.rpartition(":")
-    with served(root, upstream=Address(host, int(port))) as between, losing(between, 1, cut):
+    with served(root, upstream=Address(host, int(port))) as between, losing(between, 1, cut, key):
         yield between
 
 
@@ -213,3 +215,37 @@ def test_what_a_client_did_not_wait_for_is_written_as_the_broker_said_it(
         (said,) = publishes(stand_in)
         assert b'"offset":0,' in said
         assert b"lost" not in said
+
+
+def transaction(stand_in: Served, topic: str) -> None:
+    """A program that publishes in a transaction."""
+    address = str(stand_in.advertised or stand_in.address)
+    producer = Producer({"bootstrap.servers": address, "transactional.id": topic, "retry.backoff.ms": 10})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(topic, b"value", b"key")
+    producer.commit_transaction(60)
+
+
+def operations(stand_in: Served, name: bytes) -> int:
+    """Return how many entries of an operation a cassette holds that is replayed."""
+    ledger = stand_in.session.ledger
+    return sum(ledger.bucket(n).op.endswith(name) for n in range(len(ledger)))
+
+
+def answer_is_kept_a_while(_: socket.socket, there: socket.socket) -> None:
+    """Keep an answer until the broker is done: librdkafka waits for ever if its second request meets the first."""
+    frame(there)
+    time.sleep(0.5)
+
+
+@pytest.mark.live
+def test_a_step_of_a_transaction_is_written_once(tmp_path: Path, live_kafka: RunningBroker) -> None:
+    topic = f"steps-{uuid.uuid4().hex[:8]}"
+    with left_unread(live_kafka, tmp_path, answer_is_kept_a_while, struct.pack(">h", apis.END_TXN)) as between:
+        transaction(between, topic)
+    assert between.errors == []
+    with served(tmp_path) as stand_in:
+        assert operations(stand_in, b"commit_transaction_v1") == 1
+        transaction(stand_in, topic)
+        is_whole(stand_in)

@@ -14,6 +14,7 @@ from x07py.wire.kafka.calls import answered, asked, scope_of
 from x07py.wire.kafka.membership import CONSUMER, assigned_places, flat, owned_places, subscribed_topics
 from x07py.wire.kafka.peers import Members, Membership
 from x07py.wire.kafka.producing import Producing
+from x07py.wire.kafka.repeats import Repeats
 from x07py.wire.kafka.rows import Rows
 from x07py.wire.tape import LIBRARY_ERROR
 
@@ -77,7 +78,8 @@ class Recorder:
             apis.END_TXN: self._ended,
             apis.TXN_OFFSET_COMMIT: self._sent_offsets,
         }
-        tape.on_close.append(self._producing.finish)
+        self._repeats = Repeats(_PASSING)
+        tape.on_close += (self._producing.finish, self._repeats.finish)
 
     def expects(self, ask: Ask) -> None:
         """Take note that a request goes out: what it publishes may be delivered before its answer comes."""
@@ -113,12 +115,15 @@ class Recorder:
 
     def answered(self, ask: Ask, body: Any) -> None:
         """Write what the broker's answer to a request says."""
+        self._repeats.answered(ask, body, lambda: self._write_answer(ask, body))
+        self._settle(ask)
+
+    def _write_answer(self, ask: Ask, body: Any) -> None:
         writer = self._writers.get(ask.request.key)
         if writer is not None:
             writer(ask, body)
         elif ask.request.key in apis.CALLS:
             self._called(ask, body)
-        self._settle(ask)
 
     def lost(self, ask: Ask) -> None:
         """Take note that the client will not learn what became of a request, because its connection ended."""
