@@ -27,15 +27,16 @@ from x07py.sandbox.names import BY_TCP, ENV_OPTIONS, Name
 from x07py.sandbox.network import EVERYWHERE, Address, AddressRules, mapped
 from x07py.sandbox.unix_sockets import UnixRules
 from x07py.testing.ended import Ended
-from x07py.wire.door import Door, Visit
 from x07py.wire.listener import connect
 from x07py.wire.stand_in import Address as Place
+from x07py.wire.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from x07py.sandbox.notifications import Denial
     from x07py.testing.cassette import use_cassette
+    from x07py.wire.door import Door
     from x07py.wire.stand_in import Connection
 
 _ACCEPT_S = 10.0
