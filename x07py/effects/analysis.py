@@ -14,15 +14,14 @@ from x07py.effects.finder import Environment, Finder
 from x07py.effects.graph import Chain, End, Point, Reach, Step
 from x07py.effects.machine import Machine
 from x07py.effects.primitives import primitives
+from x07py.effects.starts import starts_of
 from x07py.effects.store import ANSWERS, Store, Summaries, facts_of
 from x07py.effects.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from x07py.effects.state import Module
-    from x07py.effects.values import Atom, Value
 
 CAPABILITIES = (
     "clock", "randomness", "environment", "files-read", "files-write", "network", "processes", "threads", "event-loop",
@@ -125,6 +124,7 @@ class Question:
         refused: modules whose import counts in the project's code: capability, name and reason.
         trusted: modules, with all below them, that are answered for elsewhere, so that nothing in them counts.
         root: the project's folder, in which no cache is believed; None keeps nothing.
+        function: name of a function that may be called with anything, though only its module's calls judge it.
     """
 
     project: Mapping[str, str]
@@ -133,10 +133,12 @@ class Question:
     refused: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     trusted: tuple[str, ...] = ()
     root: Path | None = None
+    function: str = ""
 
     def digest(self) -> str:
         """Return what tells this question from others."""
-        parts = sorted(self.project.items()), self.judged, self.environment, sorted(self.refused.items()), self.trusted
+        asked = self.judged, self.function, sorted(self.refused.items()), self.trusted
+        parts = sorted(self.project.items()), self.environment, asked
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -194,8 +196,7 @@ def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
     summaries = Summaries(store)
     finder = Finder(question.environment, question.project)
     machine = Machine(finder, summaries, primitives(), frozenset(question.judged), question.refused, question.trusted)
-    starts = {name: list(_starts(machine, machine.module(name))) for name in question.judged}
-    machine.settle()
+    starts = starts_of(machine, question.judged, question.function)
     rules = _Rules(machine, question.trusted)
     reaches = Walk(machine.graph, [number for points in starts.values() for number in points], rules).reaches()
     answer = Answer(unread=dict(machine.unread))
@@ -229,30 +230,6 @@ def _count(machine: Machine, answer: Answer, rules: _Rules) -> None:
         rows[:] = sorted(set(rows))[:_SHOWN]
 
 
-def _starts(machine: Machine, module: Module) -> Iterable[int]:
-    """Yield the points of a module: its body, its functions, the methods of its classes, each called with anything."""
-    yield module.point
-    if module.summary is None:
-        return
-    for value in list(module.names.values()):
-        for atom in sorted(value, key=repr):
-            if atom[0] == "fn" and atom[1] == module.name:
-                yield machine.generic(atom)
-    for atom, state in list(machine.classes.items()):
-        if atom[1] == module.name and not atom[3]:
-            for value in list(state.names.values()):
-                yield from _methods(machine, atom, value)
-
-
-def _methods(machine: Machine, owner: Atom, value: Value) -> Iterable[int]:
-    for atom in sorted(value, key=repr):
-        function = atom if atom[0] == "fn" else atom[1] if atom[0] in {"prop", "static", "clsm"} else None
-        if function is None or function[0] != "fn" or function[1] != owner[1]:
-            continue
-        this = {"static": frozenset(), "clsm": frozenset({owner})}.get(atom[0], frozenset({("inst", owner, None)}))
-        yield machine.generic(function, owner, this)
-
-
 class _Rules:
     """What counts: the standard library's bodies do not, installed ones do where they do more than look."""
 
@@ -266,6 +243,13 @@ class _Rules:
         if self._kind(point) == "installed":
             self.at_import.add((point.module.partition(".")[0], end.capability, end.name))
 
+    def leaves(self, point: Point, end: End) -> bool:
+        row = self._machine.table.quiet.get(point.full)
+        left = row is not None and row.itself and end.capability in row.capabilities
+        if left:
+            self.quiet[point.full] += 1
+        return left
+
     def stops(self, point: Point) -> bool:
         if f"{point.module}.".startswith(self._trusted):
             return True
@@ -273,6 +257,8 @@ class _Rules:
 
     def drops(self, point: Point, caller: Point | None) -> frozenset[str]:
         row = self._machine.table.quiet.get(point.full)
+        if row is not None and row.itself:
+            row = None
         if row is not None and row.on_the_way and (caller is None or self._kind(caller) == "project"):
             row = None
         if row is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from x07py.effects.graph import End
 from x07py.effects.parts import Parts
@@ -26,6 +26,8 @@ class Attributes(Parts):
 
     shared: dict[tuple[Atom, str], Value]
     """What an attribute was set to on any object of a class."""
+    relied: dict[tuple[Atom, str], dict[int, tuple[Any, ...]]]
+    """What read an attribute of an object while that was a constant: by point, what runs it again."""
     readings: list[tuple[int, End, str]]
     """Ends that count if a function is called by anybody: in which point, what, name of the function."""
 
@@ -75,7 +77,7 @@ class Attributes(Parts):
         if f"{module}.{name}" in self.modules:
             return frozenset({("mod", f"{module}.{name}")})
         if state.summary is None:
-            known = self.table.about(module) is not None or state.found.kind == "builtin" or module in self.computing
+            known = state.found.kind in {"builtin", "native"} or self.table.about(module) is not None
             return self._of_primitive(module, name) if known else UNKNOWN
         found = NOTHING
         if "__getattr__" in state.names and name not in {"__path__", "__all__", "__file__"}:
@@ -213,11 +215,13 @@ class Attributes(Parts):
         stored = self.attributes.get((atom, name), NOTHING)
         if atom[2] is None:
             stored = join(stored, self.shared.get((cls, name), NOTHING))
+        if frame.run is not None and stored and all(one[0] == "k" for one in stored):
+            self.relied.setdefault((atom, name), {})[frame.point] = frame.run
         later = [self.attributes.get((one, name), NOTHING) for one in self.classes[cls].order]
         stored = stored or join(*later)
         named = self.class_attribute(cls, name)
         known = self.classes.get(self._owner(cls, name))
-        bare = named == UNKNOWN or (known is not None and name in known.bare)
+        bare = named == UNKNOWN or (known is not None and (name in known.bare or (known.generated and known.made)))
         found = NOTHING if stored and bare else self._bound(frame, line, atom, cls, name, named)
         if stored or found:
             return join(stored, found)
@@ -321,7 +325,11 @@ class Attributes(Parts):
         for atom in atoms(base):
             if atom[0] in {"inst", "cls", "fn"}:
                 key = atom, name
-                self.attributes[key] = join(self.attributes.get(key, NOTHING), value)
+                before = self.attributes.get(key, NOTHING)
+                self.attributes[key] = after = join(before, value)
+                if key in self.relied and after != before:
+                    for run in self.relied.pop(key).values():
+                        self.again(run)
                 if atom[0] == "inst":
                     self.shared[atom[1], name] = join(self.shared.get((atom[1], name), NOTHING), value)
             elif atom[0] == "mod":

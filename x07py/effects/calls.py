@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.builtin_calls import BuiltinCalls
+from x07py.effects.dicts import FILLING, changed
 from x07py.effects.evaluate import Evaluate
+from x07py.effects.instances import Instances
 from x07py.effects.moments import Moments
 from x07py.effects.reaching import Reaching
 from x07py.effects.values import (
@@ -22,6 +24,7 @@ from x07py.effects.values import (
     is_set,
     is_unordered,
     join,
+    known_parts,
     says_now,
     seq,
 )
@@ -43,6 +46,8 @@ _KEEPS_QUIET = {
 }  # fmt: skip
 """Calls that do not call what they are given, or whose result does when it is called."""
 _GROWING = {"append": 0, "extend": 0, "insert": 1, "add": 0, "update": 0, "appendleft": 0, "extendleft": 0}
+_FIELDS = {"dataclasses.field", "attr._next_gen.field", "attr._make.attrib"}
+_FACTORIES = {"default_factory", "factory"}
 _VIEWS = {"keys", "items"}
 """Methods that hardly anything but a dict has; what they give is a set to operators."""
 _NO_ORDER = {
@@ -54,7 +59,7 @@ _NO_ORDER = {
 }  # fmt: skip
 
 
-class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
+class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
     """What calling does."""
 
     def called(self, frame: Frame, node: Node) -> Value:
@@ -69,7 +74,9 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
             callee = self.value(frame, func)
         passing = not any(self.name_of(atom) in _KEEPS_QUIET for atom in atoms(callee))
         followed = all(atom[0] in {"fn", "bound", "cls"} for atom in atoms(callee))
-        args, kwargs = self._arguments(frame, line, arguments, keywords, passing=passing, followed=followed)
+        fields = any(self.name_of(atom) in _FIELDS for atom in callee)
+        how = passing, followed, fields
+        args, kwargs = self._arguments(frame, line, arguments, keywords, how)
         self._handed_over(frame, line, callee, [*args, *kwargs.values()])
         if receiver and func[3] in _GROWING and self._grows(frame, line, func, receiver, args):
             return frozenset({("k", "NoneType", None)})
@@ -79,7 +86,10 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
                 return seq("view", UNKNOWN)
         elif callee & LOOSE:
             self.unresolved(frame, line, _shown(func))
-        return self.call_atoms(frame, line, callee, args, kwargs)
+        made = self.call_atoms(frame, line, callee, args, kwargs)
+        if func[0] == "attr" and func[3] in FILLING and func[2][0] == "name" and any(a[0] == "map" for a in receiver):
+            self.bind_name(frame, func[2][2], frozenset(changed(atom, func[3], args, kwargs) for atom in receiver))
+        return made
 
     def _arguments(
         self,
@@ -87,14 +97,26 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
         line: int,
         arguments: tuple[Node, ...],
         keywords: tuple[Any, ...],
-        *,
-        passing: bool,
-        followed: bool,
+        how: tuple[bool, bool, bool],
     ) -> tuple[list[Value], dict[str, Value]]:
+        """Work out arguments.
+
+        Args:
+            frame: where the call stands.
+            line: of the call.
+            arguments: by place.
+            keywords: by name.
+            how: whether handing over a callable counts as calling it, whether the callee is followed, and whether it
+                makes a field of a class.
+        """
+        passing, followed, fields = how
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
         for node in arguments:
             value = self.value(frame, node)
+            if node[0] == "star" and (parts := known_parts(value)) is not None and "*" not in kwargs:
+                args += parts
+                continue
             if node[0] == "star":
                 kwargs["*"] = join(kwargs.get("*", NOTHING), elements(value)[0])
                 continue
@@ -108,7 +130,9 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
                 kwargs |= self._spread(value)
                 continue
             kwargs[name] = value
-            if passing:
+            if frame.body is not None and name in _FACTORIES and fields:
+                frame.body.factory = line, value
+            elif passing:
                 self.mention(frame, line, self._passed(frame, value) if followed else value, node)
         return args, kwargs
 
@@ -121,7 +145,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
     def _spread(value: Value) -> dict[str, Value]:
         if len(value) == 1:
             (atom,) = value
-            if atom[0] == "map" and atom[4] and all(isinstance(key, str) for key, _ in atom[4]):
+            if atom[0] == "map" and (atom[4] or not atom[1]) and all(isinstance(key, str) for key, _ in atom[4]):
                 return dict(atom[4])
         return {"*": UNKNOWN}
 
@@ -252,65 +276,6 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
             return UNKNOWN
         return self.intercepted(frame, line, name, args, kwargs)
 
-    def instantiate(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        """Make an object: the metaclass's ``__call__``, ``__new__``, ``__init__``, or a base without source."""
-        state = self.classes[atom]
-        for meta in atoms(state.meta):
-            for found in atoms(self.class_attribute(meta, "__call__")):
-                if found[0] == "fn":
-                    self.invoke(frame, line, found, [frozenset({atom}), *args], {**kwargs}, meta)
-        made = self._new_objects(frame, line, atom, args, kwargs)
-        this = next((one for one in atoms(made) if one[1] == atom), ("inst", atom, None))
-        found_init = self.class_attribute(atom, "__init__")
-        owner = self._owner(atom, "__init__")
-        for found in found_init:
-            if found[0] == "fn":
-                self._unseeded(frame, line, found, [NOTHING, *args], kwargs)
-                for one in atoms(made):
-                    if one[1] == atom:
-                        self.tallied(frame, line, f"{self.name_of(owner)}.__init__", one, args)
-                        self.invoke(frame, line, found, [frozenset({one}), *args], kwargs, owner)
-        if not found_init:
-            base = next((one for one in state.order if one[0] == "prim" and one[1] != "builtins.object"), None)
-            if base is not None:
-                self.primitive(frame, line, base[1], args, kwargs)
-            if not self.class_attribute(atom, "__new__") and state.generated:
-                self._fields(frame, line, state.atom, this, args, kwargs)
-        return made
-
-    def _new_objects(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        """Return what ``__new__`` gives, or an object that is told from those made of other arguments."""
-        plain: Value = frozenset({("inst", atom, self.variant(atom, args, kwargs))})
-        found: list[Value] = []
-        for one in atoms(self.class_attribute(atom, "__new__")):
-            if one[0] == "static":
-                owner = self._owner(atom, "__new__")
-                given = self.invoke(frame, line, one[1], [frozenset({atom}), *args], kwargs, owner)
-                made = frozenset(each for each in given if each[0] in {"inst", "obj"})
-                found.append(made if any(each[1] == atom for each in made) else join(plain, made))
-        return join(*found) if found else plain
-
-    def _fields(
-        self, frame: Frame, line: int, atom: Atom, this: Atom, args: list[Value], kwargs: dict[str, Value]
-    ) -> None:
-        """Set the fields of a dataclass from what its constructor is given."""
-        names = [name for name in self.classes[atom].names if not name.startswith("__")]
-        for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
-            if name != "*":
-                self.attributes[this, name] = join(self.attributes.get((this, name), NOTHING), value)
-        for hook in atoms(self.class_attribute(atom, "__post_init__")):
-            if hook[0] == "fn":
-                self.invoke(frame, line, hook, [frozenset({this})], {"*": UNKNOWN}, atom)
-
-    def variant(self, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> int | None:
-        known = self.variants.setdefault(atom, {})
-        key = tuple(args), tuple(sorted(kwargs.items()))
-        if key not in known and len(known) >= _MOST_VARIANTS:
-            return None
-        return known.setdefault(key, len(known))
-
-    variants: dict[Atom, dict[Any, int]]
-
     def magic(self, frame: Frame, line: int, value: Value, name: str, args: list[Value]) -> Value:
         """Call a special method of the objects in a value; nothing if none has it."""
         found: list[Value] = []
@@ -355,7 +320,6 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments):
         return join(*found) if found else UNKNOWN
 
 
-_MOST_VARIANTS = 16
 _SEEDS = {"seed", "random_state", "rng"}
 """Names by which libraries ask for a seed; None asks for a generator that nobody seeded."""
 

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 from x07py.effects.parts import Parts
 from x07py.effects.primitives import has, real
 from x07py.effects.state import ClassState, Frame
-from x07py.effects.values import LOOSE, NONE, NOTHING, UNKNOWN, Atom, Value, atoms, constants, join, obj, plain_truth
+from x07py.effects.values import (
+    DATA,
+    LOOSE,
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Value,
+    atoms,
+    constants,
+    join,
+    obj,
+    plain_truth,
+)
 from x07py.files import SOURCE_BYTES, decoded, read_file
 
 if TYPE_CHECKING:
@@ -133,7 +146,7 @@ class Definitions(Parts):
             return self.value(frame, node[2])
         result = self.call_atoms(frame, line, decorator, [made], {})
         if frame.judged:
-            objects = frozenset(atom for atom in atoms(result) if atom[0] == "inst")
+            objects = frozenset(a for a in atoms(result) if a[0] == "inst" and self.modules[a[1][1]].own)
             for one in objects:
                 for method in atoms(self.class_attribute(one[1], "__call__")):
                     if method[0] == "fn":
@@ -280,6 +293,8 @@ class Definitions(Parts):
         return None if None in answers else False
 
     def _is_one(self, atom: Atom, kind: Atom) -> bool | None:
+        if atom == DATA and kind[0] == "cls" and not self._hooked(kind):
+            return False
         if atom in LOOSE or kind[0] not in {"cls", "prim"}:
             return None
         if kind == _OBJECT:

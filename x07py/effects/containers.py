@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.parts import Arguments, Named, Parts
+from x07py.effects.summary import keeps_argument
 from x07py.effects.values import (
     IDENTITY,
+    LOOSE,
+    NONE,
     NOTHING,
     UNKNOWN,
     Atom,
@@ -28,6 +31,7 @@ from x07py.effects.values import (
 if TYPE_CHECKING:
     from x07py.effects.state import Frame
 
+_NUMBERS = {("obj", "builtins.int"), ("obj", "builtins.float"), ("obj", "builtins.bool")}
 _TEXT_METHODS = {
     "join", "format", "lower", "upper", "strip", "lstrip", "rstrip", "replace", "title", "removeprefix", "removesuffix",
 }  # fmt: skip
@@ -92,10 +96,23 @@ class Containers(Parts):
     def _by_key(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> None:
         """Note that what a key makes equal stays in an order that nobody knows, and keys that differ in each run."""
         key = kwargs.get("key", NOTHING)
-        if args and key and is_unordered(args[0]):
+        if args and key and is_unordered(args[0]) and not self._tells_apart(key, args[0]):
             self.comes_out(frame, line, "ties of a keyed order over a set")
         if ("prim", "builtins.hash") in key or ("prim", "builtins.id") in key:
             self.comes_out(frame, line, "an order by hash or address")
+
+    def _tells_apart(self, key: Value, given: Value) -> bool:
+        """Tell whether a key holds what it is made for, so that no two keys of a set are equal."""
+        pairs = all(atom[:2] == ("seq", "view") and all(len(one) > 4 for one in atom[2]) for atom in given)
+        return all(atom[0] == "fn" and keeps_argument(self.function(atom), pairs=pairs) for atom in key)
+
+    def _sum(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        """Return a number, or what adding objects gives."""
+        inside = elements(self.iterated(frame, line, args[0]))[0] if args else NOTHING
+        before = args[1] if len(args) > 1 else kwargs.get("start", const(0))
+        if not any(atom[0] == "inst" for atom in (*before, *inside)):
+            return obj("builtins.int")
+        return join(before, self.binary(frame, line, "Add", before, inside))
 
     def _map(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         given = [elements(value)[0] for value in args[1:]]
@@ -116,6 +133,11 @@ class Containers(Parts):
         if "*" in kwargs:
             return mapping(UNKNOWN, UNKNOWN)
         return mapping(join(*map(const, kwargs)), join(*kwargs.values()), "", tuple(kwargs.items()))
+
+    def _default_dict(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value | None:
+        """Return a dict whose values are what its factory gives; None where that is not known."""
+        made = self.call_atoms(frame, line, args[0], [], {}) if len(args) == 1 and not args[0] & NONE else UNKNOWN
+        return None if made & LOOSE else mapping(UNKNOWN, made)
 
     def _chained(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         """Return what goes through several things, one behind the other."""
@@ -168,14 +190,28 @@ class Containers(Parts):
         self.end(frame, line, "order", "hash", "differs in each run for str and bytes; use hashlib")
         return obj("builtins.int")
 
-    @staticmethod
-    def _plain_hash(value: Value) -> bool:
+    def _plain_hash(self, value: Value) -> bool:
+        """Tell whether a hash is made of numbers alone, so that it is the same in each run."""
+
         def plain(one: object) -> bool:
             return all(map(plain, one)) if isinstance(one, tuple) else isinstance(one, int | float)
 
-        return all(
-            (a[0] == "k" and plain(a[2])) or a in {("obj", "builtins.int"), ("obj", "builtins.float")} for a in value
+        return bool(value) and all(
+            (atom[0] == "k" and plain(atom[2]))
+            or atom in _NUMBERS
+            or (atom[:2] == ("seq", "tuple") and self._plain_hash(atom[2]))
+            or (atom[0] == "inst" and self._hashes_numbers(atom))
+            for atom in value
         )
+
+    def _hashes_numbers(self, this: Atom) -> bool:
+        """Tell whether an object has the hash that a decorator writes, of fields that are numbers."""
+        state = self.classes[this[1]]
+        if not state.generated or self.class_attribute(this[1], "__hash__") or len(state.order) > 2:
+            return False
+        names = [name for name in state.names if not name.startswith("__")]
+        fields = [self.attributes.get((this, name), NOTHING) for name in names]
+        return bool(names) and all(self._plain_hash(one) for one in fields)
 
     # methods of what has no source
 

@@ -10,6 +10,7 @@ from x07py.effects.operators import Operators
 from x07py.effects.statements import Statements
 from x07py.effects.values import (
     ANY,
+    DATA,
     NOTHING,
     SAID,
     TOLD,
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from x07py.effects.summary import Node
 
 _TEXT = obj("builtins.str")
+_DATA: Value = frozenset({DATA})
+_OF_PLAIN: dict[Atom, Value] = {
+    ("obj", "builtins.str"): _TEXT, SAID: TOLD, ("obj", "builtins.dict"): _DATA, DATA: _DATA,
+}  # fmt: skip
+"""What items are, of a text, of what was made of a word for the present, and of data."""
 _ANNOTATED = {"typing.Annotated", "typing_extensions.Annotated"}
 
 
@@ -150,7 +156,7 @@ class Evaluate(Statements, Operators, Literals):
                     frozenset({("prim", f"{atom[1]}.{named}")}) if named and named.isidentifier() else frozenset({atom})
                 )
             else:
-                found.append(_TEXT if atom == ("obj", "builtins.str") else TOLD if atom == SAID else UNKNOWN)
+                found.append(_OF_PLAIN.get(atom, UNKNOWN))
         return join(*found) if found else UNKNOWN
 
     def _slice(self, frame: Frame, node: Node) -> Value:
@@ -183,7 +189,7 @@ class Evaluate(Statements, Operators, Literals):
         value = self.value(frame, node[2]) if node[2] is not None else const(None)
         self.leave_loop(frame, node[1], node[2])
         self.escape(frame, node[1], value, returned=True)
-        if frame.judged:
+        if frame.gives_to_anybody:
             self.mention(frame, node[1], value, node[2])
         frame.yields.append(value)
         return UNKNOWN

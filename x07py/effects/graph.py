@@ -145,6 +145,9 @@ class Policy(Protocol):
     def left_out(self, point: Point, end: End) -> None:
         """Hear of a primitive that does not count on the way that was gone."""
 
+    def leaves(self, point: Point, end: End) -> bool:
+        """Tell whether a primitive does not count in the function that reaches it."""
+
     def stops(self, point: Point) -> bool:
         """Tell whether a chain does not go on to a point."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from x07py.effects.dicts import is_fresh
 from x07py.effects.parts import Parts
 from x07py.effects.values import (
+    NOTHING,
     UNKNOWN,
     Value,
     const,
@@ -107,7 +109,11 @@ class Literals(Parts):
         frame.names = dict(before)
         unordered = False
         for target, iterable, conditions in generators:
-            value = self.iterated(frame, line, self.value(frame, iterable))
+            value = self.value(frame, iterable)
+            if is_fresh(frame, iterable):
+                frame.names = before
+                return mapping(NOTHING, NOTHING) if kind == "dict" else seq(kind, NOTHING)
+            value = self.iterated(frame, line, value)
             inside, loose = elements(value)
             unordered = unordered or loose
             self.bind(frame, target, inside)
@@ -139,5 +145,5 @@ class Literals(Parts):
         self.use(frame, node[1], value)
         self.shown(frame, node[1], value)
         for part in node[2][1:]:
-            self.value(frame, part)
+            self.by_locale(frame, node[1], self.value(frame, part))
         return value if constants(value) else _TEXT

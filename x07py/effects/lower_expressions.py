@@ -104,7 +104,13 @@ class Expressions:
 
     def _x_compare(self, node: ast.Compare) -> Node:
         operators = tuple(type(one).__name__ for one in node.ops)
-        return "cmp", node.lineno, self.expression(node.left), operators, tuple(map(self.expression, node.comparators))
+        right = [one.elts if isinstance(one, ast.List | ast.Set) else one for one in node.comparators]
+        members = [
+            one if isinstance(one, ast.expr) else ast.Tuple(one, ast.Load(), lineno=node.lineno) for one in right
+        ]
+        tests_members = all(isinstance(one, ast.In | ast.NotIn) for one in node.ops)
+        compared = members if tests_members else node.comparators
+        return "cmp", node.lineno, self.expression(node.left), operators, tuple(map(self.expression, compared))
 
     def _x_ifexp(self, node: ast.IfExp) -> Node:
         return "choose", node.lineno, *map(self.expression, (node.test, node.body, node.orelse))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from x07py.effects.attributes import Attributes
 from x07py.effects.calls import Calls
 from x07py.effects.graph import End, Graph
+from x07py.effects.private import called_only
 from x07py.effects.state import Context, Frame, Module, Scope
-from x07py.effects.values import ANY, COUNTED, GIVEN, NONE, NOTHING, UNKNOWN, Atom, Value, const, join, mapping, seq
+from x07py.effects.values import ANY, GIVEN, NONE, NOTHING, UNKNOWN, Atom, Value, const, join, mapping, parts_of, seq
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _CONTEXTS = 16
 _DEPTH = 60
+_MOST_RUNS = 3
 _MOST_POINTS = 150_000
 
 
@@ -52,13 +54,14 @@ class Machine(Calls, Attributes):
         self.classes: dict[Atom, ClassState] = {}
         self.scopes: list[Scope | None] = [None]
         self.attributes: dict[tuple[Atom, str], Value] = {}
+        self.relied: dict[tuple[Atom, str], dict[int, tuple[Any, ...]]] = {}
         self.unread: dict[str, str] = {}
         self.unknown: dict[int, dict[tuple[int, str], None]] = {}
         self._summaries = summaries
         self._judged = judged
         self._refused = refused
         self._trusted = tuple(f"{name}." for name in trusted)
-        self._contexts: dict[Atom, dict[Any, Context]] = {}
+        self.contexts: dict[Atom, dict[Any, Context]] = {}
         self.variants: dict[Atom, dict[Any, int]] = {}
         self.shared: dict[tuple[Atom, str], Value] = {}
         self.computing: set[str] = set()
@@ -66,7 +69,7 @@ class Machine(Calls, Attributes):
         self.texts: set[int] = set()
         self.handed: list[tuple[int, End, int]] = []
         self._depth = 0
-        self._waiting: list[tuple[Atom, Context, list[Value], dict[str, Value], Any]] = []
+        self._waiting: list[tuple[Any, ...]] = []
 
     # modules
 
@@ -99,6 +102,8 @@ class Machine(Calls, Attributes):
             module.done = True
             return module
         module.summary = summary
+        if module.judged:
+            module.called_only = called_only(summary)
         file, package = ("kind", "builtins.str"), module.package
         module.names |= {"__name__": frozenset({("k", "str", name)}), "__package__": frozenset({("k", "str", package)})}
         module.names["__file__"] = frozenset({("obj", file[1])})
@@ -162,6 +167,10 @@ class Machine(Calls, Attributes):
         """Return the point of a function that is called with anything."""
         return self._context(atom, None, [this] if this else [], {}, owner).point
 
+    def calls_of(self, atom: Atom) -> list[int]:
+        """Return the points of a function, one for each kind of arguments that it was called with."""
+        return [context.point for context in self.contexts.get(atom, {}).values()]
+
     def invoke(
         self,
         frame: Frame,
@@ -175,7 +184,7 @@ class Machine(Calls, Attributes):
         function = self.function(atom)
         bound = self._bind(function, args, kwargs)
         key = frozenset(bound.items()), owner
-        if len(self._contexts.get(atom, ())) >= _CONTEXTS and (key not in self._contexts[atom]):
+        if len(self.contexts.get(atom, ())) >= _CONTEXTS and (key not in self.contexts[atom]):
             this = {function.params[0]: args[0]} if owner and args and function.params else {}
             context = self._context(atom, None, [], this, owner)
         else:
@@ -190,7 +199,7 @@ class Machine(Calls, Attributes):
     def _context(
         self, atom: Atom, key: Any, first: list[Value], bound: dict[str, Value], owner: Atom | None
     ) -> Context:
-        contexts = self._contexts.setdefault(atom, {})
+        contexts = self.contexts.setdefault(atom, {})
         context = contexts.get(key)
         if context is None:
             function = self.function(atom)
@@ -202,11 +211,17 @@ class Machine(Calls, Attributes):
                 self._run(atom, context, first, bound, owner)
         return context
 
+    def again(self, run: tuple[Any, ...]) -> None:
+        """Run a function once more, since what it relied on became something else."""
+        if run[1].runs < _MOST_RUNS and len(self.graph.points) <= _MOST_POINTS:
+            run[1].runs += 1
+            self._waiting.append(run)
+
     def settle(self) -> None:
         """Run what was put off because calls were too deep, and note what counts only now that all calls are known."""
         while self._waiting:
             self._run(*self._waiting.pop())
-        called = {self.name_of(atom) for atom in self._contexts} if self.readings else set()
+        called = {self.name_of(atom) for atom in self.contexts} if self.readings else set()
         for point, end, maker in self.readings:
             if maker in called:
                 self.graph.points[point].ends.setdefault(end)
@@ -222,6 +237,8 @@ class Machine(Calls, Attributes):
         scope = Scope(dict(names), function, atom[3], owner)
         self.scopes.append(scope)
         frame = Frame(module, context.point, names, function, len(self.scopes) - 1, atom[3], owner)
+        frame.run = atom, context, first, bound, owner
+        context.runs += 1
         self._depth += 1
         for name in (*function.params, function.star, function.stars):
             if name and names.get(name) == frozenset({("default", name)}):
@@ -279,7 +296,7 @@ class Machine(Calls, Attributes):
         bound: dict[str, Value] = dict(zip(function.params[: function.positional], args, strict=False))
         if function.star and not star:
             rest_of = args[function.positional :]
-            bound[function.star] = seq("tuple", join(*rest_of), f"{COUNTED}{len(rest_of)}")
+            bound[function.star] = parts_of(*rest_of)
         rest = {}
         for name, value in kwargs.items():
             if name in function.params:

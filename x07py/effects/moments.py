@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from x07py.effects.parts import Parts
-from x07py.effects.values import ANY, GIVEN, NONE, UNKNOWN, Value, atoms, text_of
+from x07py.effects.values import ANY, GIVEN, NONE, NOTHING, UNKNOWN, Value, atoms, join, text_of
 
 if TYPE_CHECKING:
     from x07py.effects.parts import Arguments, Named
@@ -44,6 +44,7 @@ class Moments(Parts):
         if not name.startswith(_CLASS):
             return made
         method = name.removeprefix(_CLASS).removeprefix(".")
+        zone = GIVEN
         if method in {"__add__", "__sub__", "__radd__"}:
             keeps = _is_zoned(this)
         elif method == "strptime":
@@ -51,7 +52,7 @@ class Moments(Parts):
         elif method not in _AT or "*" in kwargs:
             keeps = False
         else:
-            named = _zone(method, args, kwargs)
+            named, zone = _zone(method, args, kwargs), _given(method, args, kwargs) or NOTHING
             keeps = named if named is not None else method == "replace" and _is_zoned(this)
         if not keeps:
             return made
@@ -60,7 +61,8 @@ class Moments(Parts):
             is_moment = atom[0] == "inst" and _public(self.name_of(atom[1])) == _CLASS
             found.add(("inst", atom[1], _ZONED) if is_moment else atom)
             if is_moment:
-                self.attributes[("inst", atom[1], _ZONED), "_tzinfo"] = GIVEN
+                key = ("inst", atom[1], _ZONED), "_tzinfo"
+                self.attributes[key] = join(self.attributes.get(key, NOTHING), zone)
         return frozenset(atom for atom in found if atom[0] == "inst") or made
 
 
@@ -74,8 +76,12 @@ def _is_zoned(this: Atom | None) -> bool:
 
 def _zone(method: str, args: Arguments, kwargs: Named) -> bool | None:
     """Tell whether a call is given a zone; None if it says nothing of zones."""
-    at = _AT[method]
-    value = args[at] if at < len(args) else kwargs.get(_NAMES.get(method, "tzinfo"))
+    value = _given(method, args, kwargs)
     if value is None:
         return None
     return bool(value) and ANY not in value and not value & NONE and value != UNKNOWN
+
+
+def _given(method: str, args: Arguments, kwargs: Named) -> Value | None:
+    at = _AT[method]
+    return args[at] if at < len(args) else kwargs.get(_NAMES.get(method, "tzinfo"))

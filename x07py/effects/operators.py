@@ -171,14 +171,16 @@ def _compared(name: str, left: Value, right: Value) -> bool | None:
         found = {None if atom == ANY else atom[:2] == ("k", "NoneType") for atom in left}
         answer = found.pop() if len(found) == 1 else None
         return answer if name == "Is" or answer is None else not answer
-    if one is None or other is None or len(one) != 1 or len(other) != 1:
+    if not one or not other or len(one) * len(other) > _MOST_COMPARED:
         return None
     try:
-        return bool(_COMPARE[name](one[0], other[0]))
+        answers = {bool(_COMPARE[name](left_one, right_one)) for left_one in one for right_one in other}
     except (TypeError, KeyError):
         return None
+    return answers.pop() if len(answers) == 1 else None
 
 
+_MOST_COMPARED = 16
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "Add": operator.add, "Sub": operator.sub, "Mult": operator.mul, "BitAnd": operator.and_, "BitOr": operator.or_,
     "FloorDiv": operator.floordiv,

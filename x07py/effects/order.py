@@ -38,7 +38,8 @@ class Order(Parts):
         """Note what a value that leaves the function carries with it."""
         if not frame.module.own:
             return
-        if any(is_unordered(one) and not is_set(one) for one in (frozenset({atom}) for atom in value)):
+        parts = inside_of(value) if returned else value
+        if any(is_unordered(one) and not is_set(one) for one in (frozenset({atom}) for atom in parts)):
             self.comes_out(frame, line, "a sequence made of a set")
         name = frame.function.name.rpartition(".")[2] if frame.function is not None else ""
         if returned and has_identity(value) and name not in _SILENT:

@@ -43,11 +43,13 @@ class Quiet(NamedTuple):
         capabilities: those that do not count.
         reason: the evidence.
         on_the_way: whether they count where the project calls the function itself.
+        itself: whether they are left out of the function alone, and not of what it calls.
     """
 
     capabilities: frozenset[str]
     reason: str
     on_the_way: bool
+    itself: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ def primitives() -> Primitives:
             rule, bar, reason = text.rpartition(" | ")
             rows[name] = Row(capability, rule if bar else "", reason)
     quiet = {
-        name: Quiet(frozenset(row["capabilities"]), row["reason"], row.get("on_the_way", False))
+        name: Quiet(
+            frozenset(row["capabilities"]), row["reason"], row.get("on_the_way", False), row.get("itself", False)
+        )
         for name, row in tomllib.loads(QUIET.read_text(encoding="utf-8")).items()
     }
     objects = frozenset(document["objects"]["names"])

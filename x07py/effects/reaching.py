@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _ASKS = re.compile(r"now|current_|random|date|time|julian|unixepoch|attach|vacuum\s+into|load_extension", re.IGNORECASE)
 """What SQL asks for a time or a random number by, and what it opens files with."""
 _FILTER = re.compile(r"\|\s*(\w+)")
+_IN_MEMORY = {":memory:", "sqlite://", "sqlite:///:memory:"}
 BY_ARGUMENT = ("given", "absent", "locale", "memory", "sql", "waits", "says")
 """Rules of rows that depend on an argument."""
 _CALLABLE = {"fn", "bound", "part", "prim", "meth"}
@@ -107,7 +108,9 @@ class Reaching(Parts):
             return special
         row = self.table.about(name)
         if row is None:
-            if not name.startswith("builtins.") and not any(name.startswith(f"{one}.") for one in self.computing):
+            native = self._native(name)
+            unread = native not in self.computing if native and frame.module.own else not native
+            if not name.startswith("builtins.") and unread:
                 self.end(frame, line, "unread", name, "has no source that could be read")
         elif row.capability and self.counts(frame, row, args, kwargs):
             capability = self._mode(row, args, kwargs) if row.rule.startswith("mode") else row.capability
@@ -115,6 +118,12 @@ class Reaching(Parts):
         if name.startswith("itertools.") and any(map(is_unordered, args)):
             return seq("gen", UNKNOWN, "?")
         return self._made(name, [*args, *kwargs.values()])
+
+    def _native(self, name: str) -> str:
+        """Return the extension module that a name is of, or an empty text."""
+        while name and not (name in self.modules and self.modules[name].found.kind == "native"):
+            name = name.rpartition(".")[0]
+        return name
 
     def method(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Call a method of an object without source."""
@@ -169,7 +178,10 @@ class Reaching(Parts):
         if rule in {"memory", "sql"}:
             given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1])
             text = None if given is None else text_of(given)
-            return text is None or (text != ":memory:" if rule == "memory" else bool(_ASKS.search(text)))
+            if text is None or rule == "sql":
+                return text is None or bool(_ASKS.search(text))
+            address = text.startswith("file:") and self.truth(kwargs.get("uri", NOTHING)) is True
+            return text not in _IN_MEMORY and not (address and (":memory:" in text or "mode=memory" in text))
         if rule == "says":
             given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1], kwargs.get("*"))
             return given is not None and says_now(given)

@@ -40,6 +40,17 @@ class Reflection(Parts):
         answers = {self.is_kind(atom, args[1]) for atom in args[0]}
         return boolean(answers.pop() if len(answers) == 1 else None)
 
+    def _callable(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        answers = {self._is_callable(atom) for atom in args[0]} if args else {None}
+        return boolean(answers.pop() if len(answers) == 1 else None)
+
+    def _is_callable(self, atom: Atom) -> bool | None:
+        if atom[0] in {"fn", "cls", "bound", "meth", "part"}:
+            return True
+        if atom[0] == "inst":
+            return self.has(atom, "__call__")
+        return False if atom[0] in {"k", "seq", "map", "mod"} else None
+
     def _hasattr(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         name = text_of(args[1]) if len(args) > 1 else None
         answers = {self.has(atom, name) if name else None for atom in args[0]} if args else {None}

@@ -13,9 +13,11 @@ from x07py.effects.values import (
     Atom,
     Value,
     atoms,
+    constants,
     inside_of,
     is_unordered,
     join,
+    obj,
     seq,
 )
 
@@ -71,6 +73,19 @@ class Showing(Parts):
 
     def _is_plain(self, atom: Atom) -> bool:
         return any(one[0] == "prim" and one[1] in _PLAIN for one in self.classes[atom[1]].order)
+
+    def by_locale(self, frame: Frame, line: int, form: Value) -> None:
+        """Note a format that groups digits as the locale of the process does."""
+        if frame.module.own and any(one.endswith("n") for one in constants(form) or () if isinstance(one, str)):
+            self.end(frame, line, "environment", "format by n", "depends on the locale of the process; use , or _")
+
+    def _formatted(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
+        """Return what ``format`` gives."""
+        self.by_locale(frame, line, args[1] if len(args) > 1 else NOTHING)
+        for value in args[:1]:
+            self.shown(frame, line, value)
+            self.magic(frame, line, value, "__format__", args[1:2])
+        return obj("builtins.str")
 
     def _signature(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         """Return a signature, whose text shows defaults."""

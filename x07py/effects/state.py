@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from x07py.effects.values import NOTHING, Atom, Value
 
@@ -32,6 +32,8 @@ class Module:
     done: bool = False
     names: dict[str, Value] = field(default_factory=dict)
     typing: dict[str, Value] | None = None
+    called_only: frozenset[str] = frozenset()
+    """Functions of a judged module that are judged by its own calls."""
     starred: list[str] = field(default_factory=list)
     """Modules without source all of whose names it has."""
 
@@ -65,6 +67,12 @@ class ClassState:
     """Whether a decorator or base writes ``__init__`` and ``__eq__``."""
     shown: bool = False
     """Whether it writes ``__repr__``, too."""
+    factory: tuple[int, Value] | None = None
+    """What makes the value of the field that is being defined: line, callable."""
+    factories: dict[str, tuple[int, Value]] = field(default_factory=dict)
+    """What makes the values of fields that a constructor is not given."""
+    made: bool = False
+    """Whether its constructor was called."""
 
 
 @dataclass(slots=True)
@@ -94,6 +102,8 @@ class Frame:
     yields: list[Value] = field(default_factory=list)
     loops: list[tuple[int, Node]] = field(default_factory=list)
     """Loops that are being run whose order nobody knows: line, and what they bind."""
+    run: tuple[Any, ...] | None = None
+    """What runs it again, if it is a function."""
     raising: bool = False
     """Whether an exception is being made, in whose message texts end."""
 
@@ -101,6 +111,11 @@ class Frame:
     def judged(self) -> bool:
         """Whether findings are about this code."""
         return self.module.judged
+
+    @property
+    def gives_to_anybody(self) -> bool:
+        """Whether it is judged, and what it returns may be called by somebody whose calls are not followed."""
+        return self.module.judged and (self.function is None or self.function.name not in self.module.called_only)
 
 
 @dataclass(slots=True)
@@ -110,3 +125,4 @@ class Context:
     point: int
     result: Value = NOTHING
     done: bool = False
+    runs: int = 0

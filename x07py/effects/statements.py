@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.classes import Definitions
+from x07py.effects.narrowing import Narrowing
 from x07py.effects.order import Order
 from x07py.effects.values import (
     ANY,
-    LOOSE,
+    FRESH,
     NONE,
     NOTHING,
-    SAID,
     UNKNOWN,
-    Atom,
     Value,
-    const,
-    constants,
     elements,
     is_empty,
     join,
-    obj,
+    known_parts,
+    mapping,
     seq,
 )
 
@@ -31,11 +29,7 @@ if TYPE_CHECKING:
     from x07py.effects.summary import Node
 
 
-_OBJECT = obj("builtins.object")
-"""What stands for "not given" in many signatures."""
-
-
-class Statements(Definitions, Order):
+class Statements(Definitions, Order, Narrowing):
     """One method a kind of statement; each returns whether the block ends there."""
 
     def run_block(self, frame: Frame, block: tuple[Node, ...]) -> bool:
@@ -51,6 +45,7 @@ class Statements(Definitions, Order):
         self.mention(frame, node[1], value, node[3], plain=True)
         for target in node[2]:
             self.bind(frame, target, value)
+            self._made_by(frame, target)
         return False
 
     def _augmented(self, frame: Frame, node: Node) -> bool:
@@ -77,7 +72,15 @@ class Statements(Definitions, Order):
                 self.bind(frame, target, value)
             return False
         self.bind(frame, target, value)
+        self._made_by(frame, target)
         return False
+
+    @staticmethod
+    def _made_by(frame: Frame, target: Node) -> None:
+        """Keep the factory of a field, which counts where the constructor is called without the field."""
+        if frame.body is not None and frame.body.factory is not None and target[0] == "name":
+            frame.body.factories[target[2]] = frame.body.factory
+            frame.body.factory = None
 
     def bind(self, frame: Frame, target: Node, value: Value) -> None:
         """Give a name, attribute or item a value."""
@@ -112,7 +115,7 @@ class Statements(Definitions, Order):
             scope.names[name] = join(scope.names.get(name, NOTHING), value)
 
     def _unpack(self, frame: Frame, targets: tuple[Node, ...], value: Value) -> None:
-        rows = [_apart(atom) for atom in value]
+        rows = [known_parts(frozenset({atom})) for atom in value]
         plain = not any(target[0] == "star" for target in targets)
         if rows and plain and all(row is not None and len(row) == len(targets) for row in rows):
             for target, *each in zip(targets, *(row for row in rows if row is not None), strict=True):
@@ -134,7 +137,10 @@ class Statements(Definitions, Order):
             self.bind(frame, base, frozenset(atoms))
         elif base[0] == "name" and any(a[0] == "map" for a in container):
             key = self.value(frame, index)
-            grown = {("map", join(a[1], key), join(a[2], value), a[3], ()) if a[0] == "map" else a for a in container}
+            grown = {
+                ("map", join(a[1], key), join(a[2], value), "" if a[3] == FRESH else a[3], ()) if a[0] == "map" else a
+                for a in container
+            }
             self.bind_name(frame, base[2], frozenset(grown))
         self.magic(frame, line, container, "__setitem__", [UNKNOWN, value])
 
@@ -278,8 +284,10 @@ class Statements(Definitions, Order):
 
     def _return(self, frame: Frame, node: Node) -> bool:
         value = self.value(frame, node[2]) if node[2] is not None else NONE
+        if node[2] is not None and node[2][0] == "dict" and not node[2][2]:
+            value = mapping(NOTHING, NOTHING, FRESH)
         self.escape(frame, node[1], value, returned=True)
-        if frame.judged:
+        if frame.gives_to_anybody:
             self.mention(frame, node[1], value, node[2])
         self.leave_loop(frame, node[1], node[2])
         frame.result.append(value)
@@ -318,51 +326,6 @@ class Statements(Definitions, Order):
             return run
 
         return self._branch(frame, [*map(case, node[3]), lambda: False])
-
-    def narrow(self, frame: Frame, test: Node, holds: bool) -> None:
-        """Keep of a name what a condition leaves possible."""
-        kind = test[0]
-        if kind == "un" and test[2] == "Not":
-            self.narrow(frame, test[3], not holds)
-        elif kind == ("and" if holds else "or"):
-            for part in test[2]:
-                self.narrow(frame, part, holds)
-        elif kind == "name":
-            self._keep(frame, test[2], lambda one: self.truth(frozenset({one})) in {None, holds})
-        elif kind == "cmp" and test[3] in {("Is",), ("IsNot",)} and test[2][0] == "name":
-            other = self.quietly(frame, test[4][0])
-            same = (test[3] == ("Is",)) == holds
-            if constants(other) == [None]:
-                self._keep(frame, test[2][2], lambda one: one == ANY or (one[:2] == ("k", "NoneType")) == same)
-            elif other == _OBJECT:
-                self._keep(frame, test[2][2], lambda one: one in LOOSE or (one in other) == same)
-        elif kind == "call" and test[2][0] == "name" and test[2][2] == "isinstance" and len(test[3]) == 2:
-            self._narrow_kind(frame, test[3], holds=holds)
-
-    def _narrow_kind(self, frame: Frame, given: tuple[Node, ...], *, holds: bool) -> None:
-        if given[0][0] != "name" or given[0][2] not in frame.names:
-            return
-        kinds = self.quietly(frame, given[1])
-        name = given[0][2]
-        self._keep(frame, name, lambda one: one in LOOSE or self.is_kind(one, kinds) in {None, holds})
-        if holds and frame.names[name] <= LOOSE:
-            made = [self.instance_of(kind) for kind in self.kinds(kinds)]
-            if made and all(made):
-                frame.names[name] = join(*made, frame.names[name] & {SAID})
-
-    def _keep(self, frame: Frame, name: str, test: Callable[[tuple[object, ...]], bool]) -> None:
-        value = frame.names.get(name)
-        if value:
-            kept = frozenset(filter(test, value))
-            if kept:
-                frame.names[name] = kept
-
-
-def _apart(atom: Atom) -> tuple[Value, ...] | None:
-    """Return the parts of a tuple, or None if they are not told from each other."""
-    if atom[0] == "k" and isinstance(atom[2], tuple):
-        return tuple(map(const, atom[2]))
-    return atom[4] if atom[0] == "seq" and len(atom) > 4 else None
 
 
 def _breaks(block: object) -> bool:

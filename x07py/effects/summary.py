@@ -79,3 +79,36 @@ def from_plain(value: Any) -> Summary:
     """Return the summary that `plain` was given."""
     body, functions, classes, typing = value
     return Summary(body, tuple(Function(*row) for row in functions), tuple(Class(*row) for row in classes), typing)
+
+
+def keeps_argument(function: Function, *, pairs: bool) -> bool:
+    """Tell whether each result of a function is its argument, or a tuple that has it, as a key has to tell all apart.
+
+    Args:
+        function: takes one argument.
+        pairs: whether the argument is an item of a dict, of which the first part is enough.
+    """
+    if len(function.params) != 1 or function.star or function.stars or "g" in function.flags:
+        return False
+    (name,) = function.params
+    results: list[Any] = []
+    waiting: list[Any] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, tuple) or not node:
+            continue
+        if node[0] == "return":
+            results.append(node[2])
+        elif node[0] in {"=", "+=", "for", "walrus", ":", "with"}:
+            return False
+        waiting += node
+    return bool(results) and all(_keeps(one, name, pairs=pairs) for one in results)
+
+
+def _keeps(node: Any, name: str, *, pairs: bool) -> bool:
+    if node is None:
+        return False
+    if node[0] == "tuple":
+        return any(_keeps(part, name, pairs=pairs) for part in node[2])
+    first = pairs and node[0] == "item" and node[2][::2] == ("name", name) and node[3][::2] == ("const", 0)
+    return bool(first or node[::2] == ("name", name))

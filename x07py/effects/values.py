@@ -19,6 +19,7 @@
 ``("seq", kind, elements, order)``         list, tuple, set, view, generator; order ``?``: not known, ``#3``: three
 ``("seq", "tuple", elements, order, parts)``  a tuple of which each part is known
 ``("map", keys, values, order, pairs)``    a dict; pairs where all keys are constants
+``("data",)``                              what a plain dict has that was handed in: data, no object of a library
 ``("id",)``                                a number that comes from an address
 ``("said",)``                              something that code without source made of a word for the present moment
 ========================================== ==========================================================================
@@ -40,13 +41,16 @@ SOME: Atom = ("!",)
 UNKNOWN: Value = frozenset({ANY})
 GIVEN: Value = frozenset({SOME})
 SAID: Atom = ("said",)
-LOOSE = frozenset({ANY, SOME, SAID})
+DATA: Atom = ("data",)
+LOOSE = frozenset({ANY, SOME, SAID, DATA})
 TOLD: Value = frozenset({ANY, SAID})
 NOTHING: Value = frozenset()
 NONE: Value = frozenset({("k", "NoneType", None)})
 IDENTITY: Value = frozenset({("id",)})
 COUNTED = "#"
 """What starts the order of a tuple whose length is known."""
+FRESH = "0"
+"""The order of a dict that a function returns as an empty one."""
 _MOST = 10
 _DEEPEST, _DEEPEST_HELD = 3, 6
 
@@ -239,8 +243,18 @@ def uncounted(value: Value) -> Value:
     return frozenset((*atom[:3], "") if atom[0] == "seq" and atom[3].startswith(COUNTED) else atom for atom in value)
 
 
+def known_parts(value: Value) -> tuple[Value, ...] | None:
+    """Return the parts of a tuple, or None if they are not told from each other."""
+    if len(value) != 1:
+        return None
+    (atom,) = value
+    if atom[0] == "k" and isinstance(atom[2], tuple):
+        return tuple(map(const, atom[2]))
+    return atom[4] if atom[0] == "seq" and len(atom) > 4 else None
+
+
 def length(value: Value) -> int | None:
-    """Return how long a text or tuple is, or None if that is not known."""
+    """Return how long a text, tuple or dict is, or None if that is not known."""
     found = {_length(atom) for atom in value}
     return found.pop() if len(found) == 1 else None
 
@@ -248,6 +262,8 @@ def length(value: Value) -> int | None:
 def _length(atom: Atom) -> int | None:
     if atom[0] == "k":
         return len(atom[2]) if isinstance(atom[2], str | bytes | tuple) else None
+    if atom[0] == "map" and (atom[4] or not atom[1]):
+        return len(atom[4])
     counted = atom[0] == "seq" and atom[1] == "tuple" and atom[3].startswith(COUNTED)
     return int(atom[3].removeprefix(COUNTED)) if counted else None
 

@@ -57,7 +57,7 @@ class Walk:
             at, dropped = self._states[number]
             point = self._points[at]
             for end in point.ends:
-                if end.capability in dropped:
+                if end.capability in dropped or policy.leaves(point, end):
                     policy.left_out(point, end)
                 else:
                     self._ends.setdefault((end.capability, end.name), {}).setdefault(number, []).append(end)

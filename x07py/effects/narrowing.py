@@ -1,0 +1,59 @@
+"""What a condition leaves possible of a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from x07py.effects.parts import Parts
+from x07py.effects.values import ANY, LOOSE, SAID, constants, join, obj
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from x07py.effects.state import Frame
+    from x07py.effects.summary import Node
+
+_OBJECT = obj("builtins.object")
+"""What stands for "not given" in many signatures."""
+
+
+class Narrowing(Parts):
+    """Names in a branch."""
+
+    def narrow(self, frame: Frame, test: Node, holds: bool) -> None:
+        """Keep of a name what a condition leaves possible."""
+        kind = test[0]
+        if kind == "un" and test[2] == "Not":
+            self.narrow(frame, test[3], not holds)
+        elif kind == ("and" if holds else "or"):
+            for part in test[2]:
+                self.narrow(frame, part, holds)
+        elif kind == "name":
+            self._keep(frame, test[2], lambda one: self.truth(frozenset({one})) in {None, holds})
+        elif kind == "cmp" and test[3] in {("Is",), ("IsNot",)} and test[2][0] == "name":
+            other = self.quietly(frame, test[4][0])
+            same = (test[3] == ("Is",)) == holds
+            if constants(other) == [None]:
+                self._keep(frame, test[2][2], lambda one: one == ANY or (one[:2] == ("k", "NoneType")) == same)
+            elif other == _OBJECT:
+                self._keep(frame, test[2][2], lambda one: one in LOOSE or (one in other) == same)
+        elif kind == "call" and test[2][0] == "name" and test[2][2] == "isinstance" and len(test[3]) == 2:
+            self._narrow_kind(frame, test[3], holds=holds)
+
+    def _narrow_kind(self, frame: Frame, given: tuple[Node, ...], *, holds: bool) -> None:
+        if given[0][0] != "name" or given[0][2] not in frame.names:
+            return
+        kinds = self.quietly(frame, given[1])
+        name = given[0][2]
+        self._keep(frame, name, lambda one: one in LOOSE or self.is_kind(one, kinds) in {None, holds})
+        if holds and frame.names[name] <= LOOSE:
+            made = [self.instance_of(kind) for kind in self.kinds(kinds)]
+            if made and all(made):
+                frame.names[name] = join(*made, frame.names[name] & {SAID})
+
+    def _keep(self, frame: Frame, name: str, test: Callable[[tuple[object, ...]], bool]) -> None:
+        value = frame.names.get(name)
+        if value:
+            kept = frozenset(filter(test, value))
+            if kept:
+                frame.names[name] = kept
