@@ -77,7 +77,7 @@ class Attributes(Parts):
         if f"{module}.{name}" in self.modules:
             return frozenset({("mod", f"{module}.{name}")})
         if state.summary is None:
-            known = state.found.kind in {"builtin", "native"} or self.table.about(module) is not None
+            known = self.table.about(module) is not None or state.found.kind == "builtin" or module in self.computing
             return self._of_primitive(module, name) if known else UNKNOWN
         found = NOTHING
         if "__getattr__" in state.names and name not in {"__path__", "__all__", "__file__"}:

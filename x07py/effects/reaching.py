@@ -108,9 +108,7 @@ class Reaching(Parts):
             return special
         row = self.table.about(name)
         if row is None:
-            native = self._native(name)
-            unread = native not in self.computing if native and frame.module.own else not native
-            if not name.startswith("builtins.") and unread:
+            if not name.startswith("builtins.") and not any(name.startswith(f"{one}.") for one in self.computing):
                 self.end(frame, line, "unread", name, "has no source that could be read")
         elif row.capability and self.counts(frame, row, args, kwargs):
             capability = self._mode(row, args, kwargs) if row.rule.startswith("mode") else row.capability
@@ -118,12 +116,6 @@ class Reaching(Parts):
         if name.startswith("itertools.") and any(map(is_unordered, args)):
             return seq("gen", UNKNOWN, "?")
         return self._made(name, [*args, *kwargs.values()])
-
-    def _native(self, name: str) -> str:
-        """Return the extension module that a name is of, or an empty text."""
-        while name and not (name in self.modules and self.modules[name].found.kind == "native"):
-            name = name.rpartition(".")[0]
-        return name
 
     def method(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Call a method of an object without source."""
