@@ -83,6 +83,10 @@ def is_rest_of_a_circle(row: Diagnostic, before: list[frozenset[str]]) -> bool:
 @given(TREES, TREES)
 @example({"lib/c.py": "import a", "a/x.py": ""}, {"lib/c.py": "import a", "a/x.py": "", "c.py": ""})
 @example({"lib/c.py": "import a", "a/x.py": "", "c.py": ""}, {"lib/c.py": "import a", "a/x.py": ""})
+@example(
+    {"a/__init__.py": "", "a/x.py": "", "a/in/z.py": "import a.in_.z"},
+    {"a/x.py": "", "a/in/z.py": "import a.in_.z", "a/y.py": ""},
+)
 def test_every_finding_that_a_change_adds_is_kept(before: dict[str, str], after: dict[str, str]) -> None:
     with project(before) as root:
         first = run(root)

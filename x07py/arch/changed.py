@@ -124,6 +124,11 @@ class _Part:
         }
 
 
+def _is_below(name: str, gone: set[str]) -> bool:
+    """Tell whether a module is gone, or lies in a package that is: what is missing there is nobody's now."""
+    return name in gone or any(above in gone for above in _packages(name))
+
+
 def _reached(graph: Graph, paths: Iterable[str], names: ModuleNames, renamed: set[str]) -> set[str]:
     """Return the modules that were touched or have another name, and all that import them; linear in the imports."""
     by_path = {module.path: name for name, module in graph.modules.items()}
@@ -133,7 +138,7 @@ def _reached(graph: Graph, paths: Iterable[str], names: ModuleNames, renamed: se
     if renamed:
         left += [name for path, name in by_path.items() if names.top(path) in renamed]
     for imports in (graph.inside, graph.outside):
-        left += [name for name, imported in imports.items() if not gone.isdisjoint(imported)]
+        left += [name for name, imported in imports.items() if any(_is_below(target, gone) for target in imported)]
     importers: dict[str, list[str]] = {}
     for name, imported in graph.inside.items():
         for target in imported:
