@@ -12,6 +12,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAIRS = {
+    "a function that is chosen by a type": (
+        "order",
+        (
+            "from functools import singledispatch\nfrom typing import Any\n@singledispatch\n"
+            "def encode(value: Any) -> Any: return value\n@encode.register\n"
+            "def _(value: dict) -> dict: return {key: encode(one) for key, one in value.items()}\n"
+            "@encode.register(set)\n@encode.register(frozenset)\ndef _(value): return <>(map(encode, value))\n"
+        ),
+        "list",
+        "sorted",
+    ),
+    "the text of an attribute that attrs makes": (
+        "identity",
+        (
+            "from attrs import define, field\n@define\nclass Device:\n    model: str = field(converter=str.lower)\n"
+            "    def label(self): return f'{self.model}-{<>}'\n"
+        ),
+        "id(self)",
+        "1",
+    ),
     "a private function is judged by its calls": (
         "clock",
         "import time\ndef _at(now=None): return time.time() if now is None else now\ndef f(m): return _at(<>)\n",

@@ -91,6 +91,8 @@ _MEANINGS: dict[str, Any] = {
     "abc.abstractmethod": _B._first,
     "dataclasses.dataclass": _B._first,
     "dataclasses.field": _B._unknown,
+    "attr._next_gen.field": _B._unknown,
+    "attr._make.attrib": _B._unknown,
     "_collections.defaultdict": _B._default_dict,
     "collections.defaultdict": _B._default_dict,
     "collections.namedtuple": _B._unknown,

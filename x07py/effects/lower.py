@@ -53,6 +53,7 @@ class Lowering(Expressions):
         self.typing: list[Node] = []
         self._scopes: list[str] = []
         self._in_function = False
+        self._dispatching: set[str] = set()
 
     def block(self, statements: list[ast.stmt]) -> tuple[Node, ...]:
         """Return the summary of statements, without those that do nothing."""
@@ -202,8 +203,12 @@ class Lowering(Expressions):
         pairs = zip(given.kwonlyargs, given.kw_defaults, strict=True)
         defaults.update((one.arg, self.expression(value)) for one, value in pairs if value is not None)
         kinds = {one.arg: self.annotation(one.annotation) for one in everyone if one.annotation}
-        if not isinstance(node, ast.Lambda) and node.returns:
-            kinds["return"] = self.annotation(node.returns)
+        if not isinstance(node, ast.Lambda):
+            if node.returns:
+                kinds["return"] = self.annotation(node.returns)
+            chosen = self._chosen_by(node)
+            if positional and chosen is not None:
+                kinds.setdefault(positional[0].arg, chosen)
         self._scopes.append(name)
         full = ".".join(self._scopes)
         statements = self.block(body) if isinstance(body, list) else self._returned(body)
@@ -220,6 +225,26 @@ class Lowering(Expressions):
             )
         )  # fmt: skip
         return len(self.functions) - 1
+
+
+    def _chosen_by(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Node | None:
+        """Return the types for which a function of the module that dispatches on its first argument calls this one."""
+        for one in node.decorator_list:
+            name = one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", None)
+            if name == "singledispatch":
+                self._dispatching.add(node.name)
+        calls = [one for one in node.decorator_list if isinstance(one, ast.Call) and len(one.args) == 1]
+        types = [self.annotation(one.args[0]) for one in calls if self._registers(one)]
+        return ("or", 0, tuple(types)) if len(types) > 1 and all(types) else types[0] if types else None
+
+    def _registers(self, call: ast.Call) -> bool:
+        function, (given,) = call.func, call.args
+        return (
+            isinstance(function, ast.Attribute)
+            and function.attr == "register"
+            and getattr(function.value, "id", None) in self._dispatching
+            and isinstance(given, ast.Name | ast.Attribute)
+        )
 
 
 def _is_main(test: ast.expr) -> bool:
