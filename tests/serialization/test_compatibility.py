@@ -196,6 +196,17 @@ JSON: dict[str, tuple[Any, Any, str]] = {
     "exclusive": ({"exclusiveMinimum": 2}, {"minimum": 2}, "exclusiveMinimum"),
     "from exclusive": ({"maximum": 2}, {"exclusiveMaximum": 2}, ""),
     "multiples": ({"type": "integer", "multipleOf": 2}, {"type": "integer", "multipleOf": 4}, ""),
+    "a pattern of names": (
+        {"patternProperties": {"^a_[a-z]+$": NUMBER}},
+        {"properties": {"a_x": WHOLE}, "additionalProperties": False},
+        "",
+    ),
+    "a pattern of names narrower": ({"patternProperties": {"^a_": WHOLE}}, {"properties": {"a_x": NUMBER}}, "$.a_x"),
+    "a pattern that a search may not end for": (
+        {"patternProperties": {"(a+)+$": NUMBER}},
+        {"properties": {"a" * 40 + "b": WHOLE}},
+        "not compared with the pattern '(a+)+$'",
+    ),
     "another pattern": ({"pattern": "a"}, {"pattern": "b"}, "pattern"),
     "items": ({"items": NUMBER}, {"items": WHOLE, "minItems": 1}, ""),
     "items narrower": ({"items": WHOLE}, {"items": NUMBER}, "$[*]"),

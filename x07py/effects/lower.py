@@ -226,7 +226,6 @@ class Lowering(Expressions):
         )  # fmt: skip
         return len(self.functions) - 1
 
-
     def _chosen_by(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Node | None:
         """Return the types for which a function of the module that dispatches on its first argument calls this one."""
         for one in node.decorator_list:

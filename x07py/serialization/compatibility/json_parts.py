@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from referencing.jsonschema import DRAFT3, DRAFT4, DRAFT6, DRAFT7, DRAFT202012
 
 from x07py.serialization.compatibility.json_keywords import TYPES, named_types, types_of, words
+from x07py.serialization.compatibility.patterns import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,14 +118,18 @@ def branches(facts: Facts, split: frozenset[str]) -> tuple[str, list[Part]] | No
 
 
 def property_facts(facts: Facts, name: str | None) -> Facts:
-    """Return what is known of a property; without a name, of one that no schema lists and no pattern fits."""
+    """Return what is known of a property; without a name, of one that no schema lists and no pattern fits.
+
+    Raises:
+        UnshownError: a pattern is not searched for.
+    """
     found: list[Part] = []
     for fact in facts:
         schema = fact.schema
         listed = schema.get("properties", {})
         own = [listed[name]] if name is not None and name in listed else []
         if name is not None:
-            own += [rule for one, rule in schema.get("patternProperties", {}).items() if re.search(one, name)]
+            own += [rule for one, rule in schema.get("patternProperties", {}).items() if fits(one, name)]
         if not own and "additionalProperties" in schema:
             own = [schema["additionalProperties"]]
         found += [fact.at(one) for one in own]

@@ -7,7 +7,6 @@ different patterns) has to stay as it is. ``format`` and remarks say nothing abo
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
@@ -34,6 +33,7 @@ from x07py.serialization.compatibility.json_parts import (
     property_facts,
     tuple_of,
 )
+from x07py.serialization.compatibility.patterns import UnshownError, fits
 from x07py.serialization.json_schema import JsonFormat
 
 if TYPE_CHECKING:
@@ -44,16 +44,12 @@ _OBJECT = ("properties", "patternProperties", "additionalProperties")
 _ARRAY = ("prefixItems", "items", "additionalItems")
 
 
-class _UnshownError(Exception):
-    """What cannot be shown, with the place in the document."""
-
-
 def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
     """Return why the reader may not take all that the writer writes; nothing if it takes all."""
     ours, theirs = JsonFormat(reader), JsonFormat(writer)
     try:
         _Proof().follows(Part.root(ours), (Part.root(theirs),), "$")
-    except _UnshownError as error:
+    except UnshownError as error:
         return [str(error)]
     except RecursionError:
         return ["the schemas are nested too deeply to be compared"]
@@ -71,7 +67,7 @@ class _Proof:
         """Raise unless each value that fits all facts fits the goal."""
         self._steps += 1
         if self._steps > _MOST_STEPS:
-            raise _UnshownError("the schemas are too large to be compared")
+            raise UnshownError("the schemas are too large to be compared")
         known = tuple({id(part.schema): part for fact in facts for part in all_of(fact)}.values())
         key = (id(goal.schema), *(id(one.schema) for one in known))
         if key in self._shown or is_impossible(known):
@@ -81,7 +77,7 @@ class _Proof:
         try:
             for part in all_of(goal):
                 self._part_follows(part, known, path)
-        except _UnshownError:
+        except UnshownError:
             self._shown = before
             cases = branches(known, split)
             if cases is None:
@@ -99,7 +95,7 @@ class _Proof:
             if keyword in _OBJECT or keyword in _ARRAY:
                 groups.add("object" if keyword in _OBJECT else "array")
             elif not self._keyword_follows(keyword, rule, goal, facts, path):
-                raise _UnshownError(f"{path}: {_wanted(keyword, rule, facts)}")
+                raise UnshownError(f"{path}: {_wanted(keyword, rule, facts)}")
         if "object" in groups:
             self._properties_follow(goal, facts, path)
         if "array" in groups:
@@ -131,7 +127,7 @@ class _Proof:
     def _can_follow(self, goal: Part, facts: Facts, path: str) -> bool:
         try:
             self.follows(goal, facts, path)
-        except _UnshownError:
+        except UnshownError:
             return False
         return True
 
@@ -151,7 +147,7 @@ class _Proof:
         theirs = patterns_of(facts)
         others = property_facts(facts, None)
         for pattern, rule in patterns.items():
-            for name in sorted(name for name in listed if re.search(pattern, name)):
+            for name in sorted(name for name in listed if fits(pattern, name)):
                 self.follows(goal.at(rule), property_facts(facts, name), f"{path}.{name}")
             for one, part in theirs:
                 self.follows(goal.at(rule), (part,), f"{path}.{{{one}}}")
@@ -160,7 +156,7 @@ class _Proof:
         rule = goal.schema.get("additionalProperties", True)
         if rule is True:
             return
-        left = {name for name in listed - named.keys() if not any(re.search(one, name) for one in patterns)}
+        left = {name for name in listed - named.keys() if not any(fits(one, name) for one in patterns)}
         for name in sorted(left):
             self.follows(goal.at(rule), property_facts(facts, name), f"{path}.{name}")
         for one, part in theirs:
