@@ -80,7 +80,7 @@ INSIDE = ("-m", "x07py.run.inside", "main.py")
         ("errors", None, ("pkg", "verify")),
         ("cli/main", b"garbage", ("pkg", "verify")),
         ("pkg/query", OTHER, ("pkg", "verify")),
-        ("msg/envelope", b"garbage", RUN),
+        ("run/environment", b"garbage", RUN),
         ("contracts/packages", OTHER, RUN),
         ("run/plan", None, RUN),
         ("run/guard", b"garbage", INSIDE),
