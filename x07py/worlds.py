@@ -34,6 +34,11 @@ class World(NamedTuple):
         """Whether the kernel holds a program in it."""
         return self.name != "run-os"
 
+    @property
+    def opens_drivers(self) -> bool:
+        """Whether `open_driver` can give one: a live one over the network, or one that replays."""
+        return self.network or self.replay
+
 
 WORLDS: dict[str, World] = {
     world.name: world

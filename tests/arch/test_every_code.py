@@ -610,7 +610,7 @@ ROWS["E_ARCH_MODULE_LINK"] = module_link("../outside.py"), module_link("a.py")
 ROWS["W_ARCH_MODULE_LINK"] = module_link("a.py"), module_link("nowhere.py")
 
 
-def opening(kind: str) -> Found:
+def opening(kind: str, world: str = "run-os") -> Found:
     """A project whose lock holds Kafka's driver, with code that opens one."""
 
     def found(root: Path) -> list[str]:
@@ -618,12 +618,13 @@ def opening(kind: str) -> Found:
         pkg(root, "add", "kafka")
         externals = {"allowed_import_prefixes": ["x07py"], "allowed_exact": []}
         text = f"from x07py import open_driver\n\nopened = open_driver({kind!r}, profile='x')\n"
-        write(root, manifest(node("a"), externals=externals), {"a.py": text})
+        write(root, manifest(node("a", world), externals=externals), {"a.py": text})
         return codes(run(root))
 
     return found
 
 
+ROWS["E_ARCH_DRIVER_WORLD"] = opening("kafka", "solve-fs"), opening("kafka", "solve-rr")
 ROWS["W_ARCH_PACKAGE_UNUSED"] = opening("amqp"), opening("kafka")
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from tests.arch.trees import codes, manifest, node, run, write
 from tests.pkg.builders import pkg
-from tests.support.installed import install_package, site
+from tests.support.installed import install, install_package, package_files, site
 from tests.support.project import x07
 from x07py.errors import PackageError
+from x07py.worlds import WORLDS
 
 __all__ = ["site"]
 
@@ -65,6 +66,56 @@ def test_a_driver_that_is_opened_must_be_locked(project: Path) -> None:
     assert "opens the driver 'kafka'" in report.findings[0].message
     pkg(project, "add", "kafka")
     assert codes(run(project)) == []
+
+
+IN_A_FUNCTION = """from x07py import open_driver
+
+
+async def work(kind):
+    async with open_driver({kind}, profile="x") as driver:
+        await driver.ack()
+
+
+async def main():
+    await work("kafka")
+"""
+
+
+WAYS = {"a": OPENS, "b": IN_A_FUNCTION.format(kind='"kafka"'), "c": IN_A_FUNCTION.format(kind="kind")}
+EVERYWHERE = {f"{world.replace('-', '_')}_{way}": world for world in WORLDS for way in WAYS}
+REFUSED = {name for name, world in EVERYWHERE.items() if world in {"solve-pure", "solve-fs", "solve-kv"}}
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_driver_in_a_world_without_network_and_cassettes(locked: bool, project: Path) -> None:
+    if locked:
+        pkg(project, "add", "kafka")
+    else:
+        (project / "x07.lock").unlink()
+        (project / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    (project / "core.py").unlink()
+    nodes = [node(name, world) for name, world in EVERYWHERE.items()]
+    externals = {"allowed_import_prefixes": ["x07py"], "allowed_exact": []}
+    modules = {f"{name}.py": WAYS[name[-1]] for name in EVERYWHERE}
+    write(project, manifest(*nodes, externals=externals), modules)
+    found = [one for one in run(project).findings if one.code == "E_ARCH_DRIVER_WORLD"]
+    assert {one.data["module_id"]: one.data["world"] for one in found} == {name: EVERYWHERE[name] for name in REFUSED}
+    assert {one.line for one in found if one.data["module_id"].endswith("_b")} == {5}
+
+
+def test_a_live_driver_needs_a_package_for_its_world(project: Path, site: Path) -> None:
+    points = {"x07.packages": {"shelf": "shelf"}, "x07.drivers": {"shelf": "shelf:DRIVER"}}
+    files = package_files("shelf", "1.0.0", worlds_allowed=["run-os"], driver_kinds=["shelf"])
+    install(site, "shelf", "1.0.0", {**files, "shelf/__init__.py": "DRIVER = None\n"}, points)
+    pkg(project, "add", "shelf")
+    (project / "core.py").unlink()
+    names = {"a": "run-os", "b": "run-os-sandboxed", "c": "solve-rr", "d": "solve-pure"}
+    externals = {"allowed_import_prefixes": ["x07py"], "allowed_exact": []}
+    text = "from x07py import open_driver\n\nopened = open_driver('shelf', profile='x')\n"
+    document = manifest(*(node(*row) for row in names.items()), externals=externals)
+    write(project, document, {f"{name}.py": text for name in names})
+    found = [row.data["module_id"] for row in run(project).findings if row.code == "E_ARCH_DRIVER_WORLD"]
+    assert found == ["b", "d"]
 
 
 def test_a_project_without_a_lock_has_declared_nothing(project: Path) -> None:

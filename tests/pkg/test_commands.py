@@ -140,6 +140,25 @@ def test_remove_takes_what_nothing_needs_any_more(empty: Path, greet: Path) -> N
     assert report(empty, "remove", "greet", code=20)["error"]["code"] == "X07PKG_DEP_NOT_FOUND"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('[tool.x07]\ndependencies.greet = "1.0.0"\n', "[tool.x07]\n"),
+        ('[tool]\nx07.dependencies.greet = "1.0.0"\n\n[tool.z]\na = 1\n', "[tool]\n\n[tool.z]\na = 1\n"),
+        ('tool.x07.dependencies.greet = "1.0.0"\n', ""),
+        ('tool.x07.world = "run-os"\ntool.x07.dependencies.greet = "1.0.0"\n', 'tool.x07.world = "run-os"\n'),
+    ],
+)
+def test_the_last_dotted_key_goes_as_any_other(text: str, left: str, end: str, empty: Path, greet: Path) -> None:
+    file = empty / "pyproject.toml"
+    file.write_bytes(text.replace("\n", end).encode())
+    pkg(empty, "remove", "greet")
+    assert file.read_bytes() == left.replace("\n", end).encode()
+    pkg(empty, "add", "greet@1.0.0")
+    assert manifest(empty)["tool"]["x07"]["dependencies"] == {"greet": "1.0.0"}
+
+
 def test_lock_check_names_every_difference_and_changes_nothing(empty: Path, greet: Path) -> None:
     pkg(empty, "add", "greet")
     (greet / "greet/__init__.py").write_text("VERSION = 'evil'\n")

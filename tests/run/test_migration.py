@@ -73,6 +73,15 @@ def old(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_manifest_keeps_its_line_ends(old: Path) -> None:
+    file = old / "pyproject.toml"
+    file.write_bytes(b'[project]\r\nname = "shop"\r\n\r\n[tool.x07]\r\nentry = "main.py"\r\n')
+    assert x07_here("init", "--from", "x07.json", cwd=old).returncode == 0
+    text = file.read_bytes()
+    assert b"profiles.job]\r\n" in text
+    assert text.count(b"\n") == text.count(b"\r\n")
+
+
 def test_profiles_and_policies_come_over_and_what_does_not_is_named(old: Path) -> None:
     done = x07_here("init", "--from", "x07.json", "--format", "json", cwd=old)
     assert done.returncode == 0, done.stderr

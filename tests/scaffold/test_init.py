@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.campaign import CAMPAIGN
 from tests.support.live import rabbitmqctl
-from tests.support.project import REPOSITORY, x07
+from tests.support.project import REPOSITORY, x07, x07_here
 from x07py.brokers.process import RunningBroker
 from x07py.cli.init import Template
 from x07py.contracts.schemas import load_schema
@@ -179,6 +179,16 @@ def test_an_existing_project_gets_what_is_missing_once(tmp_path: Path) -> None:
     again = x07("init", "--template", "existing", cwd=tmp_path)
     assert "nothing to add" in again.stdout
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+
+
+def test_an_existing_project_keeps_its_line_ends(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_bytes(EXISTING.replace("\n", "\r\n").encode())
+    (tmp_path / "shop.py").write_text("import csv\n")
+    assert x07_here("init", "--template", "existing", cwd=tmp_path).returncode == 0
+    text = file.read_bytes()
+    assert b"[tool.x07]\r\n" in text
+    assert text.count(b"\n") == text.count(b"\r\n")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from x07py.arch.lock import (
 )
 from x07py.arch.manifest import Manifest, manifest_document, manifest_of
 from x07py.arch.model import finding
-from x07py.arch.packages import check_locked, check_opened, read_package_modules
+from x07py.arch.packages import check_driver_worlds, check_locked, check_opened, read_package_modules
 from x07py.arch.place import with_places
 from x07py.arch.repair import Patch, merge, suggest
 from x07py.arch.rules.chains import check_chains
@@ -298,6 +298,7 @@ def _apply_rules(
     findings += check_cycles(manifest, graph)
     findings += check_locked(graph, packages)
     findings += check_opened(graph, packages)
+    findings += check_driver_worlds(manifest, graph, packages)
     reached, answer = check_worlds(root, manifest, graph, packages, environment)
     findings += reached
     return answer

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from x07py.arch.model import finding
 from x07py.contracts.lockfile import LOCK_NAME
+from x07py.worlds import WORLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from x07py.arch.graph import Graph
+    from x07py.arch.manifest import Manifest
     from x07py.contracts.lockfile import LockedPackage
     from x07py.diag import Diagnostic
 
@@ -23,7 +25,7 @@ class PackageModules:
 
     locked: Mapping[str, LockedPackage]
     installed: Mapping[str, str]
-    kinds: Mapping[str, str] | None
+    kinds: Mapping[str, LockedPackage] | None
     """Locked packages by the driver kinds that they provide; None if the project has no lock."""
 
     def owner(self, module: str) -> LockedPackage | None:
@@ -49,7 +51,7 @@ def read_package_modules(root: Path) -> PackageModules:
     locked = {name: package for package in verified_packages(root).values() for name in package.modules}
     installed = {name: one.name for one in installed_here().values() for name in one.document.modules}
     packages = list(locked.values())
-    kinds = {kind: one.name for one in packages for kind in one.drivers} if (root / LOCK_NAME).exists() else None
+    kinds = {kind: one for one in packages for kind in one.drivers} if (root / LOCK_NAME).exists() else None
     return PackageModules(locked, installed, kinds)
 
 
@@ -91,7 +93,7 @@ def check_opened(graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]
                 )
     owners = [packages.owner(target) for targets in graph.outside.values() for target in targets]
     names = {one.name for one in owners if one is not None}
-    for kind, name in sorted(packages.kinds.items()):
+    for kind, name in sorted((kind, one.name) for kind, one in packages.kinds.items()):
         if "" not in opened and kind not in opened and name not in names:
             yield finding(
                 "W_ARCH_PACKAGE_UNUSED",
@@ -99,6 +101,43 @@ def check_opened(graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]
                 path=LOCK_NAME,
                 hint=f"x07 pkg remove {name} --sync, or open it",
                 data={"package": name},
+            )
+
+
+def check_driver_worlds(manifest: Manifest, graph: Graph, packages: PackageModules) -> Iterator[Diagnostic]:
+    """Yield calls of `open_driver` that its module's world refuses, whatever the profile and the session.
+
+    A solve world without cassettes refuses every driver. In one with cassettes a driver replays, whatever its package
+    allows; in the others it is live, and its package has to allow the world.
+    """
+    if not manifest.checks("enforce_world_caps"):
+        return
+    for name, node in graph.node_of.items():
+        module, world = graph.modules[name], WORLDS[node.world]
+        for scope, kind, _, offset in module.scopes:
+            package = (packages.kinds or {}).get(kind)
+            if scope != "driver" or (world.opens_drivers and (world.solve or package is None)):
+                continue
+            if package is not None and world.name in package.worlds:
+                continue
+            what = f"the driver {kind!r}" if kind else "a driver"
+            if world.opens_drivers and package is not None:
+                reason = f"package {package.name} allows {', '.join(package.worlds)}"
+            else:
+                reason = "that world has neither a network nor cassettes (9610)"
+            yield finding(
+                "E_ARCH_DRIVER_WORLD",
+                f"{name} ({world.name}) opens {what}, and {reason}",
+                **graph.sources.at(module.path, offset),
+                hint="open it in an adapter in a run-os node, or in a solve-rr node that only replays",
+                data={
+                    "node": node.id,
+                    "world": world.name,
+                    "module_id": name,
+                    "module_path": module.path,
+                    "import": kind,
+                    "package": package.name if package is not None else "",
+                },
             )
 
 

@@ -24,7 +24,14 @@ from x07py.contracts.requirement import ANY, parse_spec, specifiers
 from x07py.errors import PackageError
 from x07py.files import CONTRACT_BYTES, MANIFEST_BYTES, read_file, replace_file
 from x07py.pkg.closure import close_over, package_of
-from x07py.pkg.edit import drop_requirement, remove_dependency, required_distributions, set_dependency, set_requirement
+from x07py.pkg.edit import (
+    direct_references,
+    drop_requirement,
+    remove_dependency,
+    required_distributions,
+    set_dependency,
+    set_requirement,
+)
 from x07py.pkg.managers import Manager, manager_of
 from x07py.pkg.module_rules import check_modules
 from x07py.pkg.orphans import orphans
@@ -100,10 +107,12 @@ class _Change:
     def wanted(self) -> list[str]:
         """Return requirements for pip."""
         rows = []
+        direct = direct_references(self.files[PYPROJECT]) if PYPROJECT in self.files else {}
         for row in self.asked():
             name, extra = self.distribution_of(row.name)
             versions = "" if name == TOOLCHAIN else specifiers(row.requirement) or ""
-            rows.append((f"{name}[{extra}]" if extra else name) + versions)
+            plain = (f"{name}[{extra}]" if extra else name) + versions
+            rows.append(plain if name == TOOLCHAIN else direct.get(name, plain))
         return sorted(set(rows))
 
     def look_again(self) -> None:

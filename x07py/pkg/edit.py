@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 from x07py.contracts.distributions import normalized
 from x07py.contracts.project import PYPROJECT
 from x07py.errors import PackageError
-from x07py.files import parse_toml
+from x07py.files import line_end, parse_toml, with_line_ends_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from packaging.requirements import Requirement
+
 Change = Callable[[Any], None]
 """Makes a change to a document, be it plain or one that keeps its layout."""
+_SOURCES = frozenset(("path", "git", "url", "file"))
+"""Where a dependency of poetry comes from, if not from an index; it takes exactly one of these and ``version``."""
 
 
 def set_dependency(file: Path, data: bytes, name: str, requirement: str) -> bytes:
@@ -47,11 +51,13 @@ def remove_dependency(file: Path, data: bytes, name: str) -> bytes:
     Raises:
         PackageError: ``X07PKG_EDIT``.
     """
-    return _edited(file, data, lambda document: _descend(document, _place(file)).__delitem__(name))
+    return _edited(file, data, lambda document: _descend(document, _place(file)).__delitem__(name), _place(file))
 
 
 def set_requirement(file: Path, data: bytes, distribution: str, extra: str, specifier: str | None) -> bytes:
     """Return ``pyproject.toml`` with a distribution required for the manager; as it is, where it lists none.
+
+    What comes from a URL, a folder or a repository stays so: it has no versions beside that.
 
     Args:
         file: where the data shall stand.
@@ -61,7 +67,8 @@ def set_requirement(file: Path, data: bytes, distribution: str, extra: str, spec
         specifier: versions, PEP 440; None leaves what is said of them.
 
     Raises:
-        PackageError: ``X07PKG_EDIT``, also where a build backend fills the dependencies in.
+        PackageError: ``X07PKG_EDIT``, also where a build backend fills the dependencies in, and for versions of what
+            poetry has several rows of.
     """
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
@@ -69,8 +76,9 @@ def set_requirement(file: Path, data: bytes, distribution: str, extra: str, spec
     def change(text: str) -> str:
         one = Requirement(text)
         one.extras |= {extra} if extra else set()
-        one.specifier = one.specifier if specifier is None else SpecifierSet(specifier)
-        return str(one)
+        if specifier is not None and one.url is None:
+            one.specifier = SpecifierSet(specifier)
+        return text if str(one) == str(Requirement(text)) else str(one)
 
     return _requirements(file, data, distribution, change, f"{distribution}[{extra}]" if extra else distribution)
 
@@ -85,8 +93,10 @@ def drop_requirement(file: Path, data: bytes, distribution: str, extra: str) -> 
 
     def change(text: str) -> str:
         one = Requirement(text)
+        if not extra:
+            return ""
         one.extras -= {extra}
-        return str(one) if extra else ""
+        return text if str(one) == str(Requirement(text)) else str(one)
 
     return _requirements(file, data, distribution, change, None)
 
@@ -97,6 +107,14 @@ def required_distributions(data: bytes) -> set[str]:
     listed = document.get("project", {}).get("dependencies", [])
     table = document.get("tool", {}).get("poetry", {}).get("dependencies", {})
     return {_name(text) for text in listed} | {normalized(name) for name in table}
+
+
+def direct_references(data: bytes) -> dict[str, str]:
+    """Return requirements with a URL of a ``pyproject.toml``, by normalized name."""
+    from packaging.requirements import Requirement
+
+    listed = parse_toml(data.decode("utf-8")).get("project", {}).get("dependencies", [])
+    return {_name(text): text for text in listed if _name(text) and Requirement(text).url}
 
 
 def _name(requirement: str) -> str:
@@ -116,7 +134,10 @@ def _requirements(file: Path, data: bytes, distribution: str, change: Callable[[
         return _edited(file, data, lambda one: _in_list(one["project"], distribution, change, new))
     if "dependencies" in document.get("tool", {}).get("poetry", {}):
         place = ("tool", "poetry", "dependencies")
-        return _edited(file, data, lambda one: _in_table(_descend(one, place), distribution, change, new))
+        inline = _is_inline(data, place, distribution)
+        return _edited(
+            file, data, lambda one: _in_table(_descend(one, place), distribution, change, new, inline=inline)
+        )
     if "project" in document and new is not None:
         raise PackageError(
             "X07PKG_EDIT",
@@ -142,25 +163,88 @@ def _in_list(project: Any, distribution: str, change: Callable[[str], str], new:
         project["dependencies"] = [change(new)]
 
 
-def _in_table(table: Any, distribution: str, change: Callable[[str], str], new: str | None) -> None:
-    """The same in a table of poetry: a name to versions, or to a table of versions and extras."""
+def _in_table(table: Any, distribution: str, change: Callable[[str], str], new: str | None, *, inline: bool) -> None:
+    """The same in a table of poetry: a name to versions, to a table of a source and extras, or to rows of these."""
     from packaging.requirements import Requirement
 
     key = next((name for name in table if normalized(name) == distribution), None)
     if key is None and new is None:
         return
+    text = change(distribution if new is None or key is not None else new)
     value = "*" if key is None else table[key]
-    rest = dict(value) if isinstance(value, MutableMapping) else {"version": str(value)}
-    extras = ",".join(rest.get("extras", ()))
-    text = change(new if key is None and new is not None else f"{distribution}[{extras}]")
     if not text:
         del table[key]
+    elif isinstance(value, str):
+        one = Requirement(text)
+        row = {"version": str(one.specifier) or str(value), "extras": sorted(one.extras)}
+        table[key or distribution] = _inline(row, table) if one.extras else row["version"]
+    elif isinstance(value, MutableMapping):
+        had_extras = "extras" in value
+        _in_row(value, distribution, change)
+        if had_extras and inline and value.keys() == {"version"}:
+            table[key] = str(value["version"])
+    else:
+        _refuse_versions(distribution, value, Requirement(text))
+        for row in value:
+            _in_row(row, distribution, change)
+
+
+def _in_row(row: Any, distribution: str, change: Callable[[str], str]) -> None:
+    """Change extras and versions in a table of poetry; one with a source has no versions."""
+    from packaging.requirements import Requirement
+    from tomlkit.items import InlineTable
+
+    before = [str(name) for name in row.get("extras", ())]
+    one = Requirement(change(f"{distribution}[{','.join(before)}]"))
+    if str(one.specifier) and not row.keys() & _SOURCES:
+        row["version"] = str(one.specifier)
+    kept = [name for name in before if name in one.extras] + sorted(one.extras - {*before})
+    if kept and "extras" not in row and isinstance(row, InlineTable) and not _is_padded(row):
+        row.append("extras", kept)  # with a space behind the comma
+    elif kept:
+        row["extras"] = kept
+    elif "extras" in row:
+        del row["extras"]
+        _close_gap(row)
+
+
+def _close_gap(row: Any) -> None:
+    """Take out the space that a removed last entry leaves before the brace, where none stands behind the first."""
+    from tomlkit.items import InlineTable, Whitespace
+
+    if not isinstance(row, InlineTable):
         return
-    one = Requirement(text)
-    rest["version"] = str(one.specifier) or rest.get("version", "*")
-    rest["extras"] = sorted(one.extras)
-    plain = rest["version"] if not one.extras and rest.keys() == {"version", "extras"} else _inline(rest, table)
-    table[key or distribution] = plain
+    body = row.value.body
+    padded = _is_padded(row)
+    while body and body[-1][0] is None:
+        body.pop()
+    if padded:
+        body.append((None, Whitespace(" ")))
+
+
+def _is_padded(row: Any) -> bool:
+    from tomlkit.items import Whitespace
+
+    return bool(row.value.body) and isinstance(row.value.body[0][1], Whitespace)
+
+
+def _is_inline(data: bytes, place: Sequence[str], distribution: str) -> bool:
+    """Tell whether an entry is a table in braces, which a text can stand for."""
+    import tomlkit
+    from tomlkit.items import InlineTable
+
+    table = _descend(tomlkit.parse(data.decode("utf-8")), place)
+    return any(normalized(name) == distribution and isinstance(table[name], InlineTable) for name in table)
+
+
+def _refuse_versions(distribution: str, rows: Any, wanted: Requirement) -> None:
+    if str(wanted.specifier) and any(not row.keys() & _SOURCES for row in rows):
+        raise PackageError(
+            "X07PKG_EDIT",
+            f"tool.poetry.dependencies has {len(rows)} rows of {distribution}, each with versions of its own",
+            where=PYPROJECT,
+            hint=f"change the rows by hand, then run the command without a version: x07 pkg add {distribution}",
+        )
 
 
 def _inline(fields: dict[str, Any], beside: Any) -> Any:
@@ -173,7 +257,8 @@ def _inline(fields: dict[str, Any], beside: Any) -> Any:
     return table
 
 
-def _edited(file: Path, data: bytes, change: Change) -> bytes:
+def _edited(file: Path, data: bytes, change: Change, may_end: Sequence[str] = ()) -> bytes:
+    """Make a change; the tables on the path `may_end` may be gone afterwards, if nothing is left in them."""
     import tomlkit
 
     text = data.decode("utf-8")
@@ -181,6 +266,12 @@ def _edited(file: Path, data: bytes, change: Change) -> bytes:
     change(wanted)
     change(document)
     edited = _tidied(text, document, wanted)
+    for depth in range(len(may_end), 0, -1):
+        table = _descend(wanted, may_end[: depth - 1])
+        if _parses_to(edited, wanted) or table[may_end[depth - 1]]:
+            break
+        del table[may_end[depth - 1]]  # a table that only dotted keys made ends with the last of them
+        edited = _tidied(text, document, wanted)
     if not _parses_to(edited, wanted):
         raise PackageError(
             "X07PKG_EDIT",
@@ -206,15 +297,11 @@ def _descend(document: Any, place: Sequence[str], *, create: bool = False) -> An
 def _with_new_table(text: str, place: Sequence[str], name: str, requirement: str) -> str:
     import tomlkit
 
-    end = _line_end(text)
+    end = line_end(text)
     entry = tomlkit.document()
     entry[name] = requirement
     gap = "" if not text else end if text.endswith("\n") else end * 2
     return f"{text}{gap}[{'.'.join(place)}]{end}{tomlkit.dumps(entry).strip()}{end}"
-
-
-def _line_end(text: str) -> str:
-    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def _tidied(text: str, document: Any, wanted: dict[str, Any]) -> str:
@@ -224,12 +311,12 @@ def _tidied(text: str, document: Any, wanted: dict[str, Any]) -> str:
     old, new = text.splitlines(keepends=True), tomlkit.dumps(document).splitlines(keepends=True)
     codes = SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes()
     for start, end, new_start, new_end in _smallest_first(code[1:] for code in codes if code[0] != "equal"):
-        lines = [line.rstrip("\r\n") + _line_end(text) for line in new[new_start:new_end] if line.strip()]
+        lines = [line.rstrip("\r\n") + line_end(text) for line in new[new_start:new_end] if line.strip()]
         for at in (_up_to_table(old, start), start) if start == end else (start,):
             edited = "".join([*old[:at], *lines, *old[at if start == end else end :]])
             if _parses_to(edited, wanted):
                 return edited
-    return "".join(new)
+    return with_line_ends_of(text, "".join(new))
 
 
 def _smallest_first(spans: Iterable[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:

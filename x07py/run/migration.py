@@ -11,7 +11,7 @@ import tomlkit
 from x07py.contracts.loader import parse_json
 from x07py.contracts.project import PYPROJECT, STANDALONE, parse_project
 from x07py.errors import RunError, UsageError
-from x07py.files import CONTRACT_BYTES, MANIFEST_BYTES, cannot_read, read_file, replace_file
+from x07py.files import CONTRACT_BYTES, MANIFEST_BYTES, cannot_read, read_file, replace_file, with_line_ends_of
 from x07py.run.migrated_policy import migrated_policy
 from x07py.run.policy import read_policy
 from x07py.run.profile import keep_the_name
@@ -71,7 +71,7 @@ def migrate_project(manifest: Path, root: Path) -> Migration:
     for path, data in policies.items():
         replace_file(path, data, root=root)
     if changed != text and migration.added:
-        replace_file(file, changed.encode(), root=root)
+        replace_file(file, with_line_ends_of(text, changed).encode(), root=root)
     return migration
 
 

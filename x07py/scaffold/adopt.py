@@ -12,7 +12,7 @@ from x07py.arch.init import first_manifest
 from x07py.arch.project import MANIFEST_PATH
 from x07py.contracts.project import PYPROJECT, STANDALONE
 from x07py.errors import FileError, UsageError
-from x07py.files import MANIFEST_BYTES, read_file, replace_file
+from x07py.files import MANIFEST_BYTES, read_file, replace_file, with_line_ends_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def adopt_project(root: Path) -> list[str]:
         added.append(f"{MANIFEST_PATH} and its lock, with {first.nodes} nodes")
         added += [f"left out of it, in scan.exclude: {pattern}" for pattern in first.excluded]
     if changed != text:
-        replace_file(file, changed.encode("utf-8"), root=root)
+        replace_file(file, with_line_ends_of(text, changed).encode("utf-8"), root=root)
     return added
 
 
