@@ -15,6 +15,7 @@ from tests.arch.trees import CONTRACTS, manifest, node, run, write
 from tests.serialization.messages import file, message, schema
 from tests.support.project import EXAMPLE
 from x07py.contracts.subjects import read_subjects
+from x07py.drivers.subjects import _with_references
 from x07py.errors import ContractError, SchemaError
 
 FOLDER = "arch/msg/schemas"
@@ -143,3 +144,36 @@ def test_what_protoc_writes_is_read_as_the_registry_has_it(tmp_path: Path) -> No
     (root / FOLDER / "b-value.1").write_bytes(described(made))
     texts = {one.versions[1].schema.text for one in read_subjects(root).values()}
     assert texts == {schema(made).text} == {base64.b64encode(made.SerializeToString()).decode()}
+
+
+def chain(length: int, *names: str) -> dict[str, Any]:
+    """A subject of which each version refers to the one before, by each name."""
+    rows = [
+        ("string", *({"name": f"{n}{number}", "subject": "chain", "version": number} for n in names))
+        for number in range(1, length)
+    ]
+    return subject("chain", "avro", "string", *rows, compatibility="none")
+
+
+def test_references_that_meet_again_are_looked_at_once(tmp_path: Path) -> None:
+    root = put(tmp_path, chain(60, "a", "b"))
+    assert found(root) == []
+    pinned = read_subjects(root)
+    assert _with_references(["chain"], pinned) == [("chain", number) for number in range(1, 61)]
+
+
+def test_references_in_a_row_come_to_an_end(tmp_path: Path) -> None:
+    apart = [
+        subject(f"s{n}", "avro", ("string", {"name": "a", "subject": f"s{n + 1}", "version": 1})) for n in range(100)
+    ]
+    root = put(tmp_path, *apart, subject("s100", "avro", "string"))
+    assert ("E_ARCH_MSG_SUBJECTS", True) in {(code, "100 references in a row" in text) for code, text in found(root)}
+    with pytest.raises(ContractError, match=r"9599.*in a row"):
+        read_subjects(root)
+
+
+def test_a_subject_has_at_most_100_versions(tmp_path: Path) -> None:
+    root = put(tmp_path, chain(101))
+    assert [code for code, _ in found(root)] == ["E_ARCH_MSG_SUBJECTS"]
+    with pytest.raises(ContractError, match="9599"):
+        read_subjects(root)

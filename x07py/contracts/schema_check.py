@@ -71,6 +71,7 @@ _CHECKS: dict[str, tuple[type | None, Callable[[Any, Any], bool]]] = {
     "required": (dict, lambda document, rule: document.keys() >= set(rule)),
     "items": (list, lambda document, rule: all(_fits(one, rule) for one in document)),
     "minItems": (list, lambda document, rule: len(document) >= rule),
+    "maxItems": (list, lambda document, rule: len(document) <= rule),
     "minLength": (str, lambda document, rule: len(document) >= rule),
     "maxLength": (str, lambda document, rule: len(document) <= rule),
     "pattern": (str, lambda document, rule: re.search(rule, document) is not None),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 INDEX = "arch/msg/schemas/subjects.json"
 INDEX_SCHEMA = "x07py.arch.msg.subjects"
 DEFAULT: Compatibility = "backward"
+_DEEPEST = 100
 _HINT = "x07 arch check tells what is wrong"
 
 
@@ -90,6 +91,7 @@ class Pins:
         self._rows = {row["subject"]: row for row in index["subjects"]}
         self._read = read
         self._made: dict[tuple[str, int], Pinned] = {}
+        self._depth: dict[tuple[str, int], int] = {}
 
     def subject(self, row: JsonObject) -> PinnedSubject:
         """Return what a row pins; raises as `version`."""
@@ -101,7 +103,7 @@ class Pins:
         """Return one version, with what it refers to.
 
         Raises:
-            ContractError: 9599 for one that is not pinned, or refers to itself.
+            ContractError: 9599 for one that is not pinned, refers to itself, or begins a row of more than 100.
             SchemaError, NotInstalledError: as `text_of`.
         """
         place = (subject, number)
@@ -109,6 +111,8 @@ class Pins:
             return self._made[place]
         if place in above:
             raise _broken(f"version {number} of {subject!r} refers to itself", subject)
+        if len(above) >= _DEEPEST:
+            raise _too_deep(*above[0])
         row = self._rows.get(subject, {"versions": []})
         entry = next((one for one in row["versions"] if one["version"] == number), None)
         if entry is None:
@@ -117,9 +121,16 @@ class Pins:
             Reference(one["name"], one["subject"], one["version"]) for one in entry.get("references", ())
         )
         below = [(one.name, self.version(one.subject, one.version, (*above, place)).schema) for one in references]
+        self._depth[place] = 1 + max((self._depth[one.subject, one.version] for one in references), default=0)
+        if self._depth[place] > _DEEPEST:
+            raise _too_deep(subject, number)
         schema = Schema(row["kind"], text_of(row["kind"], self._read(entry["path"])), tuple(below))
         self._made[place] = Pinned(schema, references)
         return self._made[place]
+
+
+def _too_deep(subject: str, number: int) -> ContractError:
+    return _broken(f"more than {_DEEPEST} references in a row begin at version {number} of {subject!r}", subject)
 
 
 def _broken(message: str, subject: str) -> ContractError:

@@ -84,6 +84,8 @@ def _with_references(names: Iterable[str], pinned: Mapping[str, PinnedSubject]) 
     order: dict[tuple[str, int], None] = {}
 
     def add(name: str, number: int) -> None:
+        if (name, number) in order:
+            return
         for one in pinned[name].versions[number].references:
             add(one.subject, one.version)
         order.setdefault((name, number))

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Never
 
-from jsonschema import Draft7Validator
+from jsonschema import (
+    Draft3Validator,
+    Draft4Validator,
+    Draft6Validator,
+    Draft7Validator,
+    Draft201909Validator,
+    Draft202012Validator,
+)
 from jsonschema.exceptions import SchemaError as DraftError
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import validator_for
 from referencing import Registry, Resource
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT7, UnknownDialect, specification_with
+from referencing.jsonschema import (
+    DRAFT3,
+    DRAFT4,
+    DRAFT6,
+    DRAFT7,
+    DRAFT201909,
+    DRAFT202012,
+    UnknownDialect,
+    specification_with,
+)
 
 from x07py.serialization.schema import Schema, all_references, misfit, unusable
 
@@ -19,7 +35,15 @@ if TYPE_CHECKING:
     from referencing import Specification
     from referencing._core import Resolver
 
-_NO_SCHEMAS = {"const", "default", "enum", "examples"}
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_VALIDATORS = {
+    DRAFT3.name: Draft3Validator,
+    DRAFT4.name: Draft4Validator,
+    DRAFT6.name: Draft6Validator,
+    DRAFT7.name: Draft7Validator,
+    DRAFT201909.name: Draft201909Validator,
+    DRAFT202012.name: Draft202012Validator,
+}
 
 
 class JsonFormat:
@@ -28,25 +52,31 @@ class JsonFormat:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self.document = _document(schema)
-        registry: Registry[Any] = Registry()
-        for name, one in all_references(schema).items():
-            resource = Resource.from_contents(_document(one), default_specification=DRAFT7)
-            uri = resource.id()
-            registry = registry.with_resources([(name, resource), *([(uri, resource)] if uri else [])])
-        draft = validator_for(self.document, default=Draft7Validator)
         try:
-            draft.check_schema(self.document)
-            self.draft: Specification[Any] = _specification(self.document)
-            root: Resource[Any] = self.draft.create_resource(self.document)
-            self.resolver: Resolver[Any] = registry.resolver_with_root(root)
-            _resolve(self.document, self.resolver, self.draft)
+            registry = self._read()
         except DraftError as error:
             raise unusable("JSON", error.message) from None
         except UnknownDialect as error:
             raise unusable("JSON", f"$schema {error.uri} is no draft that jsonschema has") from None
-        except (Unresolvable, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 (of a schema of others, the libraries raise many things)
             raise unusable("JSON", error) from None
-        self.validator = draft(self.document, registry=registry)
+        self.validator = validator_for(self.document, default=Draft7Validator)(self.document, registry=registry)
+
+    def _read(self) -> Registry[Any]:
+        """Check the documents, and all that they refer to, before a message comes by."""
+        self.draft: Specification[Any] = _specification(self.document)
+        others: Registry[Any] = Registry()
+        documents = {name: _document(one) for name, one in all_references(self.schema).items()}
+        for name, document in documents.items():
+            resource = _specification(document).create_resource(document)
+            uri = resource.id()
+            others = others.with_resources([(name, resource), *([(uri, resource)] if uri else [])])
+        root = self.draft.create_resource(self.document)
+        self.resolver: Resolver[Any] = others.resolver_with_root(root)
+        whole = others.with_resource(root.id() or "", root)
+        places = [(others[name], whole.resolver(name)) for name in documents]
+        _check_places([*places, (root, whole.resolver(root.id() or ""))])
+        return others
 
     def encode(self, value: Any) -> bytes:
         """Return a value as compact JSON, the bytes that Confluent's serializer writes."""
@@ -56,7 +86,7 @@ class JsonFormat:
             return text.encode()
         except ValidationError as error:
             raise misfit("the value", _told(error)) from None
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 (by a schema of others, the libraries raise many things)
             raise misfit("the value", error) from None
 
     def decode(self, body: bytes, writer: JsonFormat) -> Any:
@@ -67,7 +97,7 @@ class JsonFormat:
             self.validator.validate(value)
         except ValidationError as error:
             raise misfit("the message", _told(error)) from None
-        except (ValueError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001
             raise misfit("the message", error) from None
         return value
 
@@ -100,13 +130,32 @@ def _refuse(name: str) -> Never:
     raise ValueError(f"{name} is no JSON")
 
 
-def _resolve(schema: Any, resolver: Resolver[Any], specification: Specification[Any]) -> None:
-    """Look every reference up, so that a missing one is told before a message comes by."""
-    if isinstance(schema, dict):
-        resolver = resolver.in_subresource(specification.create_resource(schema))
-        if isinstance(schema.get("$ref"), str):
-            resolver.lookup(schema["$ref"])
-    inside = schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
-    for name, one in inside:
-        if name not in _NO_SCHEMAS:
-            _resolve(one, resolver, specification)
+def _check_places(places: list[tuple[Resource[Any], Resolver[Any]]]) -> None:
+    """Check documents, the schemas inside, and all that these refer to, each once."""
+    for resource, _ in places:
+        _check(resource)
+    todo, seen = list(places), set()
+    while todo:
+        resource, resolver = todo.pop()
+        schema = resource.contents
+        if not isinstance(schema, dict) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        resolver = resolver.in_subresource(resource)
+        for pattern in (schema.get("pattern"), *schema.get("patternProperties", ())):
+            if isinstance(pattern, str):
+                re.compile(pattern)
+        for inner in resource.subresources():
+            if isinstance(inner.contents, dict) and "$schema" in inner.contents:
+                _check(inner)
+            todo.append((inner, resolver))
+        for reference in (schema[word] for word in _REFERENCES if isinstance(schema.get(word), str)):
+            found = resolver.lookup(reference)
+            led = Resource.from_contents(found.contents, default_specification=resource._specification)
+            if id(led.contents) not in seen:
+                _check(led)
+                todo.append((led, found.resolver))
+
+
+def _check(resource: Resource[Any]) -> None:
+    validator_for(resource.contents, default=_VALIDATORS[resource._specification.name]).check_schema(resource.contents)

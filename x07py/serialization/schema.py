@@ -56,8 +56,17 @@ def lacking(kind: str, error: ImportError) -> NotInstalledError:
 def all_references(schema: Schema) -> Mapping[str, Schema]:
     """Return what a schema refers to, and what that refers to, by name, in an order in which each can be read."""
     found: dict[str, Schema] = {}
-    for name, one in schema.references:
-        found |= {**all_references(one), name: one}
+    seen: set[int] = set()
+
+    def add(inner: Schema) -> None:
+        if id(inner) in seen:
+            return
+        seen.add(id(inner))
+        for name, one in inner.references:
+            add(one)
+            found[name] = one
+
+    add(schema)
     return found
 
 

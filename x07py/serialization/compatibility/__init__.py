@@ -6,7 +6,7 @@ JSON Schema by what can be shown: a change that is right and not shown to be rig
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from x07py.serialization.schema import lacking, unusable
 
@@ -42,12 +42,13 @@ def misfits(level: Compatibility, versions: Mapping[int, Schema]) -> Iterator[Mi
         NotInstalledError: 9635 if the library of a kind is not installed.
     """
     numbers = sorted(versions)
+    ready: dict[int, Any] = {}
     for place, new in enumerate(numbers):
         for old in numbers[:place] if level.endswith("_transitive") else numbers[max(place - 1, 0) : place]:
             pairs = [(new, old)] if level.startswith(("backward", "full")) else []
             pairs += [(old, new)] if level.startswith(("forward", "full")) else []
             for reader, writer in pairs:
-                reasons = incompatibilities(versions[reader], versions[writer])
+                reasons = _compared(reader, writer, versions, ready)
                 if reasons:
                     yield Misfit(reader, writer, reasons)
 
@@ -59,22 +60,37 @@ def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
         SchemaError: 9598 for a schema that cannot be used.
         NotInstalledError: 9635 if the library of the kind is not installed.
     """
-    if reader.kind != writer.kind:
-        return [f"the one is {writer.kind} and the other {reader.kind}"]
+    return _compared(0, 1, {0: reader, 1: writer}, {})
+
+
+def _compared(reader: int, writer: int, versions: Mapping[int, Schema], ready: dict[int, Any]) -> list[str]:
+    """Compare two versions; each is parsed once, and kept in `ready`."""
+    kind, other = versions[writer].kind, versions[reader].kind
+    if kind != other:
+        return [f"the one is {kind} and the other {other}"]
+    rules = _rules(kind)
+    for number in (reader, writer):
+        if number not in ready:
+            ready[number] = rules.parsed(versions[number])
+    found: list[str] = rules.incompatibilities(ready[reader], ready[writer])
+    return found
+
+
+def _rules(kind: str) -> Any:
     try:
-        match reader.kind:
+        match kind:
             case "avro":
                 from x07py.serialization.compatibility import avro
 
-                return avro.incompatibilities(reader, writer)
+                return avro
             case "json":
                 from x07py.serialization.compatibility import json_schema
 
-                return json_schema.incompatibilities(reader, writer)
+                return json_schema
             case "protobuf":
                 from x07py.serialization.compatibility import protobuf
 
-                return protobuf.incompatibilities(reader, writer)
+                return protobuf
     except ImportError as error:
-        raise lacking(reader.kind, error) from None
-    raise unusable(reader.kind, "there is no such kind")
+        raise lacking(kind, error) from None
+    raise unusable(kind, "there is no such kind")

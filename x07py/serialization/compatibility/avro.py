@@ -12,7 +12,6 @@ from avro.compatibility import (
     SchemaIncompatibilityType,
     incompatible,
 )
-from avro.errors import AvroException
 from avro.name import Names
 from avro.schema import BytesDecimalSchema, FixedDecimalSchema, make_avsc_object
 
@@ -40,17 +39,21 @@ class _Checker(ReaderWriterCompatibilityChecker):
         return found
 
 
-def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
+def incompatibilities(reader: AvroSchema, writer: AvroSchema) -> list[str]:
     """Return why the reader cannot read what the writer writes; nothing if it can."""
     checker: ReaderWriterCompatibilityChecker = _Checker()  # type: ignore[no-untyped-call]
-    found = checker.get_compatibility(_parsed(reader), _parsed(writer))
+    try:
+        found = checker.get_compatibility(reader, writer)
+    except RecursionError:
+        return ["the schemas are nested too deeply to be compared"]
     if found.compatibility is SchemaCompatibilityType.compatible:
         return []
     what = ", ".join(dict.fromkeys(kind.name.replace("_", " ") for kind in found.incompatibilities))
     return [f"{what}: {one}" for one in sorted(found.messages)]
 
 
-def _parsed(schema: Schema) -> AvroSchema:
+def parsed(schema: Schema) -> AvroSchema:
+    """Return a schema made ready to be compared; raises `SchemaError` 9598."""
     names = Names()
     try:
         with warnings.catch_warnings():
@@ -58,7 +61,7 @@ def _parsed(schema: Schema) -> AvroSchema:
             for one in all_references(schema).values():
                 make_avsc_object(_with_whole_aliases(document_of(one), ""), names)
             return make_avsc_object(_with_whole_aliases(document_of(schema), ""), names)
-    except (AvroException, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 (of a schema of others, the library raises many things)
         raise unusable("Avro", error) from None
 
 

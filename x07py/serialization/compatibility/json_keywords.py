@@ -28,6 +28,8 @@ PLAIN = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multiple
     *("pattern", "minItems", "maxItems", "uniqueItems", "required", "minProperties", "maxProperties")
 }
 """Keywords that hold no schema, so that a value can be tried on one of them alone."""
+_GROUPS = (("contains", "minContains", "maxContains"), ("if", "then", "else"))
+"""Keywords of which the first says nothing without the others, and these nothing without it."""
 _LEAST = {"minLength", "minItems", "minProperties"}
 _MOST = {"maxLength", "maxItems", "maxProperties"}
 
@@ -55,6 +57,14 @@ def types_of(value: Any) -> frozenset[str]:
         return NUMBERS if value.is_integer() else frozenset({"number"})
     kinds = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object", type(None): "null"}
     return frozenset({kinds[type(value)]})
+
+
+def group_of(keyword: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what a keyword means together with: its group, of ``unevaluated...`` the whole schema without remarks."""
+    if keyword.startswith("unevaluated"):
+        return {name: rule for name, rule in schema.items() if name not in IGNORED or name in {"$ref", "allOf"}}
+    group = next((one for one in _GROUPS if keyword in one), (keyword,))
+    return {name: schema[name] for name in group if name in schema} if group[0] in schema else {}
 
 
 def bound_follows(keyword: str, bound: Any, older: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from referencing.jsonschema import DRAFT3, DRAFT4, DRAFT6, DRAFT7, DRAFT202012
 
 from x07py.serialization.compatibility.json_keywords import TYPES, named_types, types_of, words
-from x07py.serialization.compatibility.patterns import fits
+from x07py.serialization.compatibility.patterns import UnshownError, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,34 +30,43 @@ class Part(NamedTuple):
     schema: dict[str, Any]
     resolver: Resolver[Any]
     draft: Specification[Any]
+    types: dict[int, frozenset[str]]
+    """What a value may be by schemas of this document that were looked at; a schema refers to many, and many to it."""
 
     @classmethod
     def root(cls, parsed: JsonFormat) -> Part:
         """Return a whole schema."""
-        return cls(_ANYTHING, parsed.resolver, parsed.draft).at(parsed.document)
+        return cls(_ANYTHING, parsed.resolver, parsed.draft, {}).at(parsed.document)
 
     def at(self, schema: Any) -> Part:
         """Return a schema that stands in this one; true and false are written out."""
         if isinstance(schema, bool):
             schema = _ANYTHING if schema else _NOTHING
-        return Part(schema, self.resolver, self.draft)
+        return self._replace(schema=schema)
 
 
 Facts = tuple[Part, ...]
 """Schemas that a value is known to fit, each of them."""
 
 
-def all_of(part: Part, seen: frozenset[int] = frozenset()) -> Iterator[Part]:
-    """Yield the schemas that have to fit where a schema does: itself, those of ``allOf``, and what it refers to."""
+def all_of(part: Part, seen: set[int] | None = None) -> Iterator[Part]:
+    """Yield the schemas that have to fit where a schema does: itself, those of ``allOf``, and what it refers to.
+
+    Raises:
+        UnshownError: one is of another draft than what refers to it.
+    """
     schema = part.schema
+    seen = set() if seen is None else seen
     if id(schema) in seen:
         return
-    seen |= {id(schema)}
+    seen.add(id(schema))
+    if part.draft.detect(schema) is not part.draft:
+        raise UnshownError("a schema that refers to one of another draft is not compared")
     resolver = part.resolver.in_subresource(part.draft.create_resource(schema))
-    here = Part(schema, resolver, part.draft)
+    here = part._replace(resolver=resolver)
     if isinstance(schema.get("$ref"), str):
         found = resolver.lookup(schema["$ref"])
-        yield from all_of(Part(_ANYTHING, found.resolver, part.draft).at(found.contents), seen)
+        yield from all_of(part._replace(resolver=found.resolver).at(found.contents), seen)
         if part.draft in _REF_ALONE:
             return
     yield here
@@ -80,9 +89,18 @@ def possible_types(facts: Facts) -> frozenset[str]:
             values = schema["enum"] if "enum" in schema else [schema["const"]]
             types &= frozenset(name for one in values for name in types_of(one))
         for keyword in ("anyOf", "oneOf"):
-            cases = [possible_types(tuple(all_of(fact.at(one)))) for one in schema.get(keyword, ())]
+            cases = [_types_by(fact.at(one)) for one in schema.get(keyword, ())]
             types &= frozenset().union(*cases) if cases else TYPES
     return types
+
+
+def _types_by(part: Part) -> frozenset[str]:
+    """Return the types that one schema allows; any, where it refers to itself."""
+    place = id(part.schema)
+    if place not in part.types:
+        part.types[place] = TYPES
+        part.types[place] = possible_types(tuple(all_of(part)))
+    return part.types[place]
 
 
 def finite(facts: Facts) -> list[Any] | None:

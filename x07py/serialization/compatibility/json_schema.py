@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
+from referencing.jsonschema import DRAFT3, DRAFT4
 
 from x07py.serialization.compatibility.json_keywords import (
     IGNORED,
     PLAIN,
     SPEAKS_OF,
     bound_follows,
+    group_of,
     named_types,
     refers,
     words,
@@ -44,16 +46,36 @@ _OBJECT = ("properties", "patternProperties", "additionalProperties")
 _ARRAY = ("prefixItems", "items", "additionalItems")
 
 
-def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
+def parsed(schema: Schema) -> JsonFormat:
+    """Return a schema made ready to be compared; raises `SchemaError` 9598."""
+    return JsonFormat(schema)
+
+
+def incompatibilities(reader: JsonFormat, writer: JsonFormat) -> list[str]:
     """Return why the reader may not take all that the writer writes; nothing if it takes all."""
-    ours, theirs = JsonFormat(reader), JsonFormat(writer)
+    if words(reader.document) == words(writer.document) and not (reader.schema.references or writer.schema.references):
+        return []
     try:
-        _Proof().follows(Part.root(ours), (Part.root(theirs),), "$")
+        _check_drafts(reader, writer)
+        _Proof().follows(Part.root(reader), (Part.root(writer),), "$")
     except UnshownError as error:
         return [str(error)]
     except RecursionError:
         return ["the schemas are nested too deeply to be compared"]
+    except Exception as error:  # noqa: BLE001 (of schemas of others, the libraries raise many things)
+        return [f"the schemas cannot be compared: {type(error).__name__}: {error}"]
     return []
+
+
+def _check_drafts(reader: JsonFormat, writer: JsonFormat) -> None:
+    """Raise for drafts whose keywords mean something else, or of which the other knows some and this one does not."""
+    drafts = {reader.draft.name, writer.draft.name}
+    if DRAFT3.name in drafts or (DRAFT4.name in drafts and len(drafts) > 1):
+        raise UnshownError(f"schemas of {' and '.join(sorted(drafts))} are not compared")
+
+
+class _TooLargeError(UnshownError):
+    """No other way is tried."""
 
 
 class _Proof:
@@ -65,10 +87,8 @@ class _Proof:
 
     def follows(self, goal: Part, facts: Facts, path: str, split: frozenset[str] = frozenset()) -> None:
         """Raise unless each value that fits all facts fits the goal."""
-        self._steps += 1
-        if self._steps > _MOST_STEPS:
-            raise UnshownError("the schemas are too large to be compared")
         known = tuple({id(part.schema): part for fact in facts for part in all_of(fact)}.values())
+        self._count(len(known))
         key = (id(goal.schema), *(id(one.schema) for one in known))
         if key in self._shown or is_impossible(known):
             return
@@ -77,6 +97,8 @@ class _Proof:
         try:
             for part in all_of(goal):
                 self._part_follows(part, known, path)
+        except _TooLargeError:
+            raise
         except UnshownError:
             self._shown = before
             cases = branches(known, split)
@@ -85,6 +107,11 @@ class _Proof:
             question, parts = cases
             for one in parts:
                 self.follows(goal, (*known, one), path, split | {question})
+
+    def _count(self, steps: int) -> None:
+        self._steps += max(steps, 1)
+        if self._steps > _MOST_STEPS:
+            raise _TooLargeError("the schemas are too large to be compared")
 
     def _part_follows(self, goal: Part, facts: Facts, path: str) -> None:
         types = possible_types(facts)
@@ -115,18 +142,22 @@ class _Proof:
             case "anyOf":
                 return any(self._can_follow(goal.at(one), facts, path) for one in rule)
             case "oneOf":
-                return self._one_follows([goal.at(one) for one in rule], facts, path) or _stays(keyword, rule, facts)
+                return self._one_follows([goal.at(one) for one in rule], facts, path) or _stays(keyword, goal, facts)
         if keyword in PLAIN and values is not None and not isinstance(rule, bool):
+            if keyword == "pattern":
+                return all(fits(rule, one) for one in values if isinstance(one, str))
             return all(Draft202012Validator({keyword: rule}).is_valid(one) for one in values)
         if keyword in PLAIN:
             return any(bound_follows(keyword, rule, fact.schema) for fact in facts)
         if keyword not in SPEAKS_OF and keyword not in {"not", "if", "then", "else", "$dynamicRef", "$recursiveRef"}:
             return True  # no keyword of the drafts, and so a remark
-        return _stays(keyword, rule, facts)
+        return _stays(keyword, goal, facts)
 
     def _can_follow(self, goal: Part, facts: Facts, path: str) -> bool:
         try:
             self.follows(goal, facts, path)
+        except _TooLargeError:
+            raise
         except UnshownError:
             return False
         return True
@@ -135,6 +166,7 @@ class _Proof:
         """One of the schemas follows, and none of the others can fit besides."""
         for number, goal in enumerate(goals):
             others = goals[:number] + goals[number + 1 :]
+            self._count(len(others))
             if all(_are_apart(tuple(all_of(one)), facts) for one in others) and self._can_follow(goal, facts, path):
                 return True
         return False
@@ -174,10 +206,15 @@ class _Proof:
         self.follows(rest, item_facts(facts, None), f"{path}[*]")
 
 
-def _stays(keyword: str, rule: Any, facts: Facts) -> bool:
-    """Tell whether a rule is the same as before, and means the same."""
-    same = any(keyword in fact.schema and words(fact.schema[keyword]) == words(rule) for fact in facts)
-    return same and not refers(rule)
+def _stays(keyword: str, goal: Part, facts: Facts) -> bool:
+    """Tell whether one schema says the same as before, with all that the keyword goes with, and means the same."""
+    group = group_of(keyword, goal.schema)
+    if not group:
+        return True
+    if keyword in {"$dynamicRef", "$recursiveRef"} or refers(group):
+        return False
+    rule = words(group)
+    return any(words(group_of(keyword, one.schema)) == rule for one in facts if one.draft is goal.draft)
 
 
 def _are_apart(one: Facts, other: Facts) -> bool:

@@ -1,4 +1,4 @@
-"""Patterns of names in JSON Schemas, which come from a checkout: only those that cost little are searched for."""
+"""Patterns in JSON Schemas, which come from a checkout: only those that cost little are searched for."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class UnshownError(Exception):
 
 
 def fits(pattern: str, name: str) -> bool:
-    """Tell whether a pattern of ``patternProperties`` is found in the name of a property.
+    """Tell whether a pattern is found in the name of a property, or in a text.
 
     Raises:
         UnshownError: the pattern is none that is searched for: it has groups, alternatives, or more than two
-            repetitions, of which a few are enough for a search that does not end; or the name is longer than 200.
+            repetitions, of which a few are enough for a search that does not end; or the text is longer than 200.
     """
     is_plain = len(pattern) <= _LONGEST_PATTERN and _PLAIN.fullmatch(pattern) is not None
     if is_plain and sum(map(pattern.count, _REPEATING)) <= _MOST_REPEATING and len(name) <= _LONGEST_NAME:
@@ -28,4 +28,4 @@ def fits(pattern: str, name: str) -> bool:
             return re.search(pattern, name) is not None
         except re.error:
             pass
-    raise UnshownError(f"names of properties are not compared with the pattern {pattern[:60]!r}")
+    raise UnshownError(f"names and values are not compared with the pattern {pattern[:60]!r}")

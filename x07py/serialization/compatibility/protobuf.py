@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
@@ -27,12 +27,23 @@ _Messages = dict[str, Any]
 _Fields = dict[int, Any]
 
 
-def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
+class Parsed(NamedTuple):
+    """The messages of a file and of those that it imports, by name, and which of them are its own."""
+
+    messages: _Messages
+    own: list[str]
+
+
+def parsed(schema: Schema) -> Parsed:
+    """Return a schema made ready to be compared; raises `SchemaError` 9598."""
+    file = file_of(schema)
+    return Parsed(_messages(schema), [name for name, _ in _inside(file.message_type, file.package)])
+
+
+def incompatibilities(reader: Parsed, writer: Parsed) -> list[str]:
     """Return why the reader cannot read what the writer writes; nothing if it can."""
-    ours, theirs = _messages(reader), _messages(writer)
-    file = file_of(writer)
-    own = [name for name, _ in _inside(file.message_type, file.package)]
-    found = [f"message {name} is gone" for name in own if name not in ours]
+    ours, theirs = reader.messages, writer.messages
+    found = [f"message {name} is gone" for name in writer.own if name not in ours]
     for name in sorted(ours.keys() & theirs.keys()):
         found += [f"{name}.{what}" for what in _changed(ours[name], theirs[name])]
     return found
