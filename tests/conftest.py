@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -49,6 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What a test starts with pytest does without the plugins of hypothesis and anyio, which cost more than all the rest.
     """
+    for number in (signal.SIGINT, signal.SIGQUIT):  # a shell's background job is started with both ignored
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="x07-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))

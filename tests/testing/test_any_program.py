@@ -11,10 +11,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tests.support.project import REPOSITORY, x07
+from x07py import use_cassette
 from x07py.brokers.process import RunningBroker
 
 FOREIGN = REPOSITORY / ".venv" / "foreign"
@@ -102,6 +104,24 @@ def test_signals_reach_it_and_it_ends_with_its_own_code(tmp_path: Path) -> None:
         assert started.wait(30) == 5
 
 
+def test_a_program_that_is_killed_leaves_the_cassette_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / ".x07_rr").mkdir()
+    (tmp_path / ".x07_rr/c.x07rr.bin").write_bytes(b"")
+    done = x07(*EXEC, "--mode", "all", "--allow-empty", "--", "bash", "-c", "kill -9 $$", cwd=tmp_path)
+    assert done.returncode == 125
+    assert "the program was ended by signal 9" in done.stderr
+
+
+def test_names_that_may_be_reached_are_reached(tmp_path: Path, bystander: socket.socket) -> None:
+    (tmp_path / ".x07_rr").mkdir()
+    (tmp_path / ".x07_rr/c.x07rr.bin").write_bytes(b"")
+    port = bystander.getsockname()[1]
+    more = ("--allow-empty", "--passthrough", f"localhost:{port}", "--", "bash", "-c", says(bystander))
+    done = x07(*EXEC, *more, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "connected\n"), done.stderr
+    assert f"network: localhost:{port}" in done.stderr
+
+
 def test_it_does_not_outlive_x07(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "x07py", *EXEC, "--allow-empty", "--", "bash", "-c", "echo $$; exec sleep 600"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as started:
@@ -172,3 +192,8 @@ def test_a_subclass_of_pythons_sockets_is_none_of_them(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "guarded.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_a_mock_in_the_place_of_pythons_sockets_is_no_library(tmp_path: Path) -> None:
+    with use_cassette("m.x07rr.bin", allow_empty=True, root=tmp_path), mock.patch("socket.socket"):
+        socket.socket()

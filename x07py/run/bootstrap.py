@@ -38,6 +38,7 @@ def refuse_execution() -> None:
 def main(argv: Sequence[str]) -> object:
     """Run an entry, ``module``, ``module:function`` or a file, with the arguments after it."""
     refuse_execution()
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's background job is started with it ignored
     faulthandler.register(signal.SIGQUIT, chain=True)
     world = current_world()
     replay_guard = ReplayGuard(world)

@@ -69,6 +69,7 @@ class Confinement:
         require: layers without which it must not run, of ``layers.LAYERS``.
         accept_weaker: run also where a layer is missing that nothing stands in for.
         on_access: called with each decision about an access, before it takes effect.
+        on_program: called with a descriptor of the program's process, to send it signals; it is closed afterwards.
         report_channel: a descriptor that the program gets as number `REPORT_CHANNEL`; None for none.
     """
 
@@ -93,4 +94,5 @@ class Confinement:
     require: tuple[str, ...] = ()
     accept_weaker: bool = False
     on_access: Callable[[Access], None] | None = None
+    on_program: Callable[[int], None] | None = None
     report_channel: int | None = None

@@ -252,6 +252,8 @@ class _Running:
             case b"F":
                 self._confined()
             case b"B":
+                if self.spec.on_program is not None:
+                    self.spec.on_program(handles[0])
                 self.forwarding.started(handles[0])
             case b"S":
                 raw, user, system, peak = reaper.STATUS.unpack(content)

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ from x07py.sandbox.waits import Waits
 from x07py.sandbox.watches import Watches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from x07py.sandbox.names import Name
     from x07py.sandbox.threads import Wait
@@ -201,7 +202,8 @@ class Supervisor:
         if own.family == socket.AF_UNIX or (own.family == socket.AF_INET and not address.ipv4):
             raise Refused(errno.EAFNOSUPPORT)
         if self._lead is not None and not is_own:
-            address = self._lead(address, call.pid, process_name(call.pid))
+            with self._busy():
+                address = self._lead(address, call.pid, process_name(call.pid))
         return self._connect_own(own, inode, _raw(address, own.family))
 
     def _is_chosen(self, address: Address) -> bool:
@@ -257,8 +259,13 @@ class Supervisor:
         address = parse(data)
         return address, address is not None and self.connect_rules.permits(address)
 
-    def _connect_own(self, own: socket.socket, inode: int, target: bytes) -> int:
-        """Connect our duplicate; another thread receives meanwhile."""
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Let another thread receive while this one may wait.
+
+        Raises:
+            Refused: ``EAGAIN``: too many wait already.
+        """
         with self._lock:
             if self._idle <= 1 and self._threads >= _MAX_THREADS:
                 raise Refused(errno.EAGAIN)
@@ -267,11 +274,16 @@ class Supervisor:
         if short:
             self._spawn()
         try:
-            self.connects += 1
-            code = connect(own.fileno(), target)
+            yield
         finally:
             with self._lock:
                 self._idle += 1
+
+    def _connect_own(self, own: socket.socket, inode: int, target: bytes) -> int:
+        """Connect our duplicate."""
+        with self._busy():
+            self.connects += 1
+            code = connect(own.fileno(), target)
         if code == 0:
             self._sockets.settle(inode)
         elif code in {errno.EINPROGRESS, errno.EALREADY}:

@@ -1,14 +1,15 @@
 """A program of any language on a cassette: the kernel hands x07 each connection that it makes.
 
 `x07 rr exec` opens the cassette here and starts the program under a filter of the kernel, with all that it starts. Each
-TCP connection leads to the cassette's door, which finds the stand-in for it or refuses it by name. Nothing of the
-program is changed: no address, no variable, no port. In a replay no connection leads anywhere else, and no name is
-looked up.
+TCP connection leads to the cassette's door, which finds the stand-in for it or refuses it by name. No address and no
+port of the program is changed, and one variable: it has the C library look names up by TCP. In a replay no connection
+leads anywhere else, and no name is looked up.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from x07py.errors import RunError, X07Error
 from x07py.printing import terminal
-from x07py.sandbox import landlock, reaper
+from x07py.sandbox import landlock
 from x07py.sandbox.confinement import Confinement
 from x07py.sandbox.filter import Wanted
 from x07py.sandbox.launch import run
@@ -27,7 +28,7 @@ from x07py.sandbox.names import BY_TCP, ENV_OPTIONS, Name
 from x07py.sandbox.network import EVERYWHERE, Address, AddressRules, mapped
 from x07py.sandbox.unix_sockets import UnixRules
 from x07py.testing.ended import Ended
-from x07py.wire.listener import connect
+from x07py.wire.listener import connect, parse_address
 from x07py.wire.stand_in import Address as Place
 from x07py.wire.visit import Visit
 
@@ -45,6 +46,8 @@ _LAST_WORDS_S = 1.0
 _GRACE_S = 2.0
 _POLL_S = 0.05
 _PORTS = ((1, 65535),)
+_ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_RECOVER = "x07 rr recover keeps what was recorded"
 _NOBODY = mapped(socket.inet_aton("198.18.0.1"))
 """What every name stands for in a replay: an address that nobody has."""
 
@@ -69,10 +72,13 @@ class Doorway:
         """
         place = Place(*address.sockaddr(socket.AF_INET if address.ipv4 else socket.AF_INET6))
         if self._door.broken is not None:
-            raise ConnectionRefusedError(f"{place}: {self._door.broken}")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, str(self._door.broken))
         ready: list[Connection] = []
         if self._door.records or self._door.is_named(place):
-            ready.append(connect(place))
+            try:
+                ready.append(connect(place))
+            except TimeoutError as error:
+                raise OSError(errno.ETIMEDOUT, str(error)) from None
         visit = Visit(place, f"{process} (process {pid})", lambda to: ready.pop() if ready else connect(to))
         family, host = (socket.AF_INET, "127.0.0.1") if address.ipv4 else (socket.AF_INET6, "::1")
         listener = socket.create_server((host, 0), family=family, backlog=1)
@@ -96,33 +102,52 @@ class _Watch:
     Nothing here starts a thread before the program has made a connection, since x07 is to fork before it has threads.
     """
 
-    def __init__(self, door: Door, until_idle_s: float | None) -> None:
-        self._door, self._until_idle_s, self._begun = door, until_idle_s, False
+    def __init__(self, door: Door, cassette: use_cassette, until_idle_s: float | None) -> None:
+        self._cassette, self._until_idle_s = cassette, until_idle_s
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._begun = False
+        self._program: int | None = None
         door.on_failure.append(lambda _: threading.Thread(target=self._end, daemon=True).start())
+
+    def started(self, program: int) -> None:
+        """Take a descriptor of the program's process."""
+        self._program = os.dup(program)
 
     def begin(self) -> None:
         """Take note that the program has made a connection."""
-        if not self._begun and self._until_idle_s is not None:
+        with self._lock:
+            first, self._begun = not self._begun, True
+        if first and self._until_idle_s is not None:
             threading.Thread(target=self._interrupt, args=(self._until_idle_s,), daemon=True).start()
-        self._begun = True
+
+    def close(self) -> None:
+        """Watch no more: the program has ended."""
+        with self._lock:
+            self._over.set()
+            if self._program is not None:
+                os.close(self._program)
+
+    def _send(self, number: int) -> None:
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._program is not None and not self._over.is_set():
+                signal.pidfd_send_signal(self._program, number)
 
     def _end(self) -> None:
-        time.sleep(_LAST_WORDS_S)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_GRACE_S)
-        for child in reaper.children(os.getpid()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+        if not self._over.wait(_LAST_WORDS_S):
+            self._send(signal.SIGTERM)
+        if not self._over.wait(_GRACE_S):
+            self._send(signal.SIGKILL)
 
     def _interrupt(self, idle_s: float) -> None:
-        last = time.monotonic()
-        while True:
-            time.sleep(_POLL_S)
-            used = [tape.last_activity for tape in self._door.tapes.values() if tape.last_activity is not None]
-            last = max([last, *used])
-            if time.monotonic() - last > idle_s:
-                last = time.monotonic()
-                os.kill(os.getpid(), signal.SIGINT)
+        """Time in which this process itself stood still, as on a machine that hangs, counts for next to nothing."""
+        idle, seen, began = 0.0, self._cassette.last_activity, time.monotonic()
+        while not self._over.wait(_POLL_S):
+            used, now = self._cassette.last_activity, time.monotonic()
+            idle = idle + min(now - began, 2 * _POLL_S) if used == seen else 0.0
+            seen, began = used, now
+            if idle > idle_s:
+                idle = 0.0
+                self._send(signal.SIGINT)
 
 
 def run_any_program(
@@ -142,6 +167,7 @@ def run_any_program(
         RunError: ``X07RUN_EXEC`` if the kernel does not hand its connections over; nothing was run then.
         X07Error: the cassette cannot be opened.
     """
+    named = _resolved(cassette)
     session = cassette.session = cassette.open_session()
     error: X07Error | None = None
     code = 0
@@ -150,22 +176,50 @@ def run_any_program(
         door.prepare(tapes=False)
         if door.broken is None:
             with _printing_to(output):
-                code = _run(command, door, until_idle_s)
+                code = _run(command, door, cassette, until_idle_s, named)
+        if code < 0 and -code not in _ASKED_TO_END:
+            cassette.keep_as_partial()
+            error = RunError("X07RUN_EXEC", f"the program was ended by signal {-code}", hint=_RECOVER)
         cassette.close_door()
-    except RunError as refused:
-        session.__exit__(RunError, refused, None)
-        raise
     except X07Error as failure:
-        error = failure
+        error = error or failure
     session.__exit__(type(error) if error else None, error, None)
-    held = "network: each connection came through x07 (kernel)" if session.mode.records else "network: none (kernel)"
-    summary = f"{cassette.summary}; {held}"
+    if isinstance(error, RunError) and error.hint != _RECOVER:
+        raise error
+    summary = f"{cassette.summary}; network: {_held(cassette)}"
     sys.stderr.write(terminal(f"x07: {summary}\n"))
     return Ended(code, error, summary).without_news()
 
 
-def _run(command: Sequence[str], door: Door, until_idle_s: float | None) -> int:
-    doorway, watch = Doorway(door), _Watch(door, until_idle_s)
+def _held(cassette: use_cassette) -> str:
+    if cassette.session.mode.records:
+        return "each connection came through x07 (kernel)"
+    return f"{', '.join(cassette.passthrough)} alone (kernel)" if cassette.passthrough else "none (kernel)"
+
+
+def _resolved(cassette: use_cassette) -> list[Name]:
+    """Return the names among the addresses that may be reached, and name what they stand for as well.
+
+    Raises:
+        UsageError: ``X07_ADDRESS`` for what is no address.
+    """
+    found: list[Name] = []
+    for text in cassette.passthrough:
+        place = parse_address(text)
+        with contextlib.suppress(OSError):
+            rows = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+            hosts = dict.fromkeys(str(row[4][0]) for row in rows)
+            if place.host not in hosts:
+                packed = (socket.inet_pton(socket.AF_INET6 if ":" in one else socket.AF_INET, one) for one in hosts)
+                found.append(Name(place.host.lower(), _PORTS, tuple(map(mapped, packed))))
+                cassette.passthrough += tuple(str(Place(one, place.port)) for one in hosts)
+    return found
+
+
+def _run(
+    command: Sequence[str], door: Door, cassette: use_cassette, until_idle_s: float | None, named: list[Name]
+) -> int:
+    doorway, watch = Doorway(door), _Watch(door, cassette, until_idle_s)
 
     def lead(address: Address, pid: int, process: str) -> Address:
         watch.begin()
@@ -182,20 +236,25 @@ def _run(command: Sequence[str], door: Door, until_idle_s: float | None) -> int:
         listen=everywhere,
         unix=UnixRules(everything=True),
         wanted=Wanted(),
-        names=(Name("*", _PORTS, () if door.records else (_NOBODY,)),),
+        names=(*named, Name("*", _PORTS, () if door.records else (_NOBODY,))),
         require=("supervisor",),
         namespaces=False,
         accept_weaker=True,
+        on_program=watch.started,
     )
     try:
         return run(spec, on_denied=_tell).status
     except RunError as refused:
+        if refused.code != "X07RUN_CANNOT_CONFINE":
+            raise
         raise RunError(
             "X07RUN_EXEC",
             f"cannot put {command[0]} on a cassette: {refused.message}",
             hint="give it the address that `x07 rr record --listen` or `x07 rr serve` tells; or, if it is a Python "
             "program, install x07py beside it",
         ) from None
+    finally:
+        watch.close()
 
 
 def _tell(denial: Denial) -> None:

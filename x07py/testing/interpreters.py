@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*(\.exe)?")
 _LONGEST_LINE = 4096
-_ASK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('x07py') is None)"
+_ASK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('x07py.testing.program') is None)"
 
 
 def opens_cassette(program: Path, arguments: Sequence[str]) -> bool:
@@ -33,9 +33,12 @@ def opens_cassette(program: Path, arguments: Sequence[str]) -> bool:
     python, options = _interpreter_of(program)
     if python is None or _ignores_environment([*options, *(arguments if python == program else ())]):
         return False
-    if python.parent == Path(sys.executable).parent:
+    own = Path(sys.executable)
+    if python.parent == own.parent and python.resolve() == own.resolve():
         return True
-    asked = subprocess.run([str(python), "-c", _ASK], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    asked = subprocess.run(
+        [str(python), "-c", _ASK], capture_output=True, stdin=subprocess.DEVNULL, check=False, cwd="/"
+    )
     return asked.returncode == 0
 
 

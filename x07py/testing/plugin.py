@@ -184,6 +184,7 @@ def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
                 _closed_world(world, by_kernel=request.config.stash[_by_kernel] and not cassette.passthrough)
             )
         interrupts = interrupts_taken()
+        stack.callback(_forget, request.node)
         with _told_once(request.node), cassette:
             request.node.stash[_cassette] = cassette
             stack.callback(_note_partial, request, cassette)
@@ -204,6 +205,14 @@ def _told_once(item: pytest.Item) -> Generator[None]:
     except X07Error as failure:
         if failure is not item.stash.get(_told, None):
             raise
+
+
+def _forget(item: pytest.Item) -> None:
+    """Let go of the test's cassette, since pytest keeps its tests to the end of the run."""
+    if _cassette in item.stash:
+        del item.stash[_cassette]
+    if _told in item.stash:
+        del item.stash[_told]
 
 
 def _note_partial(request: pytest.FixtureRequest, cassette: use_cassette) -> None:

@@ -78,10 +78,7 @@ def run_program(
             raise _cannot_run(command, failure.strerror or str(failure)) from None
         code = _wait(program)
         if not report.exists():
-            if code == 0:
-                raise _cannot_run(command, "it ended and never opened the cassette")
-            sys.stderr.write(terminal(f"x07: {command[0]} ended with {code} and never opened the cassette\n"))
-            return Ended(code, None, "")
+            raise _cannot_run(command, f"it ended with {code} and never opened the cassette")
         found = load_json(read_file(report, limit=MANIFEST_BYTES))
     if found["state"] == "by kernel":
         return _by_kernel(program_file, command, options, until_idle_s, output)

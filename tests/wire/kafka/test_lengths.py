@@ -97,6 +97,11 @@ def test_each_list_is_held_against_the_bytes_behind_it() -> None:
                     assert error.code == 9650
 
 
+def test_a_length_of_many_bytes_is_no_length() -> None:
+    with pytest.raises(DriverError, match="a length of more than five bytes"):
+        decode(load_request_schema(11, 9), b"\xff" * 1_000_000)
+
+
 def test_what_ends_within_a_length_is_no_count() -> None:
     cls = load_request_schema(3, 8)
     with pytest.raises(struct.error):

@@ -36,6 +36,8 @@ _SIZES = {
     "datetime_i64": 8,
     "uuid": 16,
 }
+_LAST_SHIFT = 21
+"""By how much the last byte but one of a length is shifted: it has five at most."""
 _SHORT, _LONG = struct.Struct(">h"), struct.Struct(">i")
 
 
@@ -190,6 +192,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     """Return the unsigned number of seven bits a byte at `at`, and where it ends."""
     value = shift = 0
     while (byte := data[at]) & 0x80:
+        if shift > _LAST_SHIFT:
+            raise ImpossibleCountError("a length of more than five bytes")
         value |= (byte & 0x7F) << shift
         shift, at = shift + 7, at + 1
     return value | byte << shift, at + 1

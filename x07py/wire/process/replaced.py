@@ -21,9 +21,14 @@ SOCKET: type[socket.socket] = of_python(_socket.socket, "socket")
 
 
 def replaced_by() -> str | None:
-    """Return the package whose sockets stand in the place of Python's, or None; a subclass of Python's is none."""
-    stands = socket.socket
-    return None if issubclass(stands, SOCKET) else stands.__module__.partition(".")[0]
+    """Return the package whose sockets stand in the place of Python's, or None.
+
+    A subclass of Python's is none, as is what is no class: a test's mock.
+    """
+    stands: object = socket.socket
+    if not isinstance(stands, type) or issubclass(stands, SOCKET):
+        return None
+    return stands.__module__.partition(".")[0]
 
 
 class _Watched(types.ModuleType):
