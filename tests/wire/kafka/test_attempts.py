@@ -136,11 +136,10 @@ def test_a_confirmation_that_was_not_read_comes_again(tmp_path: Path, live_kafka
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("cut", UNREAD)
 def test_a_record_that_the_broker_holds_twice_for_no_fault_of_its_program(
-    tmp_path: Path, live_kafka: RunningBroker, cut: Cut
+    tmp_path: Path, live_kafka: RunningBroker
 ) -> None:
-    with left_unread(live_kafka, tmp_path, cut) as between:
+    with left_unread(live_kafka, tmp_path, answer_is_there) as between:
         producer = Producer({"bootstrap.servers": str(between.advertised)})
         producer.produce(f"unread-{uuid.uuid4().hex[:8]}", b"value", b"key")
         while not between.errors:
@@ -248,4 +247,32 @@ def test_a_step_of_a_transaction_is_written_once(tmp_path: Path, live_kafka: Run
     with served(tmp_path) as stand_in:
         assert operations(stand_in, b"commit_transaction_v1") == 1
         transaction(stand_in, topic)
+        is_whole(stand_in)
+
+
+@pytest.mark.live
+def test_an_event_that_two_producers_publish_in_turn_is_published_twice(
+    tmp_path: Path, live_kafka: RunningBroker
+) -> None:
+    topic, stamp = f"in-turn-{uuid.uuid4().hex[:8]}", int(time.time() * 1000)
+
+    def program(stand_in: Served) -> list[int | None]:
+        offsets: list[int | None] = []
+        for _ in range(2):
+            producer = Producer({"bootstrap.servers": str(stand_in.address)})
+            producer.produce(
+                topic, b"value", b"key", timestamp=stamp, on_delivery=lambda _, said: offsets.append(said.offset())
+            )
+            assert producer.flush(30) == 0
+            del producer
+        return offsets
+
+    host, _, port = live_kafka.address.rpartition(":")
+    with served(tmp_path, upstream=Address(host, int(port))) as between:
+        live = program(between)
+    assert between.errors == []
+    assert live == [0, 1]
+    with served(tmp_path) as stand_in:
+        assert len(publishes(stand_in)) == 2
+        assert program(stand_in) == live
         is_whole(stand_in)

@@ -91,11 +91,11 @@ class Accepting:
         before = attempt.known(at) if attempt.earlier else None
         if before is None:
             return self._next(place, record)
-        if before not in self._tape.publishes.lost:
+        if before not in self._tape.publishes.lost and not attempt.was_read(at):
             return before
         try:
             return self._next(place, record)
-        except ReplayMismatchError:  # given up when it was recorded, after as many attempts as the client made
+        except ReplayMismatchError:  # nothing like it is left: given up when it was recorded, or kept by a proxy now
             return before
 
     def _next(self, place: Place, record: Record) -> int:

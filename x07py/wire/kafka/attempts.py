@@ -3,7 +3,8 @@
 A client whose connection ends before an answer came sends the same records over another one, and its program has
 published once all the same. Two requests hold the same record if client, partition, time and content agree, if they
 came over two connections, and if the client has left one of them without that answer. A proxy between the two may have
-read the answer and kept it; a record that bears the clock's time, to the millisecond, is then the same one. Tried and
+read the answer and kept it; a record that bears the clock's time, to the millisecond, is then the same one, unless the
+broker holds it twice: then its program has published the same event twice, as far as anybody can tell. Tried and
 dropped: the numbers of idempotent producers, which most producers do not have.
 """
 
@@ -47,6 +48,7 @@ class Attempt:
         self.earlier: dict[int, tuple[Attempt, int]] = {}
         self._names = [hash((one.timestamp, one.key, one.value, tuple(one.headers))) for one in records]
         self._moved: set[int] = set()
+        self._read: set[int] = set()
 
     def left(self) -> list[int]:
         """Return the places of the records that no later attempt has taken over."""
@@ -57,24 +59,37 @@ class Attempt:
         found = self.earlier.get(at)
         return found[0].outcomes[found[1]] if found is not None else None
 
-    def find_in(self, other: Attempt, *, older: bool, among: Container[int] | None = None) -> None:
+    def was_read(self, at: int) -> bool:
+        """Tell whether somebody has read the answer to a record's earlier attempt: its client, or a proxy."""
+        return at in self._read
+
+    def stored(self, base: int) -> None:
+        """Take note of the offset of the first record; one that was read to be elsewhere was published anew."""
+        self.outcomes = list(range(base, base + len(self.outcomes)))
+        for at in self._read:
+            if self.known(at) not in {None, base + at}:
+                self.earlier.pop(at)
+
+    def find_in(self, other: Attempt, *, older: bool, read: Container[int] | None = None) -> None:
         """Find records of this attempt in another one; the later of the two takes them over.
 
         Args:
             other: the other one.
             older: whether this one is the earlier.
-            among: the places of the records that count; None for all.
+            read: where somebody has read the other's answer, the places of the records that count; else None for all.
         """
         places: dict[int, list[int]] = {}
         for at in other.left():
             places.setdefault(other._names[at], []).append(at)
         for at, name in enumerate(self._names):
-            same = places.get(name) if among is None or at in among else None
+            same = places.get(name) if read is None or at in read else None
             if same and at not in self.earlier and at not in self._moved:
                 if older:
                     self._moved.add(at)
                 else:
                     self.earlier[at] = other, same[0]
+                    if read is not None:
+                        self._read.add(at)
                     other._moved.add(same[0])
                 del same[0]
 
@@ -110,6 +125,6 @@ class Attempts:
             has_left, has_left_unread = left[id(other.peer)]
             if has_left:
                 is_read = other.is_answered and not has_left_unread
-                attempt.find_in(other, older=False, among=clocked if is_read else None)
+                attempt.find_in(other, older=False, read=clocked if is_read else None)
             elif is_late:  # what the client has sent by `other` since was taken before this
                 attempt.find_in(other, older=True)

@@ -58,9 +58,9 @@ class Generations:
 
         Args:
             member: who joins.
-            patience_s: how long members that are there may take.
+            patience_s: how long members that are there may take, if the replay has so much patience.
         """
-        feed, ends = member.feed, time.monotonic() + patience_s
+        feed, ends = member.feed, time.monotonic() + min(patience_s, self._tape.rules.patience_s)
         upcoming = feed.next_assignment() if feed is not None else None
         if feed is None or upcoming is None:
             return
@@ -70,6 +70,8 @@ class Generations:
         while any(self._is_awaited(one, upcoming.generation) for one in others) and time.monotonic() < ends:
             if self._tape.broken is not None:
                 raise self._tape.broken
+            if member.left or member.peer.has_left:
+                return
             self._tape.changed.wait(_LOOK_S)
 
     def disturbance(self, feed: Feed) -> int:

@@ -130,6 +130,8 @@ class Producing:
         for one in sent:
             outcome, place = outcomes[one.place], one.place
             one.attempt.is_answered = True
+            if not outcome.code:
+                one.attempt.stored(outcome.base)
             if outcome.code not in self._passing and len(one.attempt.earlier) < len(one.records):
                 self._give_up(ask.peer.client_id, place)
             if outcome.code and outcome.code not in self._passing:
@@ -140,7 +142,6 @@ class Producing:
     def _confirmed(self, sent: Sent, base: int, appended: int | None) -> None:
         """Write records that the broker took, apart from those of which that is written already."""
         place, records, requests, attempt = sent
-        attempt.outcomes = list(range(base, base + len(records)))
         known = {at: offset for at in attempt.earlier if (offset := attempt.known(at)) is not None}
         for at, offset in known.items():
             if offset != base + at:

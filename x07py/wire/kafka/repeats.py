@@ -6,6 +6,7 @@ Publishes have their own rules in `x07py.wire.kafka.attempts`.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.errors import UnsupportedError
@@ -41,6 +42,7 @@ class Repeats:
     def __init__(self, passing: frozenset[int]) -> None:
         self._passing = passing
         self._last: dict[str, _Call] = {}
+        self._lock = threading.Lock()
 
     def answered(self, ask: Ask, body: Any, write: Callable[[], None]) -> None:
         """Take an answer.
@@ -58,26 +60,26 @@ class Repeats:
             write()
             return
         name = ask.peer.client_id
-        last = self._last.pop(name, None)
-        if last is not None and _is_repeat(ask, last.ask):
-            if last.write is None and outcome_of(last.body) != outcome_of(body):
+        with self._lock:
+            last = self._last.pop(name, None)
+            is_repeat = last is not None and _is_repeat(ask, last.ask)
+            is_written = last is not None and is_repeat and last.write is None
+            if last is not None and is_written and outcome_of(last.body) != outcome_of(body):
                 raise _answered_otherwise(ask)
-            is_written = last.write is None
-        else:
-            is_written = False
-            if last is not None and last.write is not None:
-                last.write()
-        is_late = ask.peer.has_left and not is_written
-        self._last[name] = _Call(ask, body, write if is_late else None)
+            is_late = ask.peer.has_left and not is_written
+            self._last[name] = _Call(ask, body, write if is_late else None)
+        if last is not None and last.write is not None and not is_repeat:
+            last.write()
         if not is_late and not is_written:
             write()
 
     def finish(self) -> None:
         """Write what clients have neither read nor sent again."""
-        for last in self._last.values():
+        with self._lock:
+            left, self._last = self._last, {}
+        for last in left.values():
             if last.write is not None:
                 last.write()
-        self._last.clear()
 
 
 def _is_repeat(ask: Ask, before: Ask) -> bool:

@@ -1,0 +1,46 @@
+"""Requests that two connections of a client are answered at once: none of them is lost."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+from x07py.wire.kafka import apis
+from x07py.wire.kafka.peers import Ask, Peer
+from x07py.wire.kafka.repeats import Repeats
+from x07py.wire.stand_in import Address
+
+
+class Meeting(Peer):
+    """A client that has left; whoever asks waits a moment for another who does."""
+
+    together = threading.Barrier(2)
+
+    @property
+    def has_left(self) -> bool:
+        with suppress(threading.BrokenBarrierError):
+            self.together.wait(0.2)
+        return super().has_left
+
+
+def test_two_late_answers_at_once_are_both_written() -> None:
+    written: list[int] = []
+    repeats = Repeats(frozenset())
+
+    def answered(number: int) -> None:
+        near, far = socket.socketpair()
+        far.close()
+        with near:
+            connection: Any = near
+            peer = Meeting(Address("127.0.0.1", 9092), connection)
+            header: Any = SimpleNamespace(key=apis.END_TXN)
+            repeats.answered(Ask(peer, header, f"body {number}"), object(), lambda: written.append(number))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(answered, range(2)))
+    repeats.finish()
+    assert sorted(written) == [0, 1]
