@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.effects.reach import answer, reached
+from tests.effects.test_answers import installed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,12 +47,6 @@ PAIRS = {
         ),
         "",
         "m",
-    ),
-    "a private function that nothing names": (
-        "randomness",
-        "import uuid\ndef _drawn(): return uuid.uuid4()\ndef _made(): return uuid.UUID(int=0)\nid_of = <>\n",
-        "_drawn",
-        "_made",
     ),
     "the factory of a field": (
         "clock",
@@ -115,8 +110,8 @@ PAIRS = {
     "arguments that are passed on": (
         "clock",
         (
-            "import time\ndef _get(*args, **named):\n    if len(args) + len(named) == 0:\n        return time.time()\n"
-            "    return args\ndef _on(*args, **named): return _get(*args, **named)\ndef f(m): return _on(<>)\n"
+            "import time\ndef _get(*args):\n    if len(args) == 0:\n        return time.time()\n"
+            "    return args\ndef _on(*args): return _get(*args)\ndef f(m): return _on(<>)\n"
         ),
         "",
         "m",
@@ -131,6 +126,109 @@ PAIRS = {
         ", secs=5",
     ),
 }
+
+NEW = "def _new(): return {}\ndef _fill(d, rows):\n    for row in rows: d[row] = 1\n"
+STEP = "import time\nclass Step:\n    def go(self): return time.time()\n"
+STORE = "class Store:\n    def _load(self, path):\n        if path: return open(path).read()\n"
+FOUND = {
+    "a dict of an object that is filled": (
+        "clock",
+        (
+            "import time\nclass Table:\n    def __init__(self): self.rows = {}\n    def put(self, k, v):\n"
+            "        self.rows[k] = v\n        if len(self.rows) > 100: return time.time()\n"
+        ),
+    ),
+    "a dict that a function fills": (
+        "clock",
+        f"import time\n{NEW}def f(rows):\n    d = {{}}\n    _fill(d, rows)\n    if len(d) > 1: return time.time()\n",
+    ),
+    "arguments that a function fills": (
+        "clock",
+        (
+            f"import time\n{NEW}def _at(**named): return time.time() if named else 0\n"
+            "def f(rows):\n    d = {}\n    _fill(d, rows)\n    return _at(**d)\n"
+        ),
+    ),
+    "a comprehension over a dict that is filled": (
+        "clock",
+        f"import time\n{NEW}def f(rows):\n    d = _new()\n    _fill(d, rows)\n    return [time.time() for k in d]\n",
+    ),
+    "a private method of an unknown object": (
+        "files-read",
+        f"{STORE}    def warm(self): return self._load('')\ndef merge(a, b): return a._load(b)\n",
+    ),
+    "a private method of a class below": (
+        "files-read",
+        (
+            f"class Base:\n    def go(self, p): return self._load(p)\n{STORE.replace(':', '(Base):', 1)}"
+            "    def warm(self): return self._load('')\n"
+        ),
+    ),
+    "a private function that nothing calls": ("clock", "import time\ndef _main(): return time.time()\n"),
+    "an object that a dict holds": (
+        "clock",
+        f"{STEP}def run(job: dict):\n    step = job['step']\n    if isinstance(step, Step): return step.go()\n",
+    ),
+    "an object that a dict of such objects holds": (
+        "clock",
+        f"{STEP}def run(job: dict[str, Step]):\n    step = job['a']\n    if isinstance(step, Step): return step.go()\n",
+    ),
+    "the hash of an address": (
+        "order",
+        (
+            "from dataclasses import dataclass\n@dataclass(eq=False)\nclass Key:\n    a: int\n"
+            "def f(): return hash(Key(1)) % 8\n"
+        ),
+    ),
+    "values of a dict that are equal": (
+        "order",
+        (
+            "def f(rows):\n    names = set(rows)\n    d = {n: (1, n) for n in names}\n"
+            "    return sorted(d.values(), key=lambda t: t[0])\n"
+        ),
+    ),
+    "a file whose name has the word for memory": (
+        "files-write",
+        "import sqlite3\ndef f(): return sqlite3.connect('file:/tmp/a:memory:.db', uri=True)\n",
+    ),
+    "a year of two digits": ("clock", "from http.cookiejar import http2time\ndef f(t): return http2time(t)\n"),
+    "annotations that are evaluated": (
+        "dynamic",
+        "import inspect\ndef f(x): return inspect.get_annotations(x, eval_str=True)\n",
+    ),
+    "fields that nobody can tell": (
+        "clock",
+        (
+            "from dataclasses import dataclass\nimport time\n@dataclass\nclass Config:\n    live: bool = False\n"
+            "def f(opts):\n    c = Config(**opts)\n    if c.live: return time.time()\n"
+        ),
+    ),
+    "an attribute that others make something else in turn": (
+        "clock",
+        (
+            "import time\nclass Job:\n    def __init__(self): self.act = 0\n"
+            "    def run(self):\n        if self.act == 2: return time.time()\n"
+            "    def start(self):\n        self.run()\n        self.act = 1\n        self.run()\n"
+            "        self.act = 2\n        self.run()\ndef f():\n    job = Job()\n    job.start()\n"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_cannot_be_ruled_out_is_found(name: str, tmp_path: Path) -> None:
+    capability, text = FOUND[name]
+    assert capability in reached(tmp_path, text)
+
+
+def test_the_object_that_a_librarys_decorator_makes_is_called(tmp_path: Path) -> None:
+    library = (
+        "import time\nclass Timed:\n    def __init__(self, function): self.function = function\n"
+        "    def __call__(self, *args):\n        self.at = time.time()\n        return self.function(*args)\n"
+    )
+    files = {"core.py": "from timing import Timed\n@Timed\ndef f(x): return x\n"}
+    found = answer(tmp_path, files, environment=installed(tmp_path, {"timing.py": library})).findings("core")
+    assert [reach.end.capability for reach in found] == ["clock"]
 
 
 @pytest.mark.parametrize("name", PAIRS)

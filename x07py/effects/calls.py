@@ -80,6 +80,8 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
         self._handed_over(frame, line, callee, [*args, *kwargs.values()])
         if receiver and func[3] in _GROWING and self._grows(frame, line, func, receiver, args):
             return frozenset({("k", "NoneType", None)})
+        if receiver and frame.module.own and callee & LOOSE:
+            self.missed.add(func[3])
         if receiver and (receiver <= LOOSE or callee <= LOOSE):
             self._guess(frame, line, func, args)
             if func[3] in _VIEWS and not arguments and not keywords and frame.module.own:
@@ -145,7 +147,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
     def _spread(value: Value) -> dict[str, Value]:
         if len(value) == 1:
             (atom,) = value
-            if atom[0] == "map" and (atom[4] or not atom[1]) and all(isinstance(key, str) for key, _ in atom[4]):
+            if atom[0] == "map" and atom[4] and all(isinstance(key, str) for key, _ in atom[4]):
                 return dict(atom[4])
         return {"*": UNKNOWN}
 

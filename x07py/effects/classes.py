@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from x07py.effects.summary import Node
 
 _GENERATING = {"dataclasses.dataclass", "attr", "attrs"}
+_HASHING = {"eq", "hash", "unsafe_hash", "cmp", "order"}
+"""Arguments of what generates methods by which a class keeps the hash of an address."""
 _HOOK = "__get_pydantic_core_schema__"
 """By which a kind of fields says how it is validated."""
 _MAKES_NAMES = r"import\s+\*|\b(?:globals|vars|setattr|__getattr__|__dict__|modules)\b"
@@ -146,7 +148,7 @@ class Definitions(Parts):
             return self.value(frame, node[2])
         result = self.call_atoms(frame, line, decorator, [made], {})
         if frame.judged:
-            objects = frozenset(a for a in atoms(result) if a[0] == "inst" and self.modules[a[1][1]].own)
+            objects = frozenset(atom for atom in atoms(result) if atom[0] == "inst")
             for one in objects:
                 for method in atoms(self.class_attribute(one[1], "__call__")):
                     if method[0] == "fn":
@@ -184,6 +186,7 @@ class Definitions(Parts):
             if generates:
                 state.generated = True
                 state.shown = not (decorator[0] == "call" and self._without_text(frame, decorator))
+                state.hashed = decorator[0] != "call" or self._with_hash(frame, decorator)
             result = self.call_atoms(frame, line, value, [made], {})
             if not generates:  # what generates methods gives a class with the same names
                 made = join(made, frozenset(one for one in result if one[0] == "cls"))
@@ -193,6 +196,13 @@ class Definitions(Parts):
     def _without_text(self, frame: Frame, decorator: Node) -> bool:
         """Tell whether a decorator that generates methods is told to leave ``__repr__`` out."""
         return any(key == "repr" and self.truth(self.quietly(frame, node)) is False for key, node in decorator[4])
+
+    def _with_hash(self, frame: Frame, decorator: Node) -> bool:
+        """Tell whether a decorator that generates methods surely does not leave the hash of an address."""
+        return not decorator[3] and all(
+            key is not None and (key not in _HASHING or self.truth(self.quietly(frame, node)) is True)
+            for key, node in decorator[4]
+        )
 
     def _created(self, frame: Frame, line: int, state: ClassState, keywords: dict[str, Value]) -> None:
         """Call what Python calls when a class is made: hooks of its bases, and its metaclass."""
@@ -293,7 +303,7 @@ class Definitions(Parts):
         return None if None in answers else False
 
     def _is_one(self, atom: Atom, kind: Atom) -> bool | None:
-        if atom == DATA and kind[0] == "cls" and not self._hooked(kind):
+        if atom == DATA and kind[0] == "cls" and not self.modules[kind[1]].own and not self._hooked(kind):
             return False
         if atom in LOOSE or kind[0] not in {"cls", "prim"}:
             return None

@@ -103,7 +103,7 @@ class Containers(Parts):
 
     def _tells_apart(self, key: Value, given: Value) -> bool:
         """Tell whether a key holds what it is made for, so that no two keys of a set are equal."""
-        pairs = all(atom[:2] == ("seq", "view") and all(len(one) > 4 for one in atom[2]) for atom in given)
+        pairs = all(atom[:2] == ("seq", "items") for atom in given)
         return all(atom[0] == "fn" and keeps_argument(self.function(atom), pairs=pairs) for atom in key)
 
     def _sum(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
@@ -207,7 +207,7 @@ class Containers(Parts):
     def _hashes_numbers(self, this: Atom) -> bool:
         """Tell whether an object has the hash that a decorator writes, of fields that are numbers."""
         state = self.classes[this[1]]
-        if not state.generated or self.class_attribute(this[1], "__hash__") or len(state.order) > 2:
+        if not state.hashed or self.class_attribute(this[1], "__hash__") or len(state.order) > 2:
             return False
         names = [name for name in state.names if not name.startswith("__")]
         fields = [self.attributes.get((this, name), NOTHING) for name in names]
@@ -263,7 +263,7 @@ class Containers(Parts):
         if name == "values":
             return seq("view", values, order)
         if name == "items":
-            return seq("view", parts_of(keys, values), order)
+            return seq("items", parts_of(keys, values), order)
         return frozenset({this}) if name == "copy" else None
 
     def _set_method(self, frame: Frame, line: int, name: str, this: Atom, args: Arguments) -> Value | None:

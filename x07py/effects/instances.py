@@ -72,8 +72,10 @@ class Instances(Parts):
                 value = self.class_attribute(atom, name)
                 if name in factories:
                     value = self.call_atoms(frame, line, factories[name][1], [], {})
-                elif name in self._bare(bases):
+                elif name in self._bare(bases) and "*" not in kwargs:
                     continue
+                if "*" in kwargs:
+                    value = join(value, UNKNOWN)
             self.set_attribute(frozenset({this}), name, value)
         for hook in atoms(self.class_attribute(atom, "__post_init__")):
             if hook[0] == "fn":

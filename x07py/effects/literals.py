@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from x07py.effects.dicts import is_fresh
 from x07py.effects.parts import Parts
 from x07py.effects.values import (
-    NOTHING,
     UNKNOWN,
     Value,
     const,
@@ -109,11 +107,7 @@ class Literals(Parts):
         frame.names = dict(before)
         unordered = False
         for target, iterable, conditions in generators:
-            value = self.value(frame, iterable)
-            if is_fresh(frame, iterable):
-                frame.names = before
-                return mapping(NOTHING, NOTHING) if kind == "dict" else seq(kind, NOTHING)
-            value = self.iterated(frame, line, value)
+            value = self.iterated(frame, line, self.value(frame, iterable))
             inside, loose = elements(value)
             unordered = unordered or loose
             self.bind(frame, target, inside)

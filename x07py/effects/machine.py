@@ -65,6 +65,7 @@ class Machine(Calls, Attributes):
         self.variants: dict[Atom, dict[Any, int]] = {}
         self.shared: dict[tuple[Atom, str], Value] = {}
         self.computing: set[str] = set()
+        self.missed: set[str] = set()
         self.readings: list[tuple[int, End, str]] = []
         self.texts: set[int] = set()
         self.handed: list[tuple[int, End, int]] = []
@@ -213,8 +214,9 @@ class Machine(Calls, Attributes):
 
     def again(self, run: tuple[Any, ...]) -> None:
         """Run a function once more, since what it relied on became something else."""
-        if run[1].runs < _MOST_RUNS and len(self.graph.points) <= _MOST_POINTS:
-            run[1].runs += 1
+        context = run[1]
+        if not context.waits and context.runs < _MOST_RUNS and len(self.graph.points) <= _MOST_POINTS:
+            context.waits = True
             self._waiting.append(run)
 
     def settle(self) -> None:
@@ -239,6 +241,7 @@ class Machine(Calls, Attributes):
         frame = Frame(module, context.point, names, function, len(self.scopes) - 1, atom[3], owner)
         frame.run = atom, context, first, bound, owner
         context.runs += 1
+        context.waits = False
         self._depth += 1
         for name in (*function.params, function.star, function.stars):
             if name and names.get(name) == frozenset({("default", name)}):

@@ -72,7 +72,7 @@ class Operators(Parts):
         order = "?" if is_unordered(left) or (is_unordered(right) and name != "Sub") else ""
         if name == "Mult":
             return uncounted(left)
-        if atom[:2] == ("seq", "view") and name in _OF_SETS:
+        if atom[:2] in {("seq", "view"), ("seq", "items")} and name in _OF_SETS:
             return seq("set", join(elements(left)[0], elements(right)[0]), "?")
         inside = join(elements(left)[0], elements(right)[0])
         if atom[0] == "map":
@@ -191,7 +191,14 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "NotIn": lambda a, b: a not in b,
 }  # fmt: skip
 _OF_SETS = {"BitAnd", "BitOr", "BitXor", "Sub"}
-_SETS = {("seq", "set"), ("seq", "frozenset"), ("seq", "view"), ("obj", "builtins.set"), ("obj", "builtins.frozenset")}
+_SETS = {
+    ("seq", "set"),
+    ("seq", "frozenset"),
+    ("seq", "view"),
+    ("seq", "items"),
+    ("obj", "builtins.set"),
+    ("obj", "builtins.frozenset"),
+}
 _METHODS = {
     "Add": "__add__", "Sub": "__sub__", "Mult": "__mul__", "Div": "__truediv__", "FloorDiv": "__floordiv__",
     "Mod": "__mod__", "Pow": "__pow__", "LShift": "__lshift__", "RShift": "__rshift__", "BitOr": "__or__",

@@ -28,6 +28,8 @@ class Parts:
     classes: dict[Atom, ClassState]
     scopes: list[Scope | None]
     attributes: dict[tuple[Atom, str], Value]
+    missed: set[str]
+    """Names of methods that were called on what is not known."""
     computing: set[str]
     """Extension modules that are in no table and whose symbols show that they only compute."""
 

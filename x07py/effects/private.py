@@ -22,7 +22,8 @@ _BY_NAME = {
 def called_only(summary: Summary) -> frozenset[str]:
     """Return the names of the functions that a module's code can only call.
 
-    Methods are those whose name stands nowhere in the module but in calls.
+    Methods are those whose name stands nowhere in the module but in calls of an object's own methods: whose method
+    another call means is not always known.
     """
     named: set[str] = set()
     seen: set[str] = set()
@@ -31,7 +32,10 @@ def called_only(summary: Summary) -> frozenset[str]:
         kind = node[0]
         if kind == "call":
             called = node[2]
-            seen.add(called[2] if called[0] == "name" else called[3] if called[0] == "attr" else "")
+            name = called[2] if called[0] == "name" else called[3] if called[0] == "attr" else ""
+            seen.add(name)
+            if called[0] == "attr" and not _is_own(called[2]):
+                named.add(name)
         elif kind == "name":
             named.add(node[2])
         elif kind == "attr":
@@ -49,6 +53,14 @@ def replaced(summary: Summary) -> list[int]:
     rows = [node for node in summary.body if node[0] == "def"]
     last = {node[3]: node[2] for node in rows}
     return [node[2] for node in rows if node[4] and last[node[3]] != node[2]]
+
+
+def _is_own(receiver: Node) -> bool:
+    """Tell whether a method's receiver is an object of its class, or the class, so that its calls are all followed."""
+    kind = receiver[0]
+    if kind == "call":
+        return bool(receiver[2][::2] == ("name", "super"))
+    return kind == "name" and receiver[2] in {"self", "cls"}
 
 
 def _is_private(name: str) -> bool:

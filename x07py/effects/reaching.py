@@ -37,6 +37,13 @@ BY_ARGUMENT = ("given", "absent", "locale", "memory", "sql", "waits", "says")
 _CALLABLE = {"fn", "bound", "part", "prim", "meth"}
 
 
+def _is_memory(address: str) -> bool:
+    """Tell whether the ``file:`` address of a database of SQLite names one that lies in memory."""
+    path, _, query = address.partition("#")[0].removeprefix("file:").partition("?")
+    modes = {part for part in query.split("&") if part.startswith("mode=")}
+    return path == ":memory:" or modes == {"mode=memory"}
+
+
 def _is_no_time(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and value <= 0)
 
@@ -173,7 +180,7 @@ class Reaching(Parts):
             if text is None or rule == "sql":
                 return text is None or bool(_ASKS.search(text))
             address = text.startswith("file:") and self.truth(kwargs.get("uri", NOTHING)) is True
-            return text not in _IN_MEMORY and not (address and (":memory:" in text or "mode=memory" in text))
+            return text not in _IN_MEMORY and not (address and _is_memory(text))
         if rule == "says":
             given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1], kwargs.get("*"))
             return given is not None and says_now(given)

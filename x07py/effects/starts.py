@@ -39,13 +39,13 @@ def starts_of(machine: Machine, judged: tuple[str, ...], function: str) -> dict[
     machine.settle()
     for rows in private.values():
         for atom, owner, this in rows:
-            if (owner is not None and not machine.calls_of(atom)) or _renamed(machine, atom):
+            called = machine.calls_of(atom) and machine.function(atom).name.rpartition(".")[2] not in machine.missed
+            if not called or _renamed(machine, atom):
                 machine.generic(atom, owner, this)
     machine.settle()
     for name, rows in private.items():
         for atom, _, _ in rows:
-            row = machine.function(atom)
-            found[name] += machine.calls_of(atom) or [machine.graph.add(name, row.name, row.line)]
+            found[name] += machine.calls_of(atom)
     return found
 
 

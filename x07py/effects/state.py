@@ -67,6 +67,8 @@ class ClassState:
     """Whether a decorator or base writes ``__init__`` and ``__eq__``."""
     shown: bool = False
     """Whether it writes ``__repr__``, too."""
+    hashed: bool = False
+    """Whether it writes ``__hash__``, too, or takes it away."""
     factory: tuple[int, Value] | None = None
     """What makes the value of the field that is being defined: line, callable."""
     factories: dict[str, tuple[int, Value]] = field(default_factory=dict)
@@ -126,3 +128,5 @@ class Context:
     result: Value = NOTHING
     done: bool = False
     runs: int = 0
+    waits: bool = False
+    """Whether it is to run once more."""

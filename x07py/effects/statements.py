@@ -9,7 +9,6 @@ from x07py.effects.narrowing import Narrowing
 from x07py.effects.order import Order
 from x07py.effects.values import (
     ANY,
-    FRESH,
     NONE,
     NOTHING,
     UNKNOWN,
@@ -18,7 +17,6 @@ from x07py.effects.values import (
     is_empty,
     join,
     known_parts,
-    mapping,
     seq,
 )
 
@@ -137,10 +135,7 @@ class Statements(Definitions, Order, Narrowing):
             self.bind(frame, base, frozenset(atoms))
         elif base[0] == "name" and any(a[0] == "map" for a in container):
             key = self.value(frame, index)
-            grown = {
-                ("map", join(a[1], key), join(a[2], value), "" if a[3] == FRESH else a[3], ()) if a[0] == "map" else a
-                for a in container
-            }
+            grown = {("map", join(a[1], key), join(a[2], value), a[3], ()) if a[0] == "map" else a for a in container}
             self.bind_name(frame, base[2], frozenset(grown))
         self.magic(frame, line, container, "__setitem__", [UNKNOWN, value])
 
@@ -284,8 +279,6 @@ class Statements(Definitions, Order, Narrowing):
 
     def _return(self, frame: Frame, node: Node) -> bool:
         value = self.value(frame, node[2]) if node[2] is not None else NONE
-        if node[2] is not None and node[2][0] == "dict" and not node[2][2]:
-            value = mapping(NOTHING, NOTHING, FRESH)
         self.escape(frame, node[1], value, returned=True)
         if frame.gives_to_anybody:
             self.mention(frame, node[1], value, node[2])

@@ -16,7 +16,7 @@
 ``("prop", fn)`` ``("static", …)`` ``("clsm", …)``   what decorators make of a function in a class body
 ``("noted", kind, notes)``                 ``Annotated[kind, notes]``
 ``("super", class, object)``               ``super()``
-``("seq", kind, elements, order)``         list, tuple, set, view, generator; order ``?``: not known, ``#3``: three
+``("seq", kind, elements, order)``         list, tuple, set, view, items, generator; order ``?``: unknown, ``#3``: three
 ``("seq", "tuple", elements, order, parts)``  a tuple of which each part is known
 ``("map", keys, values, order, pairs)``    a dict; pairs where all keys are constants
 ``("data",)``                              what a plain dict has that was handed in: data, no object of a library
@@ -49,8 +49,6 @@ NONE: Value = frozenset({("k", "NoneType", None)})
 IDENTITY: Value = frozenset({("id",)})
 COUNTED = "#"
 """What starts the order of a tuple whose length is known."""
-FRESH = "0"
-"""The order of a dict that a function returns as an empty one."""
 _MOST = 10
 _DEEPEST, _DEEPEST_HELD = 3, 6
 
@@ -230,7 +228,9 @@ def inside_of(value: Value) -> Iterator[Atom]:
 
 def is_set(value: Value) -> bool:
     """Tell whether a value is a set or a dict, which may come out as it is."""
-    return all((a[0] == "seq" and a[1] in {"set", "frozenset", "view"}) or a[0] == "map" or a in _SETS for a in value)
+    return all(
+        (a[0] == "seq" and a[1] in {"set", "frozenset", "view", "items"}) or a[0] == "map" or a in _SETS for a in value
+    )
 
 
 def ordered(value: Value) -> Value:
@@ -254,7 +254,7 @@ def known_parts(value: Value) -> tuple[Value, ...] | None:
 
 
 def length(value: Value) -> int | None:
-    """Return how long a text, tuple or dict is, or None if that is not known."""
+    """Return how long a text or tuple is, or None if that is not known."""
     found = {_length(atom) for atom in value}
     return found.pop() if len(found) == 1 else None
 
@@ -262,8 +262,6 @@ def length(value: Value) -> int | None:
 def _length(atom: Atom) -> int | None:
     if atom[0] == "k":
         return len(atom[2]) if isinstance(atom[2], str | bytes | tuple) else None
-    if atom[0] == "map" and (atom[4] or not atom[1]):
-        return len(atom[4])
     counted = atom[0] == "seq" and atom[1] == "tuple" and atom[3].startswith(COUNTED)
     return int(atom[3].removeprefix(COUNTED)) if counted else None
 
