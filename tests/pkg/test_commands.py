@@ -131,6 +131,44 @@ def test_a_pin_alone_is_moved_by_update(empty: Path, greet: Path) -> None:
     pkg(empty, "lock", "--check")
 
 
+def test_update_keeps_an_exact_pin_of_the_manager_and_says_what_it_does(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet@1.0.0")
+    before = tree_state(empty)
+    assert pkg(empty, "update").stdout == "nothing to change\n"
+    assert tree_state(empty) == before
+    install_package(greet, "greet", "1.1.0", requires_packages=["base@>=1,<2"])
+    (greet / "greet-1.0.0.dist-info").rename(greet / "gone")
+    assert pkg(empty, "update", "greet").stdout == "~ greet 1.0.0 -> 1.1.0\n"
+    assert manifest(empty)["project"]["dependencies"] == ["greet==1.1.0"]
+    assert pkg(empty, "update", "greet@>=1").stdout == "~ greet 1.1.0: requirement: 1.1.0 -> >=1\n"
+    assert manifest(empty)["project"]["dependencies"] == ["greet>=1"]
+
+
+def test_what_changed_only_in_the_manifest_is_said(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet")
+    pkg(empty, "update", "greet@1.0.0")
+    text = (empty / "pyproject.toml").read_text()
+    assert "greet==1.0.0" in text
+    (empty / "pyproject.toml").write_text(text.replace("greet==1.0.0", "greet==0.9"))
+    assert pkg(empty, "update", "greet").stdout == "~ pyproject.toml\n"
+    assert (empty / "pyproject.toml").read_text() == text
+
+
+@pytest.mark.parametrize("command", [["add", "other"], ["update"], ["remove", "base"]])
+def test_no_other_command_takes_up_a_changed_file(command: list[str], empty: Path, greet: Path) -> None:
+    install_package(greet, "other", "1.0.0")
+    pkg(empty, "add", "greet")
+    pkg(empty, "add", "base")
+    (greet / "greet/__init__.py").write_text("VERSION = 'evil'\n")
+    before = tree_state(empty)
+    error = report(empty, *command, code=20)["error"]
+    assert error["code"] == "X07PKG_TAMPERED"
+    assert error["message"] == "greet 1.0.0 is not what was locked: greet/__init__.py"
+    assert tree_state(empty) == before
+    assert pkg(empty, "lock").stdout == "~ greet 1.0.0: files: greet/__init__.py changed\n"
+    pkg(empty, *command)
+
+
 def test_remove_takes_what_nothing_needs_any_more(empty: Path, greet: Path) -> None:
     before = manifest(empty)
     pkg(empty, "add", "greet")
@@ -291,6 +329,45 @@ def test_a_distribution_that_brings_more_or_less_than_it_says(
     assert error["code"] == code
     assert said in error["message"]
     assert tree_state(empty) == before
+
+
+THEIRS = {"plain.py": "X = 1\n", "folder/__init__.py": "", "folder/data.json": "{}", "space/one.py": ""}
+"""Files of a distribution that is no package."""
+
+
+@pytest.mark.parametrize(
+    ("modules", "files", "clash"),
+    [
+        (["plain"], ["plain.py"], "plain.py"),
+        (["folder"], ["folder/__init__.py"], "folder/__init__.py"),
+        (["space.one"], ["space/one.py"], "space/one.py"),
+        ([], ["folder/data.json"], "folder/data.json"),
+        ([], ["folder/more.txt"], "folder/more.txt"),
+        (["space.two"], ["space/two.py"], ""),
+    ],
+)
+def test_files_and_modules_of_another_distribution(
+    modules: list[str], files: list[str], clash: str, empty: Path, site: Path
+) -> None:
+    install(site, "theirs", "3.0", THEIRS)
+    ours = package_files("greet", "1.0.0", modules=["greet", *modules]) | dict.fromkeys(files, "X = 2\n")
+    install(site, "greet", "1.0.0", ours, {"x07.packages": {"greet": "greet"}})
+    if not clash:
+        pkg(empty, "add", "greet")
+        return
+    error = report(empty, "add", "greet", code=20)["error"]
+    assert error["code"] == "X07PKG_MODULE_CLASH"
+    assert error["message"] == f"greet 1.0.0 brings {clash}, and so does the distribution theirs 3.0"
+    assert not (empty / "x07.lock").exists()
+
+
+def test_verify_names_a_distribution_that_took_a_file_over(empty: Path, greet: Path) -> None:
+    pkg(empty, "add", "greet")
+    same = (greet / "greet/__init__.py").read_text()
+    install(greet, "later", "2.0", {"greet/__init__.py": same})
+    done = pkg(empty, "verify", code=20)
+    assert "greet 1.0.0 brings greet/__init__.py, and so does the distribution later 2.0" in done.stdout
+    assert "base 1.2.0: ok" in done.stdout
 
 
 def test_an_editable_distribution_is_live_and_the_lock_says_so(empty: Path, site: Path, tmp_path: Path) -> None:

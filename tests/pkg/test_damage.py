@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import marshal
 import os
 import subprocess
@@ -133,6 +135,32 @@ def test_verify_compares_x07py_itself(x07: Path) -> None:
     assert told.returncode == 20
     names = f"x07py/osbound.toml, {cached.relative_to(x07 / 'site').as_posix()}, x07py_start.py"
     assert f"x07py {__version__}: CHANGED: x07py is not what was installed: {names} (X07PKG_TAMPERED)" in told.stdout
+
+
+def test_the_lock_holds_all_code_of_x07py_and_names_the_file(x07: Path) -> None:
+    assert run(x07, "pkg", "lock", "--check").stdout == "x07.lock is up to date\n"
+    names = ["__init__", "errors", "drivers/__init__", "pumping/loop", "run/guard", "wire/kafka/new", "../x07py_start"]
+    changed = [(x07 / f"site/x07py/{name}.py").resolve() for name in names]
+    for file in changed:
+        file.write_text((file.read_text() if file.is_file() else "") + "\nCHANGED = 1\n")
+    told = run(x07, "pkg", "lock", "--check")
+    rows = [line.strip() for line in told.stderr.splitlines() if line.startswith("  ext-msg-core")]
+    files = [file.relative_to((x07 / "site").resolve()).as_posix() for file in changed]
+    assert (told.returncode, rows) == (20, [f"ext-msg-core: files: {name} changed" for name in files])
+    refused = run(x07, *RUN)
+    assert (refused.returncode, refused.stdout) == (126, "")
+    said = f"ext-msg-core 0.2.0 is not what was locked: {', '.join(files[:5])} and 2 more\n"
+    assert said in refused.stderr
+
+
+def test_a_record_that_was_changed_too_hides_nothing(x07: Path) -> None:
+    changed, name = x07 / "site/x07py/drivers/__init__.py", "x07py/drivers/__init__.py"
+    changed.write_text(changed.read_text() + "\nCHANGED = 1\n")
+    digest = base64.urlsafe_b64encode(hashlib.sha256(changed.read_bytes()).digest()).rstrip(b"=").decode()
+    record = next((x07 / "site").glob("x07py-*.dist-info/RECORD"))
+    rows = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(f"{name},sha256={digest},1\n" if row.startswith(f"{name},") else row for row in rows))
+    assert "ext-msg-core: files: x07py/drivers/ changed" in run(x07, "pkg", "lock", "--check").stderr
 
 
 def test_a_defect_of_x07py_is_no_damage(place: Path) -> None:

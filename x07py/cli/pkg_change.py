@@ -22,7 +22,7 @@ from x07py.contracts.lockfile import LOCK_NAME
 from x07py.contracts.project import Project, read_project
 from x07py.errors import PackageError
 from x07py.pkg import change
-from x07py.pkg.query import needed_by, stale_lines
+from x07py.pkg.query import changed_facts, needed_by, stale_lines
 
 
 @app.command()
@@ -157,10 +157,19 @@ def _show(
     for row in rows:
         versions = f"{row['was']} -> {row['now']}" if row["was"] and row["now"] else row["now"] or row["was"]
         sign = "+" if not row["was"] else "-" if not row["now"] else "~"
+        if row["was"] == row["now"]:
+            versions = f"{row['now']}: {'; '.join(_facts(done, str(row['name'])))}"
         out.print(f"{sign} {row['name']} {versions}{'' if row['direct'] else ' (transitive)'}")
-    if not rows and not done.warnings:
+    for name in [] if rows else done.edited:
+        out.print(f"~ {name}")
+    if not rows and not done.edited and not done.warnings:
         out.print("nothing to change")
     print_warnings(done.warnings)
+
+
+def _facts(done: change.Outcome, name: str) -> list[str]:
+    """Return what changed in a package of the same version: the lock's facts, and files by name."""
+    return changed_facts(done.before[name], (done.after or done.before)[name], installed_here())
 
 
 def _changes(done: change.Outcome) -> list[dict[str, Any]]:

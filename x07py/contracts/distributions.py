@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from x07py.files import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _INFO = (".dist-info", ".egg-info")
 _HEAD_BYTES = 65536
@@ -55,6 +55,25 @@ class InstalledDistribution(NamedTuple):
         import csv
 
         return [row for row in csv.reader((self.metadata("RECORD") or "").splitlines()) if row]
+
+
+def recorded_beside(
+    one: InstalledDistribution, tops: Iterable[str]
+) -> Iterator[tuple[InstalledDistribution, set[str]]]:
+    """Yield the other distributions in the folder of one that have files under given top-level names, with all files.
+
+    Args:
+        one: the distribution whose neighbours are looked at; another version of it is none.
+        tops: names of modules and folders.
+    """
+    under = re.compile(rf'^"?(?:{"|".join(map(re.escape, sorted(tops)))})[/.]', re.MULTILINE)
+    place = one.info.parent
+    for entry in sorted(_listed(str(place))):
+        info = place / entry
+        if entry.endswith(_INFO) and info != one.info and under.search(_text(info / "RECORD") or ""):
+            other = _described(info)
+            if other is not None and normalized(other.name) != normalized(one.name):
+                yield other, set(other.files())
 
 
 def distributions_with(group: str) -> Iterator[InstalledDistribution]:

@@ -6,19 +6,28 @@ found as an import would find it, so that what is looked at is what would run.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from x07py.contracts.distributions import InstalledDistribution, distributions_with, normalized
 from x07py.contracts.package_document import FILE_NAME, PackageDocument, read_document
 from x07py.errors import PackageError
-from x07py.files import digest_file, load_json
+from x07py.files import digest_file, digest_tree, load_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 GROUP, DRIVERS = "x07.packages", "x07.drivers"
 TOOLCHAIN = "x07py"
 """The distribution that is x07 itself."""
+_CORE = "ext-msg-core"
+"""Its package that every driver needs; with it a lock holds all other code of x07py too."""
+OWN_MODULES = (TOOLCHAIN, f"{TOOLCHAIN}_start")
+"""What its distribution brings: the package, and the module that its scripts import."""
 _COMPILED = "__pycache__"
 NATIVE = (".so", ".pyd", ".dll", ".dylib", *EXTENSION_SUFFIXES)
 """Suffixes of files that differ by platform; a lock for all platforms cannot hold them."""
@@ -93,12 +102,64 @@ class InstalledPackage:
         return bool(owners) and max(owners, key=len) in self.document.modules
 
     def hashes(self) -> dict[str, str]:
-        """Return the SHA-256 of its files; of those that the platform decides, and of links, none is there."""
-        return {name: digest_file(path) for name, path in self.module_files().items() if not self.is_compiled(name)}
+        """Return the SHA-256 of its files; of those that the platform decides, and of links, none is there.
+
+        The core of x07py has a digest more for each folder of x07py, named with a slash at its end, of all files there
+        that belong to no package: a program runs them too, and the sandbox around it.
+        """
+        own = {name: digest_file(path) for name, path in self.module_files().items() if not self.is_compiled(name)}
+        return own | self._folders() if self._is_core else own
+
+    @property
+    def _is_core(self) -> bool:
+        return self.name == _CORE and self.distribution_name == TOOLCHAIN
+
+    def _folders(self) -> dict[str, str]:
+        folders: dict[str, list[bytes]] = {}
+        for name, digest in sorted(self._rest().items()):
+            folders.setdefault(_folder(name), []).append(name.encode() + b"\0" + digest)
+        found = {key: hashlib.sha256(b"".join(rows)).hexdigest() for key, rows in folders.items()}
+        start = f"{OWN_MODULES[1]}.py"
+        return {**found, start: digest_file(self.place / start)} if (self.place / start).is_file() else found
+
+    def _rest(self) -> dict[str, bytes]:
+        """Return the digests of the files of x07py that are not a package's, by path on the import path."""
+        lead = f"{TOOLCHAIN}/"
+        held = {module.replace(".", "/").removeprefix(lead) for module in (*self.document.modules, *self.neighbours)}
+        found = digest_tree(self.place / TOOLCHAIN, without=held)
+        return {lead + name: digest for name, digest in found.items()}
+
+    def named(self, changed: Iterable[str]) -> list[str]:
+        """Return changed entries of `hashes` as files: of a folder, those that are not what the installer recorded."""
+        names: list[str] = []
+        recorded: dict[str, str] = {}
+        rest: dict[str, bytes] = {}
+        for key in changed:
+            if key.endswith("/") and not rest:
+                recorded, rest = self.distribution.digests(), self._rest()
+            here = {name for name in rest if _folder(name) == key and recorded.get(name) != _recorded(rest[name])}
+            gone = {name for name in recorded if _folder(name) == key and self._is_gone(name)}
+            names += sorted(here | gone) if recorded and here | gone else [key]
+        return names
+
+    def _is_gone(self, name: str) -> bool:
+        return _COMPILED not in name.split("/") and not (self.place / name).is_file()
 
     def is_compiled(self, name: str) -> bool:
         """Tell whether a file is one that differs by platform or version of Python."""
         return name.endswith((*NATIVE, ".pyc"))
+
+
+def _recorded(digest: bytes) -> str:
+    """Return a digest as RECORD writes it."""
+    import base64
+
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _folder(name: str) -> str:
+    """Return the key that a lock has for a file of x07py: the folder in the package, or the package."""
+    return "/".join(name.split("/")[:2][: name.count("/")]) + "/"
 
 
 def installed_here() -> dict[str, InstalledPackage]:

@@ -131,17 +131,7 @@ def verify_package(locked: LockedPackage, here: dict[str, InstalledPackage], com
             hint="x07 pkg sync",
         )
     now = lock_entry(found, locked.requirement)
-    for name in ("drivers", "files"):
-        was, is_now = getattr(locked, name), getattr(now, name)
-        if changed := sorted(key for key in {*was, *is_now} if was.get(key) != is_now.get(key)):
-            if name == "files" and locked.editable != now.editable:
-                break
-            raise PackageError(
-                "X07PKG_TAMPERED",
-                f"{title} is not what was locked: {', '.join(changed[:5])}",
-                where=str(found.place),
-                hint=_CHANGED,
-            )
+    refuse_changed(locked, now, found)
     plain = [name for name in LockedPackage._fields if name not in {"files", "drivers"}]
     changed = [name for name in plain if getattr(locked, name) != getattr(now, name)]
     if changed:
@@ -154,6 +144,31 @@ def verify_package(locked: LockedPackage, here: dict[str, InstalledPackage], com
             where=str(found.place),
             hint="remove bytecode (__pycache__), and install the distribution again",
         )
+
+
+def refuse_changed(locked: LockedPackage, now: LockedPackage, found: InstalledPackage) -> None:
+    """Refuse a package of which a file or the registration of a driver changed; what is or was editable has no files.
+
+    Args:
+        locked: what the lock says of it.
+        now: what a lock would say of what is installed, `found`.
+        found: the package, which says what to call the files.
+
+    Raises:
+        PackageError: ``X07PKG_TAMPERED``.
+    """
+    for name in ("drivers", "files"):
+        was, is_now = getattr(locked, name), getattr(now, name)
+        changed = sorted(key for key in {*was, *is_now} if was.get(key) != is_now.get(key))
+        if changed and (name == "drivers" or locked.editable == now.editable):
+            files = found.named(changed)
+            more = f" and {len(files) - 5} more" if len(files) > 5 else ""
+            raise PackageError(
+                "X07PKG_TAMPERED",
+                f"{locked.name} {locked.version} is not what was locked: {', '.join(files[:5])}{more}",
+                where=str(found.place),
+                hint=_CHANGED,
+            )
 
 
 def _shown(package: LockedPackage, name: str) -> str:

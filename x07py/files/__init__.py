@@ -30,6 +30,7 @@ from x07py.files.reading import (
 from x07py.files.removing import remove_tree
 from x07py.files.source import decoded, parsed, parsed_expression
 from x07py.files.toml import line_end, parse_toml, with_line_ends_of
+from x07py.files.tree import digest_tree
 from x07py.files.writing import cannot_write, make_folder, replace_file
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "cannot_write",
     "decoded",
     "digest_file",
+    "digest_tree",
     "line_end",
     "load_json",
     "make_folder",

@@ -23,10 +23,11 @@ from x07py.contracts.project import PYPROJECT, Dependency, Project, parse_projec
 from x07py.contracts.requirement import ANY, parse_spec, specifiers
 from x07py.errors import PackageError
 from x07py.files import CONTRACT_BYTES, MANIFEST_BYTES, read_file, replace_file
-from x07py.pkg.closure import close_over, package_of
+from x07py.pkg.closure import close_over, package_of, refuse_tampered
 from x07py.pkg.edit import (
     direct_references,
     drop_requirement,
+    is_exact,
     remove_dependency,
     required_distributions,
     set_dependency,
@@ -50,11 +51,13 @@ class Outcome:
     Args:
         before: the lock as it was, empty if there was none.
         after: the lock as it is; None if it waits for `x07 pkg sync`.
+        edited: the names of the manifests that say something else than before.
         warnings: what the user should know and need not act on.
     """
 
     before: Lock
     after: Lock | None
+    edited: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -70,6 +73,7 @@ class _Change:
         for name in {found.file.name, PYPROJECT}:
             if (self.root / name).is_file():
                 self.files[name] = read_file(self.root / name, limit=MANIFEST_BYTES, root=self.root)
+        self.found = dict(self.files)
 
     def require(self, package: str, requirement: str, *, versions: bool = True) -> None:
         """Ask for a package in the manifest, and for its distribution where the manager reads that."""
@@ -80,6 +84,10 @@ class _Change:
             wanted = None if name == TOOLCHAIN or not versions else specifiers(requirement)
             file = self.root / PYPROJECT
             self.files[PYPROJECT] = set_requirement(file, self.files[PYPROJECT], name, extra, wanted)
+
+    def is_exact(self, package: str) -> bool:
+        """Tell whether the manager is asked for one exact version of a package's distribution."""
+        return PYPROJECT in self.files and is_exact(self.files[PYPROJECT], self.distribution_of(package)[0])
 
     def forget(self, package: str) -> None:
         """Stop asking for a package, and for its distribution if nothing else of the project needs that."""
@@ -127,6 +135,10 @@ class _Change:
         changed = {name: data for name, data in files.items() if _content(self.root, name) != data}
         if changed:
             change_together(self.root, changed)
+
+    def edited(self) -> list[str]:
+        """Return the names of the manifests that are not as they were found."""
+        return sorted(name for name, data in self.files.items() if self.found[name] != data)
 
     def lock(self) -> Lock:
         """Return the lock as it shall be, of distributions that bring what they declare."""
@@ -207,8 +219,8 @@ def _is_complete(change: _Change) -> bool:
         return False
 
 
-def _locked(change: _Change, *, sync: bool) -> Outcome:
-    """Write the lock, if what it shall hold is installed."""
+def _locked(change: _Change, *, sync: bool, take_up: bool = False) -> Outcome:
+    """Write the lock, if what it shall hold is installed; only who asks to take up changed files gets them."""
     before = change.before or {}
     try:
         lock = change.lock()
@@ -216,9 +228,11 @@ def _locked(change: _Change, *, sync: bool) -> Outcome:
         if sync or error.code not in {"X07PKG_NOT_SYNCED", "X07PKG_DIST_MISSING"}:
             raise
         change.write()
-        return Outcome(before, None, [f"{error.message}: the lock waits for `x07 pkg sync`"])
+        return Outcome(before, None, change.edited(), [f"{error.message}: the lock waits for `x07 pkg sync`"])
+    if not take_up:
+        refuse_tampered(before, lock, change.here)
     change.write(lock)
-    return Outcome(before, lock, _warnings(change.project, lock))
+    return Outcome(before, lock, change.edited(), _warnings(change.project, lock))
 
 
 def _warnings(found: Project, lock: Lock) -> list[str]:
@@ -312,17 +326,26 @@ def update(found: Project, texts: list[str], *, sync: bool, offline: bool) -> Ou
             raise PackageError("X07PKG_DEP_NOT_FOUND", f"the project does not ask for {unknown[0]}", hint=hint)
         pins = {name for name, given in wanted.items() if given == ANY and _is_pin(asked[name])}
         with _put_back_if_it_fails(change):
-            for name, given in wanted.items():
-                if name in pins or given != ANY:
-                    change.require(name, given)
+            for name in [name for name, given in wanted.items() if given != ANY]:
+                change.require(name, wanted[name])
+            exact = {name for name in pins if change.is_exact(name)}
             if sync:
-                change.write()
-                names = {change.distribution_of(name)[0] for name in wanted}
-                change.manager.install(change.wanted(), upgrade=names, offline=offline)
-                change.look_again()
+                _upgrade(change, {change.distribution_of(name)[0] for name in wanted}, pins)
             for name in pins & change.here.keys():
-                change.require(name, change.here[name].document.version, versions=False)
+                change.require(name, change.here[name].document.version, versions=name in exact)
+            if sync and exact and change.manager.lock_file is not None:
+                change.write()
+                change.manager.install(change.wanted(), offline=offline)
             return _locked(change, sync=sync)
+
+
+def _upgrade(change: _Change, upgrade: set[str], pins: set[str]) -> None:
+    """Let the manager take the newest versions that the manifest allows, and of pins the newest of all."""
+    for name in pins:
+        change.require(name, ANY)
+    change.write()
+    change.manager.install(change.wanted(), upgrade=upgrade, offline=change.offline)
+    change.look_again()
 
 
 def _is_pin(requirement: str) -> bool:
@@ -345,7 +368,7 @@ def lock(found: Project) -> Outcome:
         FileError: ``X07IO_WRITE``.
     """
     with project_lock(found.root):
-        return _locked(_Change(found, offline=True), sync=True)
+        return _locked(_Change(found, offline=True), sync=True, take_up=True)
 
 
 def sync(found: Project, *, offline: bool) -> Outcome:
@@ -369,7 +392,7 @@ def sync(found: Project, *, offline: bool) -> Outcome:
             change.manager.install(change.wanted(), pins=_pins(before if fits and before else {}), offline=offline)
             change.look_again()
         if fits and before is not None:
-            return Outcome(before, verified_packages(found.root))
+            return Outcome(before, verified_packages(found.root), change.edited())
         if gone := _gone(change):
             change.manager.remove(change.without_orphans(gone), offline=offline)
             change.look_again()

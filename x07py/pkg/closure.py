@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.catalog import capability_packages
-from x07py.contracts.packages import lock_entry
+from x07py.contracts.packages import lock_entry, refuse_changed
 from x07py.contracts.requirement import admits
 from x07py.errors import PackageError
 
@@ -69,6 +69,18 @@ def close_over(asked: Iterable[Dependency], here: Here) -> Lock:
         if not all(admits(one.requirement, package.document.version) for one in wanted):
             raise _conflict(package, wanted, direct)
     return {name: lock_entry(found[name], direct.get(name, "")) for name in sorted(found)}
+
+
+def refuse_tampered(before: Lock, now: Lock, here: Here) -> None:
+    """Refuse a package that is locked in the version that is installed, and whose files or drivers changed since.
+
+    Raises:
+        PackageError: ``X07PKG_TAMPERED``.
+    """
+    for name in sorted(before.keys() & now.keys()):
+        was, is_now = before[name], now[name]
+        if (was.version, was.distribution_version) == (is_now.version, is_now.distribution_version):
+            refuse_changed(was, is_now, here[name])
 
 
 def _not_installed(one: _Asked, here: Here) -> PackageError:

@@ -117,6 +117,24 @@ def direct_references(data: bytes) -> dict[str, str]:
     return {_name(text): text for text in listed if _name(text) and Requirement(text).url}
 
 
+def is_exact(data: bytes, distribution: str) -> bool:
+    """Tell whether a ``pyproject.toml`` requires one exact version of a distribution."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    document = parse_toml(data.decode("utf-8"))
+    texts = [str(text) for text in document.get("project", {}).get("dependencies", []) if _name(text) == distribution]
+    table = document.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    for name, value in table.items():
+        version = str(value.get("version", "*") if isinstance(value, dict) else value)
+        if normalized(name) == distribution and version.startswith("=="):
+            texts.append(f"{distribution}{version}")
+    try:
+        signs = [one.operator for text in texts for one in Requirement(text).specifier]
+    except InvalidRequirement:
+        return False
+    return "==" in signs
+
+
 def _name(requirement: str) -> str:
     from packaging.requirements import InvalidRequirement, Requirement
 

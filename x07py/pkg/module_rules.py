@@ -7,7 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
-from x07py.contracts.installed import NATIVE, TOOLCHAIN
+from x07py.contracts.distributions import recorded_beside
+from x07py.contracts.installed import NATIVE, OWN_MODULES, TOOLCHAIN
 from x07py.errors import PackageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def check_modules(package: InstalledPackage, here: Mapping[str, InstalledPackage
     if lacking:
         _refuse(package, f"it declares the driver {lacking[0]!r}, which no entry point registers")
     if package.distribution_name == TOOLCHAIN:
+        _check_records(package, set(OWN_MODULES))
         return
     packages = [one for one in here.values() if one.distribution_name == package.distribution_name]
     declared = {module for one in packages for module in one.document.modules}
@@ -42,7 +44,8 @@ def check_modules(package: InstalledPackage, here: Mapping[str, InstalledPackage
             _refuse(package, f"it declares the module {module}, which is not at {package.place}")
     if not package.source:
         _check_files(package, declared)
-    _check_owners(package, tops)
+        _check_records(package, declared)
+    _check_owners(package, declared)
 
 
 def _check_files(package: InstalledPackage, declared: set[str]) -> None:
@@ -69,29 +72,86 @@ def _importable(package: InstalledPackage) -> Iterator[tuple[str, str]]:
         yield ".".join(parts), str(path)
 
 
-def _check_owners(package: InstalledPackage, tops: list[str]) -> None:
+def _check_owners(package: InstalledPackage, declared: set[str]) -> None:
     """Refuse names that Python finds elsewhere, and folders in which files of others stand."""
     own = set(package.distribution.files())
-    for top in tops:
-        spec = find_spec(top)
-        places = {Path(folder).parent for folder in (spec and spec.submodule_search_locations) or ()}
-        places |= {Path(spec.origin).parent} if spec and spec.origin and not places else set()
+    for root in sorted({_root(package.place, module) for module in declared}):
+        spec = find_spec(root.partition("/")[0])
+        folders = [Path(folder).parent for folder in (spec and spec.submodule_search_locations) or ()]
+        if spec is not None and spec.origin:
+            places = set(folders) or {Path(spec.origin).parent}
+        else:  # a folder without `__init__`, which several distributions may share
+            places = {folder for folder in folders if (folder / root).is_dir() or (folder / f"{root}.py").is_file()}
         elsewhere = sorted(str(place) for place in places if place != package.place)
-        others = [] if package.source else _strangers(package.place, top, own)
+        others = [] if package.source else _strangers(package.place, root, own)
         if elsewhere or others:
-            what = f"Python finds {top} at {elsewhere[0]}" if elsewhere else f"{others[0]} is not one of its files"
-            raise PackageError(
-                "X07PKG_MODULE_CLASH",
-                f"{package.name} {package.document.version} brings {top}, and so does another: {what}",
-                where=str(package.place),
-                hint="use one of the two distributions, or install it again",
-            )
+            what = f"Python finds {root} at {elsewhere[0]}" if elsewhere else f"{others[0]} is not one of its files"
+            _clash(package, root, f"another: {what}")
 
 
-def _strangers(place: Path, top: str, own: set[str]) -> list[str]:
+def _root(place: Path, module: str) -> str:
+    """Return the path of the first part of a module that is not a folder without ``__init__``, or all of it."""
+    parts = module.split(".")
+    path = parts[0]
+    for part in parts[1:]:
+        if any((place / path).glob("__init__.*")):
+            break
+        path += f"/{part}"
+    return path
+
+
+def _strangers(place: Path, root: str, own: set[str]) -> list[str]:
     """Return Python files in a package's folder that its installer did not write."""
-    found = ((place / top).rglob("*.py")) if (place / top).is_dir() else ()
+    found = ((place / root).rglob("*.py")) if (place / root).is_dir() else ()
     return sorted(name for path in found if (name := path.relative_to(place).as_posix()) not in own)
+
+
+def _check_records(package: InstalledPackage, declared: set[str]) -> None:
+    """Refuse modules in which another distribution has files, and files in the modules of another.
+
+    One of the two replaced the other's files when it was installed. Folders without ``__init__`` are nobody's: many
+    distributions share them, each with modules of its own.
+    """
+    own = {file for file in package.distribution.files() if _is_inside(file)}
+    tops = {_top(file) for file in own if "/" in file or file.endswith((".py", *NATIVE))}
+    for other, files in recorded_beside(package.distribution, tops) if tops else ():
+        theirs = {file for file in files if _is_inside(file)}
+        in_ours = [file for file in theirs if any(_lies_in(file, module) for module in declared)]
+        modules = {_top(file) for file in theirs if _is_top_module(file)}
+        shared = min(in_ours or [file for file in own if _top(file) in modules], default="")
+        if shared:
+            _clash(package, shared, f"the distribution {other.name} {other.version}")
+
+
+def _is_inside(file: str) -> bool:
+    """Tell whether a recorded path is below the folder on the import path, and none of metadata or bytecode."""
+    first, *rest = file.split("/")
+    return first not in {"", ".."} and not first.endswith((".dist-info", ".data")) and "__pycache__" not in rest
+
+
+def _top(file: str) -> str:
+    return file.partition("/")[0].partition(".")[0]
+
+
+def _lies_in(file: str, module: str) -> bool:
+    return f"{file.partition('.')[0]}/".startswith(f"{module.replace('.', '/')}/")
+
+
+def _is_top_module(file: str) -> bool:
+    """Tell whether a file makes its top-level name a module."""
+    folder, _, name = file.rpartition("/")
+    stem, _, suffix = name.partition(".")
+    importable = f".{suffix}".endswith((".py", *NATIVE))
+    return importable and (not folder or ("/" not in folder and stem == "__init__"))
+
+
+def _clash(package: InstalledPackage, what: str, who: str) -> NoReturn:
+    raise PackageError(
+        "X07PKG_MODULE_CLASH",
+        f"{package.name} {package.document.version} brings {what}, and so does {who}",
+        where=f"{package.place}, distribution {package.distribution.name} {package.distribution.version}",
+        hint="uninstall one of the two distributions, and install the other again",
+    )
 
 
 def _refuse(package: InstalledPackage, what: str) -> NoReturn:

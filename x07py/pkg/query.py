@@ -15,6 +15,7 @@ from x07py.contracts.packages import verify_package
 from x07py.errors import PackageError
 from x07py.files import load_json
 from x07py.pkg.closure import close_over
+from x07py.pkg.module_rules import check_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,8 @@ def require_lock(root: Path) -> Lock:
     return lock
 
 
-def differences(before: Lock, now: Lock) -> list[str]:
-    """Return what differs between two locks, a line each."""
+def differences(before: Lock, now: Lock, here: Here) -> list[str]:
+    """Return what differs between two locks, a line each; `here` are the packages that are installed."""
     rows = []
     for name in sorted({*before, *now}):
         if name not in now:
@@ -47,19 +48,22 @@ def differences(before: Lock, now: Lock) -> list[str]:
         elif name not in before:
             rows.append(f"{name} {now[name].version}: the lock lacks it")
         else:
-            rows += _changed(before[name], now[name])
+            rows += [f"{name}: {row}" for row in changed_facts(before[name], now[name], here)]
     return rows
 
 
-def _changed(was: LockedPackage, now: LockedPackage) -> list[str]:
+def changed_facts(was: LockedPackage, now: LockedPackage, here: Here) -> list[str]:
+    """Return what differs between two entries for one package, a line each."""
     rows = []
     for name in LockedPackage._fields:
         old, new = getattr(was, name), getattr(now, name)
         if isinstance(old, dict):
             keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-            rows += [f"{was.name}: {name}: {_turn(old.get(key), new.get(key), key)}" for key in keys]
+            for key in keys:
+                names = here[was.name].named([key]) if was.name in here else [key]
+                rows += [f"{name}: {_turn(old.get(key), new.get(key), one)}" for one in names]
         elif old != new:
-            rows.append(f"{was.name}: {name}: {old or 'none'} -> {new or 'none'}")
+            rows.append(f"{name}: {old or 'none'} -> {new or 'none'}")
     return rows
 
 
@@ -78,7 +82,7 @@ def stale_lines(found: Project, here: Here) -> list[str]:
     before = read_lock(found.root)
     if before is None and found.dependencies:
         require_lock(found.root)
-    return differences(before or {}, close_over(found.dependencies, here))
+    return differences(before or {}, close_over(found.dependencies, here), here)
 
 
 def ways_to(lock: Lock, name: str) -> list[list[str]]:
@@ -114,6 +118,7 @@ def verdicts(root: Path, lock: Lock, here: Here) -> list[dict[str, Any]]:
         wrong, hint = "", ""
         try:
             verify_package(package, here, compiled)
+            check_modules(here[package.name], here)
         except PackageError as error:
             wrong, hint = f"{error.message} ({error.code})", error.hint or ""
         source = here[package.name].source if package.name in here else ""
