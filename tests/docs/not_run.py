@@ -38,5 +38,9 @@ NOT_RUN = {
     ("docs/guide/arch.md", "x07 arch watch"): "ends with Ctrl-C alone; tests/arch/test_watch.py runs it",
     ("docs/guide/brokers.md", "make test"): _ITSELF,
     ("docs/guide/brokers.md", "X07_SKIP_LIVE=1 make test"): _ITSELF,
+    (
+        "docs/guide/explore.md",
+        "x07 explore orders.jsonl --histories 100 -- shop.py",
+    ): "takes a minute in real time; tests/explore/test_over_the_wire.py explores such programs",
 }
 """The reason, by page and command (without its comment)."""
