@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from x07py.explore.promises import Promise, Promises
 from x07py.explore.shrinking import Counterexample
 from x07py.explore.sources import goes_over_the_wire
 from x07py.explore.story import tell
+from x07py.explore.workers import alarm
 
 PROGRAMS = Path(__file__).parent / "own_client"
 CLIENTS = ("confluent", "aiokafka", "kafka_python", "pika", "aio_pika")
@@ -110,6 +114,35 @@ from confluent_kafka import Producer
 producer = Producer({"bootstrap.servers": "kafka.example:9092", "transactional.id": "t"})
 producer.init_transactions(5)
 """
+
+
+def test_whoever_starts_the_program_may_end(tmp_path: Path) -> None:
+    order = order_of(tmp_path, "pika")
+    (tmp_path / order.entry).write_text("import os, pika\nos.kill(os.getppid(), 9)\n")
+    with pytest.raises(UsageError, match="the process that starts the program has ended") as refused:
+        explore(order, 1)
+    assert refused.value.code == "X07EXPLORE_WIRE"
+
+
+def test_the_time_of_histories_ends_what_computes_in_a_callback(tmp_path: Path) -> None:
+    order = order_of(tmp_path, "pika")
+
+    def compute() -> None:
+        ends = time.monotonic() + 5
+        while time.monotonic() < ends:
+            pass
+
+    async def history() -> None:
+        asyncio.get_running_loop().call_soon(compute)
+        await asyncio.sleep(0.1)
+
+    def run_for_a_second() -> None:
+        with alarm(order):
+            signal.alarm(1)
+            asyncio.run(history())
+
+    with pytest.raises(UsageError, match="did not end within 360 s"):
+        run_for_a_second()
 
 
 def test_what_is_not_simulated_is_refused_by_name(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ ALLOWED = {
     "sandbox/notifications.py:process_name": KERNEL,
     "sandbox/observe.py:_with_interpreters": "256 bytes of what the program starts, if it is a regular file",
     "sandbox/priorities.py:_number_inside": KERNEL,
+    "sandbox/own_sockets.py:_may_be_the_programs": KERNEL,
     "sandbox/patience.py:_at_standard_stream": KERNEL,
     "sandbox/patience.py:state_of": KERNEL,
     "sandbox/places.py:_open": "a path by O_PATH, which opens no content",

@@ -181,7 +181,7 @@ def run_kept(root: Path, file: Path) -> Counterexample | None:
     )
     runner = Runner(order)
     try:
-        with runner.world(), alarm():
+        with runner.world(), alarm(order):
             base, _ = runner.undisturbed()
             history = run_history(runner.setting, Choices(one.decisions), one.seed)
             found = check(history, base, one.promises, runner.own)

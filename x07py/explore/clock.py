@@ -68,8 +68,8 @@ class WallClocks:
         self._ahead_s[machine] = self._ahead_s.get(machine, 0.0) + by_s
 
 
-class Stuck(BaseException):
-    """Nothing in the program will ever happen again."""
+class Stuck(KeyboardInterrupt):
+    """Nothing in the program will ever happen again; asyncio lets nothing else pass through a task or a callback."""
 
 
 class _Waiting(selectors.SelectSelector):

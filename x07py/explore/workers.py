@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from x07py.errors import UsageError
 from x07py.explore.clock import Stuck
 from x07py.explore.runner import Runner
-from x07py.explore.wire.program import close_starter
+from x07py.explore.wire.program import LONGEST_S, close_starter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from x07py.explore.shrinking import Counterexample
 
 _CHUNK_S = 120
+_UNDER_ONE_ALARM = 4
+"""Histories of a program with a process of its own: the undisturbed one up to three times, and one that is explored."""
 _runner: Runner | None = None
 
 
@@ -43,21 +45,21 @@ def _in_worker(order: Order) -> Runner:
 def run_tasks(order: Order, tasks: Sequence[Task], places: int) -> Ran:
     """Run histories of an order; `places` is how many the undisturbed one has."""
     runner = _in_worker(order)
-    with runner.world(), alarm():
+    with runner.world(), alarm(order):
         return runner.run(tasks, places)
 
 
 def run_set(order: Order, histories: int) -> RanSet:
     """Run so many histories of an order with inputs that were drawn."""
     runner = _in_worker(order)
-    with runner.world(), alarm():
+    with runner.world(), alarm(order):
         return runner.run_set(histories)
 
 
 def run_base(order: Order) -> tuple[History, Places]:
     """Return the undisturbed history, without its events, and its places."""
     runner = _in_worker(order)
-    with runner.world(), alarm():
+    with runner.world(), alarm(order):
         history, places = runner.undisturbed()
     return replace(history, events=[]), places
 
@@ -77,18 +79,19 @@ def shows(order: Order, finding: Finding, tried: Sequence[Decisions]) -> Decisio
 
 
 @contextmanager
-def alarm() -> Iterator[None]:
+def alarm(order: Order) -> Iterator[None]:
     """Break off what computes without end."""
+    longest_s = _CHUNK_S if order.command is None else _UNDER_ONE_ALARM * LONGEST_S
 
     def ring(number: int, frame: object) -> None:
         raise Stuck(f"{number} {frame}")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(_CHUNK_S)
+    signal.alarm(longest_s)
     try:
         yield
     except Stuck:
-        what = f"a few histories did not end within {_CHUNK_S} s"
+        what = f"a few histories did not end within {longest_s} s"
         raise UsageError(
             "X07EXPLORE_BASE", what, hint="does the program compute, or wait for a thread, for long?"
         ) from None

@@ -93,7 +93,7 @@ class Observer:
         return dict.fromkeys(OBSERVED, self._observe)
 
     def _observe(self, call: SystemCall) -> str:
-        with contextlib.suppress(OSError):  # a path that cannot be read is one that the kernel will refuse as well
+        with contextlib.suppress(OSError, ValueError):  # what cannot be a path is refused by the kernel as well
             self._look(self._names[call.number], call)
         return GO_ON
 

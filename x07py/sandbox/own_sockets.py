@@ -33,15 +33,34 @@ _TYPE_BITS = 0xF
 
 
 def _open_elsewhere() -> Iterator[int]:
-    """Yield the inode of each socket that other processes have open, as far as they may be looked at."""
+    """Yield the inode of each socket that other processes have open.
+
+    Raises:
+        PermissionError: one that may be the program's cannot be looked at, as after ``prctl(PR_SET_DUMPABLE, 0)``.
+    """
     for pid in os.listdir("/proc"):  # noqa: PTH208
         if pid.isdigit() and int(pid) != os.getpid():
-            with suppress(OSError):
-                for number in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
-                    with suppress(OSError):
-                        link = os.readlink(f"/proc/{pid}/fd/{number}")  # noqa: PTH115
-                        if link.startswith("socket:["):
-                            yield int(link[8:-1])
+            with suppress(FileNotFoundError, ProcessLookupError):
+                try:
+                    yield from _open_in(f"/proc/{pid}/fd")
+                except PermissionError:
+                    if _may_be_the_programs(pid):
+                        raise
+
+
+def _open_in(folder: str) -> Iterator[int]:
+    for number in os.listdir(folder):  # noqa: PTH208
+        with suppress(FileNotFoundError):
+            link = os.readlink(f"{folder}/{number}")  # noqa: PTH115
+            if link.startswith("socket:["):
+                yield int(link[8:-1])
+
+
+def _may_be_the_programs(pid: str) -> bool:
+    """Tell whether a process is this user's and under a filter, as all of the program's are."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+        said = dict(line.split(":", 1) for line in file)
+    return int(said["Uid"].split()[0]) == os.getuid() and said.get("Seccomp", "2").strip() == "2"
 
 
 class OwnSockets:
@@ -134,7 +153,11 @@ class OwnSockets:
                 raise
             with self._lock:
                 bound = self._bound & self._waiting.keys()
-            for inode in bound - set(_open_elsewhere()):
+            try:
+                gone = bound - set(_open_elsewhere())
+            except PermissionError:  # the one that hides may have any of them
+                raise error from None
+            for inode in gone:
                 self._forget(inode)
             own.bind(address.sockaddr(own.family))
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SAID = 4096
+LONGEST_S = 90
+"""How long one history of such a program may take, in seconds."""
 
 
 class Command(NamedTuple):
@@ -87,27 +89,41 @@ class Starter:
             socket.send_fds(self._near, [json.dumps(self.command.start(env)).encode()], [said, network])
             return self._number(0) or 0
         except OSError as error:
+            close_starter()
             what = f"the program cannot be started: {error.strerror or error}"
             raise UsageError("X07EXPLORE_WIRE", what, hint="does it start by itself?") from None
         finally:
             os.close(network)
 
     def code(self) -> int | None:
-        """Return the exit code of what was started last, None while it runs."""
+        """Return the exit code of what was started last, None while it runs.
+
+        Raises:
+            UsageError: ``X07EXPLORE_WIRE`` if what starts it has ended.
+        """
         return self._number(socket.MSG_DONTWAIT)
 
     def wait(self) -> int | None:
-        """Wait for the end of what was started last, and return its exit code."""
+        """Wait for the end of what was started last, and return its exit code.
+
+        Raises:
+            UsageError: ``X07EXPLORE_WIRE`` if what starts it has ended.
+        """
         return self._number(0)
 
     def _number(self, flags: int) -> int | None:
-        with suppress(BlockingIOError):
+        try:
             data = self._near.recv(NUMBER.size, flags)
-            if not data:
-                raise ConnectionResetError("its starter has ended")
-            found: int = NUMBER.unpack(data)[0]
-            return found
-        return None
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""
+        if not data:
+            close_starter()  # so that the next history has one that works
+            what = "the process that starts the program has ended, and the program with it"
+            raise UsageError("X07EXPLORE_WIRE", what, hint="does anything kill it, or is memory short? explore again")
+        found: int = NUMBER.unpack(data)[0]
+        return found
 
     def close(self) -> None:
         """Start nothing more."""
@@ -155,7 +171,11 @@ class Running:
 
     @property
     def code(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
+        """The exit code, negative for a signal; None while it runs.
+
+        Raises:
+            UsageError: ``X07EXPLORE_WIRE`` if what starts it has ended.
+        """
         if self._code is None:
             self._code = self._starter.code()
         return self._code
@@ -184,10 +204,17 @@ class Running:
 
     def kill(self) -> None:
         """End it at once, with all that it has started, and see its end."""
-        with suppress(OSError):
+        try:
             os.killpg(self._pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has ended, or has not come to a session of its own yet
+            if self._code is None:
+                with suppress(OSError):
+                    os.kill(self._pid, signal.SIGKILL)
+        except OSError:
+            pass
         if self._code is None:
-            self._code = self._starter.wait()
+            with suppress(UsageError):  # whoever asks for the code hears of it
+                self._code = self._starter.wait()
 
     def close(self) -> str:
         """Return the last line that it has said on standard error."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from x07py.errors import UsageError
 from x07py.explore.history import Life
 from x07py.explore.process import Event, Process
 from x07py.explore.stored import Given, Stored
 from x07py.explore.wire.front import Front
 from x07py.explore.wire.kafka import KafkaBroker, KafkaConnection
-from x07py.explore.wire.program import Running
+from x07py.explore.wire.program import LONGEST_S, Running
 from x07py.wire.protocols import AMQP, KAFKA
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_LIVES, _IN_VAIN = 20, 3
 _LOOK_S = 0.01
-_START_S, _LONGEST_S, _STOP_S = 20.0, 90.0, 3.0
+_START_S, _STOP_S = 20.0, 3.0
 _CONSUMES = frozenset({"assigned", "consumes", "delivered"})
 """What tells that the program has begun."""
 _DONE_S = 0.3
@@ -95,7 +96,7 @@ class _World:
         self._failure: X07Error | None = None
         self._stuck = ""
         self._faults = 0
-        self._until = self._clock.time() + _LONGEST_S
+        self._until = self._clock.time() + LONGEST_S
 
     def _wake(self) -> None:
         if self._process is not None:
@@ -177,7 +178,11 @@ class _World:
         process.note("started")
         front = Front(self._serve, self._fail)
         await front.open()
-        self._running = running = Running(self._command, front.environment)
+        try:
+            self._running = running = Running(self._command, front.environment)
+        except UsageError:
+            await front.close()
+            raise
         try:
             how = await self._watch(process, running, front)
         finally:
@@ -215,7 +220,7 @@ class _World:
                 process.ending, asked_at = True, now
                 running.ask_to_stop()
             if now > self._until:
-                self._stuck = f"it has not come to an end within {_LONGEST_S:.0f} s"
+                self._stuck = f"it has not come to an end within {LONGEST_S} s"
                 return "hangs"
         return self._over.result() if self._over.done() else "ended"
 
