@@ -128,7 +128,7 @@ PAIRS = {
 }
 
 NEW = "def _new(): return {}\ndef _fill(d, rows):\n    for row in rows: d[row] = 1\n"
-STEP = "import time\nclass Step:\n    def go(self): return time.time()\n"
+STEP = "import time\nclass Step:\n    def go(self): return 1\n"
 STORE = "class Store:\n    def _load(self, path):\n        if path: return open(path).read()\n"
 FOUND = {
     "a dict of an object that is filled": (
@@ -145,7 +145,7 @@ FOUND = {
     "arguments that a function fills": (
         "clock",
         (
-            f"import time\n{NEW}def _at(**named): return time.time() if named else 0\n"
+            f"import time\n{NEW}def _at(live=False): return time.time() if live else 0\n"
             "def f(rows):\n    d = {}\n    _fill(d, rows)\n    return _at(**d)\n"
         ),
     ),
@@ -167,11 +167,18 @@ FOUND = {
     "a private function that nothing calls": ("clock", "import time\ndef _main(): return time.time()\n"),
     "an object that a dict holds": (
         "clock",
-        f"{STEP}def run(job: dict):\n    step = job['step']\n    if isinstance(step, Step): return step.go()\n",
+        f"{STEP}def run(job: dict):\n    step = job['step']\n    if isinstance(step, Step): return time.time()\n",
     ),
     "an object that a dict of such objects holds": (
         "clock",
-        f"{STEP}def run(job: dict[str, Step]):\n    step = job['a']\n    if isinstance(step, Step): return step.go()\n",
+        f"{STEP}def f(m: dict[str, Step]):\n    step = m['a']\n    if isinstance(step, Step): return time.time()\n",
+    ),
+    "an object of a library that a dict of such objects holds": (
+        "clock",
+        (
+            "import time\nfrom string import Formatter\ndef run(job: dict[str, Formatter]):\n    step = job['a']\n"
+            "    if isinstance(step, Formatter): return time.time()\n"
+        ),
     ),
     "the hash of an address": (
         "order",
@@ -203,13 +210,12 @@ FOUND = {
             "def f(opts):\n    c = Config(**opts)\n    if c.live: return time.time()\n"
         ),
     ),
-    "an attribute that others make something else in turn": (
+    "an attribute that becomes something else in turn": (
         "clock",
         (
-            "import time\nclass Job:\n    def __init__(self): self.act = 0\n"
-            "    def run(self):\n        if self.act == 2: return time.time()\n"
-            "    def start(self):\n        self.run()\n        self.act = 1\n        self.run()\n"
-            "        self.act = 2\n        self.run()\ndef f():\n    job = Job()\n    job.start()\n"
+            "import time\nclass Job:\n    def __init__(self): self.state = 0\n    def run(self):\n"
+            "        if self.state == 2: return time.time()\n        if self.state == 1: self.state = 2\n"
+            "        if self.state == 0: self.state = 1\n"
         ),
     ),
 }

@@ -60,6 +60,8 @@ class Expressions:
             return "or", 0, (inner, ("const", 0, None))
         if base == "Annotated" and isinstance(node.slice, ast.Tuple) and node.slice.elts:
             return self.annotation(node.slice.elts[0])
+        if base in {"dict", "Dict"} and not _holds_data(node.slice):
+            return None
         if base in _CONTAINERS:
             return "name", 0, _CONTAINERS[base]
         return None
@@ -183,6 +185,18 @@ def _listed(node: ast.Call) -> list[ast.expr] | None:
     return given.elts
 
 
+def _holds_data(kinds: ast.expr) -> bool:
+    """Tell whether what a dict's annotation says of its keys and values is data, and no class that it names."""
+    for one in ast.walk(kinds):
+        if isinstance(one, ast.Constant) and one.value is not None:
+            return False
+        name = one.attr if isinstance(one, ast.Attribute) else one.id if isinstance(one, ast.Name) else ""
+        if name and name not in _DATA and name not in _CONTAINERS and name not in {"typing", "t"}:
+            return False
+    return True
+
+
+_DATA = {"str", "int", "float", "bool", "bytes", "object", "Any", "Optional", "Union", "None"}
 _CONTAINERS = {
     "list": "list", "List": "list", "tuple": "tuple", "Tuple": "tuple", "dict": "dict", "Dict": "dict",
     "set": "set", "Set": "set", "AbstractSet": "set", "MutableSet": "set", "frozenset": "frozenset",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 Node: TypeAlias = tuple[Any, ...]
 """One statement or expression: its kind, its line, its parts."""
 
-VERSION = 2
+VERSION = 3
 """Of the summaries' form; part of the cache's key."""
 
 
