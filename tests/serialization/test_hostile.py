@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -120,3 +121,54 @@ def test_what_stays_whole_is_read() -> None:
     }
     older, newer = ({"$schema": LATEST, **kept, "title": title} for title in ("older", "newer"))
     assert not incompatibilities(json_schema(newer), json_schema(older))
+
+
+def avro(document: Any) -> Any:
+    return parse(Schema("avro", json.dumps(document)))
+
+
+def record(name: str, *kinds: Any) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": f"f{n}", "type": one} for n, one in enumerate(kinds)]}
+
+
+@pytest.mark.parametrize("document", [record("N", ["null", "N"]), record("N", ["null", record("M", "N")])])
+def test_avro_that_nests_without_end_is_told(document: Any) -> None:
+    nested = avro(document)
+    with pytest.raises(SchemaError, match="9597"):
+        nested.decode(b"\x02" * 400_000 + b"\0", nested)
+    value: Any = None
+    for _ in range(400_000):
+        value = {"f0": value}
+    with pytest.raises(SchemaError, match=r"9597.*nested deeper than 100"):
+        nested.encode(value)
+
+
+def test_avro_that_nests_as_people_nest_comes_back() -> None:
+    nested = avro(record("N", ["null", "N"]))
+    value: Any = {"f0": None}
+    for _ in range(90):
+        value = {"f0": value}
+    assert nested.decode(nested.encode(value), nested) == value
+
+
+@pytest.mark.parametrize(
+    "items",
+    ["null", record("E"), record("E", "null", record("I", {"type": "fixed", "name": "F", "size": 0}))],
+)
+def test_avro_counts_no_items_without_bytes(items: Any) -> None:
+    for outer in ({"type": "array", "items": items}, record("O", ["null", {"type": "array", "items": items}])):
+        with pytest.raises(SchemaError, match=r"9598.*take no bytes"):
+            avro(outer)
+    assert avro({"type": "map", "values": items})
+    assert avro(["null", {"type": "array", "items": ["null", items] if items != "null" else ["null", "int"]}])
+
+
+def test_avro_bytes_alone_come_back() -> None:
+    decimal = avro({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2})
+    assert decimal.decode(decimal.encode(Decimal("12.34")), decimal) == Decimal("12.34")
+    bare, text = avro("bytes"), avro("string")
+    for value in (b"\x02ab", bytearray(b"\x02ab"), memoryview(b"\x02ab")):
+        assert (bare.encode(value), bare.decode(bare.encode(value), bare)) == (b"\x02ab", b"\x02ab")
+    assert text.decode(bare.encode(b"ab"), bare) == "ab"
+    with pytest.raises(SchemaError, match=r"9597.*this is int"):
+        bare.encode(5)

@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 import fastavro
+from fastavro import _read_py as in_python
 
+from x07py.serialization.avro_shape import DEEPEST, has_empty_items, nested_deeper, nests
 from x07py.serialization.schema import Schema, all_references, misfit, unusable
 
 
@@ -22,14 +24,26 @@ class AvroFormat:
             for one in all_references(schema).values():
                 fastavro.parse_schema(document_of(one), named_schemas=named)
             self._parsed = fastavro.parse_schema(self.document, named_schemas=named)
+            self._nests = nests(named)
+            endless = has_empty_items(self._parsed, named)
         except Exception as error:  # noqa: BLE001 (of a schema of others, the library raises many things)
             raise unusable("Avro", error) from None
-        self._bare = self._parsed == "bytes" or (isinstance(self._parsed, dict) and self._parsed.get("type") == "bytes")
+        if endless:
+            raise unusable("Avro", "an array of items that take no bytes, of which a message can have any number")
+        whole: Any = self._parsed if isinstance(self._parsed, dict) else {"type": self._parsed}
+        self._bare = whole["type"] == "bytes" and "logicalType" not in whole
 
     def encode(self, value: Any) -> bytes:
         """Return a value in Avro's binary encoding; bytes alone stand as they are, as with Confluent's serializers."""
-        if self._bare and isinstance(value, bytes):
-            return value
+        if not self._bare:
+            return self._written(value)
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise misfit("the value", f"bytes are written, and this is {type(value).__name__}")
+        return bytes(value)
+
+    def _written(self, value: Any) -> bytes:
+        if self._nests and nested_deeper(value, DEEPEST):
+            raise misfit("the value", f"it is nested deeper than {DEEPEST}")
         out = io.BytesIO()
         try:
             fastavro.schemaless_writer(out, self._parsed, value)
@@ -39,11 +53,13 @@ class AvroFormat:
 
     def decode(self, body: bytes, writer: AvroFormat) -> Any:
         """Return the value, resolved from the writer's schema to this one."""
-        if writer._bare:
+        if writer._bare and self._bare:
             return body
-        data = io.BytesIO(body)
+        data = io.BytesIO(writer._written(body) if writer._bare else body)
+        # What nests deeply comes to an end of Python's stack as an error, and to one of C's as the process's end.
+        read = in_python.schemaless_reader if self._nests or writer._nests else fastavro.schemaless_reader
         try:
-            value = fastavro.schemaless_reader(data, writer._parsed, self._parsed)
+            value = read(data, writer._parsed, self._parsed)
         except Exception as error:  # noqa: BLE001
             raise misfit("the message", error) from None
         if data.read(1):
