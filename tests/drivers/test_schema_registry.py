@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.schema_registry import Schema as RegistrySchema
+from confluent_kafka.schema_registry import SchemaReference, SchemaRegistryClient
 
+from tests.arch.trees import CONTRACTS, manifest, node, run, write
 from tests.wire.http.registry import PASSWORD, USER, running
 from x07py import Envelope, PumpOptions, open_driver, pump, typed
 from x07py.brokers.native import free_port
 from x07py.drivers import know_writer, open_subjects
+from x07py.drivers.driver import Driver
 from x07py.drivers.plugin import find_driver
 from x07py.errors import (
     ContractError,
@@ -204,6 +208,44 @@ async def test_a_version_that_the_registry_does_not_take(place: Place) -> None:
         await subjects(register=True)
 
 
+async def test_schemas_that_refer_to_each_other_in_a_circle(place: Place, url: str) -> None:
+    orders = (await subjects(register=True))[place.orders]
+    name = f"circle-{uuid.uuid4().hex[:8]}"
+    again = [SchemaReference(one, name, 1) for one in ("A", "B")]
+    with SchemaRegistryClient({"url": url, "basic.auth.user.info": f"{USER}:{PASSWORD}"}) as client:
+        number = client.register_schema(name, RegistrySchema('"string"', "AVRO", again))
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        with pytest.raises(SchemaRefusedError, match=r"9769.*more than 100 schemas, or to itself"):
+            await know_writer(driver, orders, b"\0" + number.to_bytes(4, "big"))
+
+
+DEEP: Any = {"type": "AVRO", "schema": '"int"', "references": []}
+for _ in range(200):
+    DEEP = {"type": "AVRO", "schema": '"int"', "references": [{"name": "a", **DEEP}]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({}, {"ids": 5}, {"ids": [1]}, {"ids": ["1", "2"]}, {"ids": [1, True]}, {"type": "AVRO", "schema": "x"}, DEEP),
+        {"type": "AVRO", "schema": '"int"', "references": [{"type": "AVRO", "schema": '"int"', "references": []}]},
+    ],
+)
+async def test_an_answer_that_cannot_be_used(place: Place, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a recording that was changed by hand."""
+    orders = (await subjects(register=True))[place.orders]
+
+    async def changed(*asked: Any) -> Any:
+        return answer
+
+    monkeypatch.setattr(Driver, "control", changed)
+    async with open_driver("kafka", profile="local_dev_v1") as driver:
+        with pytest.raises(SchemaRefusedError, match=r"9769.*cannot be used"):
+            await open_subjects(driver)
+        with pytest.raises(SchemaRefusedError, match=r"9769.*cannot be used"):
+            await know_writer(driver, orders, b"\0\xff\xff\xff\xff")
+
+
 async def test_a_profile_without_a_registry(place: Place) -> None:
     document = json.loads((place.root / PROFILE).read_text())
     del document["schema_registry"]
@@ -220,6 +262,9 @@ async def test_a_profile_without_a_registry(place: Place) -> None:
         {"urls": ["http://user:word@a"]},
         {"urls": [5]},
         {"urls": ["http://a"], "username_secret_id": "u"},
+        {"urls": ["http://a"], "password_secret_id": "u"},
+        {"urls": ["http://a?b"]},
+        {"urls": ["http://a:port"]},
     ],
 )
 async def test_a_registry_that_cannot_be_meant(place: Place, wrong: dict[str, Any]) -> None:
@@ -228,6 +273,8 @@ async def test_a_registry_that_cannot_be_meant(place: Place, wrong: dict[str, An
     error = await fails()
     assert isinstance(error, ContractError)
     assert error.code == 9750
+    write(place.root, manifest(node("a"), contracts_v1=CONTRACTS), {"a.py": ""})
+    assert "E_ARCH_MSG_KAFKA_PROFILE_INVALID" in {row.code for row in run(place.root, write_lock=True).findings}
 
 
 def test_grants_and_secrets_of_a_profile_cover_its_registry(place: Place) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from x07py.drivers.kafka_contract import REGISTRY_URL
+from x07py.drivers.kafka_contract import REGISTRY_URL, registry_faults
 from x07py.drivers.kafka_settings import check_client_settings
 from x07py.errors import ContractError
 
@@ -63,6 +63,9 @@ def _security(
 
 
 def _registry(check: ContractCheck, registry: dict[str, Any], entry: dict[str, Any], path: str) -> None:
+    for fault in registry_faults(registry):
+        hint = "write urls such as 'https://registry.example:8081', and both secrets or none"
+        check.fault(_PROFILE_INVALID, fault, path=path, hint=hint)
     if not registry.get("username_secret_id"):
         return
     check.uses_secrets(entry, path)

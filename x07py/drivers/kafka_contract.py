@@ -105,10 +105,17 @@ def read_profile(root: Path, profile_id: str) -> KafkaProfile:
 def _registry(loaded: Loaded) -> tuple[tuple[str, ...], str, str]:
     """Return the addresses of the schema registry, none if there is none, and the ids of its two secrets."""
     table = loaded.table("schema_registry")
-    urls = table.get("urls", [])
-    if not isinstance(urls, list) or not all(isinstance(one, str) and REGISTRY_URL.fullmatch(one) for one in urls):
-        raise loaded.invalid("urls of schema_registry must be a list of http:// or https:// addresses")
     user, word = (text_of(loaded, table, f"{name}_secret_id", "") for name in ("username", "password"))
-    if bool(user) != bool(word):
-        raise loaded.invalid("username_secret_id and password_secret_id of schema_registry go together")
-    return tuple(urls), user, word
+    for fault in registry_faults(table):
+        raise loaded.invalid(fault)
+    return tuple(table.get("urls", ())), user, word
+
+
+def registry_faults(table: JsonObject) -> list[str]:
+    """Return what is wrong with the ``schema_registry`` of a profile, for who opens it and who checks it."""
+    urls, found = table.get("urls", []), []
+    if not isinstance(urls, list) or not all(isinstance(one, str) and REGISTRY_URL.fullmatch(one) for one in urls):
+        found.append("urls of schema_registry must be a list of http:// or https:// addresses")
+    if bool(table.get("username_secret_id")) != bool(table.get("password_secret_id")):
+        found.append("username_secret_id and password_secret_id of schema_registry go together")
+    return found

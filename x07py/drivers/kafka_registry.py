@@ -6,6 +6,7 @@ id stands for. They are operations of the driver, so a recording holds them and 
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from x07py.drivers.secrets import resolve_secret, warn_of_cleartext
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from x07py.drivers.base import Json
     from x07py.drivers.kafka_contract import KafkaProfile
 
+_MOST_REFERENCES = 100
 _TIMEOUT_S = 10.0
 _RETRIES = 2
 _FORBIDDEN = {401, 403}
@@ -69,20 +71,35 @@ class SchemaRegistry:
         return number
 
     def schema(self, request: Json) -> Json:
-        """Return what an id stands for, with what that refers to; raises as `schema_ids`."""
+        """Return what an id stands for, with what that refers to, 100 schemas at most.
+
+        Raises:
+            SchemaRefusedError: 9769 for more, as when schemas refer to each other in a circle.
+            DriverError: as `schema_ids`.
+        """
         self._library()
         found = self._ask(
             f"the schema of id {request['id']}", self._client.get_schema, request["id"], None, "serialized"
         )
-        return self._whole(found)
+        answers: dict[tuple[str, int], Any] = {}
+        places = count()
 
-    def _whole(self, found: Any) -> Json:
-        references = []
-        for one in found.references or ():
-            what = f"version {one.version} of {one.subject!r}"
-            version = self._ask(what, self._client.get_version, one.subject, one.version, False, "serialized")
-            references.append({"name": one.name, **self._whole(version.schema)})
-        return {"type": found.schema_type or "AVRO", "schema": found.schema_str, "references": references}
+        def asked(one: Any) -> Any:
+            place = (one.subject, one.version)
+            if place not in answers:
+                what = f"version {one.version} of {one.subject!r}"
+                answers[place] = self._ask(what, self._client.get_version, *place, False, "serialized").schema
+            return answers[place]
+
+        def whole(schema: Any) -> Json:
+            if next(places) > _MOST_REFERENCES:
+                message = f"schema {request['id']} refers to more than {_MOST_REFERENCES} schemas, or to itself"
+                hint = "look at its references in the registry"
+                raise SchemaRefusedError(9769, message, where=self._where, hint=hint)
+            references = [{"name": one.name, **whole(asked(one))} for one in schema.references or ()]
+            return {"type": schema.schema_type or "AVRO", "schema": schema.schema_str, "references": references}
+
+        return whole(found)
 
     def _library(self) -> ModuleType:
         """Import and connect the client.

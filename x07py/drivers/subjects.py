@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from x07py.contracts.loader import find_root
 from x07py.contracts.subjects import not_pinned, read_subjects
+from x07py.errors import SchemaRefusedError
 from x07py.serialization import Schema, Subject, schema_id
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from x07py.drivers.driver import Driver
 
 _TYPES = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
+_DEEPEST = 101
 _KINDS = {word: kind for kind, word in _TYPES.items()}
 
 
@@ -34,7 +36,7 @@ async def open_subjects(
     Raises:
         ContractError: 9599 if what is pinned cannot be used, or a name is not pinned.
         DriverError: 9622 without a registry, 9766 for a version that it does not have, 9767 if it does not answer, 9768
-            if it refuses the user, 9769 if it refuses a version.
+            if it refuses the user, 9769 if it refuses a version, or answers what cannot be used.
         SchemaError: 9598 for a schema that cannot be used.
         NotInstalledError: 9635 if a library is not installed.
         ReplayMismatchError: in replay, if this is not what was recorded, as when a pinned schema has changed.
@@ -46,8 +48,8 @@ async def open_subjects(
             raise not_pinned(name, pinned)
     places = _with_references(wanted, pinned)
     schemas = [_asked(pinned[name], number) for name, number in places]
-    ids = (await driver.control("schema_ids", {"register": register, "schemas": schemas}))["ids"]
-    known = {place: int(number) for place, number in zip(places, ids, strict=True)}
+    ids = _ids(await driver.control("schema_ids", {"register": register, "schemas": schemas}), len(places))
+    known = dict(zip(places, ids, strict=True))
     found: dict[str, Subject] = {}
     for name in wanted:
         versions = pinned[name].versions
@@ -74,9 +76,28 @@ async def know_writer(driver: Driver, subject: Subject, data: bytes) -> Subject:
     return subject.learn(number, _schema(await driver.control("schema", {"id": number})))
 
 
-def _schema(answer: Json) -> Schema:
-    kind = _KINDS.get(answer["type"], answer["type"])
-    return Schema(kind, answer["schema"], tuple((one["name"], _schema(one)) for one in answer["references"]))
+def _ids(answer: Json, wanted: int) -> list[int]:
+    ids = answer.get("ids")
+    if not isinstance(ids, list) or len(ids) != wanted or not all(type(one) is int for one in ids):
+        raise _strange(f"{wanted} ids were asked for, and the answer is {ids!r:.100}")
+    return ids
+
+
+def _schema(answer: object, above: int = 0) -> Schema:
+    match answer:
+        case {"type": str(word), "schema": str(text), "references": list(rows)} if above < _DEEPEST:
+            names = [one.get("name") if isinstance(one, dict) else None for one in rows]
+            below = [
+                (name, _schema(one, above + 1)) for name, one in zip(names, rows, strict=True) if isinstance(name, str)
+            ]
+            if len(below) == len(rows):
+                return Schema(_KINDS.get(word, word), text, tuple(below))
+    raise _strange(f"it is no schema: {answer!r:.100}")
+
+
+def _strange(reason: str) -> SchemaRefusedError:
+    hint = "is the recording as it was written, and is this a schema registry?"
+    return SchemaRefusedError(9769, f"the answer of the schema registry cannot be used: {reason}", hint=hint)
 
 
 def _with_references(names: Iterable[str], pinned: Mapping[str, PinnedSubject]) -> list[tuple[str, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 DEEPEST = 100
@@ -16,14 +15,18 @@ def nests(named: _Named) -> bool:
     Args:
         named: the definitions of a schema that fastavro parsed, by name.
     """
-    mentioned = {name: _mentioned(one, named) for name, one in named.items()}
-    depth: dict[str, int] = {}
+    known: dict[str, int] = {}
     try:
-        for name in TopologicalSorter(mentioned).static_order():
-            depth[name] = 1 + max((depth[one] for one in mentioned[name]), default=0)
-    except CycleError:
+        return any(_depth(name, named, known) > DEEPEST for name in named)
+    except RecursionError:
         return True
-    return max(depth.values(), default=0) > DEEPEST
+
+
+def _depth(name: str, named: _Named, known: dict[str, int]) -> int:
+    if name not in known:
+        known[name] = DEEPEST  # for whoever comes here again: it refers to itself
+        known[name] = 1 + max((_depth(one, named, known) for one in _mentioned(named[name], named)), default=0)
+    return known[name]
 
 
 def has_empty_items(parsed: Any, named: _Named) -> bool:
@@ -71,7 +74,7 @@ def _name(schema: Any, named: _Named) -> str | None:
     return name if isinstance(name, str) and name in named else None
 
 
-def _mentioned(schema: Any, named: _Named) -> set[str]:
+def _mentioned(schema: Any, named: _Named) -> list[str]:
     found, todo = set(), _below(schema)[:]
     while todo:
         one = todo.pop()
@@ -80,7 +83,7 @@ def _mentioned(schema: Any, named: _Named) -> set[str]:
             todo += _below(one)
         else:
             found.add(name)
-    return found
+    return sorted(found)
 
 
 def _is_empty(schema: Any, named: _Named, known: dict[str, bool]) -> bool:
