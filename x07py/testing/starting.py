@@ -92,7 +92,10 @@ def _prepare(said: int, network: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever explores ignores, and is not meant for it
     os.dup2(said, sys.stderr.fileno())
     if os.fstat(network).st_ino != Path("/proc/self/ns/net").stat().st_ino:
-        ctypes.CDLL(None).setns(network, _CLONE_NEWNET)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(network, _CLONE_NEWNET) != 0:  # in another network it would meet other brokers
+            sys.stderr.write(f"x07: a start cannot enter its network: {os.strerror(ctypes.get_errno())}\n")
+            os._exit(125)
     os.close(said)
     os.close(network)
 
