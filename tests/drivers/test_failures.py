@@ -184,6 +184,7 @@ async def test_killed_and_restarted_under_load(own: Own, monkeypatch: pytest.Mon
         publishing, consuming = asyncio.create_task(publish()), asyncio.create_task(consume())
         async with asyncio.timeout(300):
             await under_way.wait()
+            await asyncio.sleep(2)  # RabbitMQ writes a little later what was declared, and a kill before is its loss
             own.signal(signal.SIGKILL)
             await asyncio.to_thread(own.wait_for_end)
             await asyncio.to_thread(own.start)

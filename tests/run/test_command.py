@@ -224,7 +224,7 @@ except X07Error as error: print(error.code); sys.exit(1)
 
 
 PUBLISHER = """
-import sys
+import os, sys
 from confluent_kafka import Consumer, Producer
 denied = []
 def note(error): denied.append(error) if "Permission denied" in error.str() else None
@@ -233,7 +233,8 @@ for partition in range(4): producer.produce("t", b"x", partition=partition)
 while not denied: producer.poll(0.1)
 producer.purge()
 consumer = Consumer({"bootstrap.servers": sys.argv[2], "group.id": "g"})
-print(consumer.poll(0.5))
+print(consumer.poll(0.5), flush=True)
+os._exit(0)  # librdkafka may wait for ever for a client that it lets go of while a broker of its cluster is refused
 """
 
 
