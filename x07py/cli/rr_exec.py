@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
-from x07py.cli.output import Format, print_error, print_json
+from x07py.cli.output import Format, output_aside, print_error, print_json
 
 
 def exec_program(
@@ -73,7 +73,8 @@ def exec_program(
     if filter_header:
         options["filter_headers"] = filter_header
     as_json = format is Format.json
-    ended = run_program(command, options, until_idle_s=until_idle, output=sys.stderr if as_json else None)
+    with output_aside() if as_json else nullcontext():
+        ended = run_program(command, options, until_idle_s=until_idle)
     if ended.error is not None:
         print_error(ended.error, command="rr.exec", as_json=as_json)
         raise typer.Exit(125)

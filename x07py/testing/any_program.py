@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from x07py.errors import RunError, X07Error
 from x07py.printing import terminal
@@ -28,12 +28,13 @@ from x07py.sandbox.names import BY_TCP, ENV_OPTIONS, Name
 from x07py.sandbox.network import EVERYWHERE, Address, AddressRules, mapped
 from x07py.sandbox.unix_sockets import UnixRules
 from x07py.testing.ended import Ended
+from x07py.testing.idleness import interrupt_when_idle
 from x07py.wire.listener import connect, parse_address
 from x07py.wire.stand_in import Address as Place
 from x07py.wire.visit import Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from x07py.sandbox.notifications import Denial
     from x07py.testing.cassette import use_cassette
@@ -44,7 +45,6 @@ _ACCEPT_S = 10.0
 _LAST_WORDS_S = 1.0
 """How long a program may still be told why, once the cassette has failed."""
 _GRACE_S = 2.0
-_POLL_S = 0.05
 _PORTS = ((1, 65535),)
 _ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RECOVER = "x07 rr recover keeps what was recorded"
@@ -139,20 +139,13 @@ class _Watch:
             self._send(signal.SIGKILL)
 
     def _interrupt(self, idle_s: float) -> None:
-        """Time in which this process itself stood still, as on a machine that hangs, counts for next to nothing."""
-        idle, seen, began = 0.0, self._cassette.last_activity, time.monotonic()
-        while not self._over.wait(_POLL_S):
-            used, now = self._cassette.last_activity, time.monotonic()
-            idle = idle + min(now - began, 2 * _POLL_S) if used == seen else 0.0
-            seen, began = used, now
-            if idle > idle_s:
-                idle = 0.0
-                self._send(signal.SIGINT)
+        connected = time.monotonic()
+        interrupt_when_idle(
+            lambda: self._cassette.last_activity or connected, idle_s, lambda: self._send(signal.SIGINT), self._over
+        )
 
 
-def run_any_program(
-    command: Sequence[str], cassette: use_cassette, *, until_idle_s: float | None, output: TextIO | None
-) -> Ended:
+def run_any_program(command: Sequence[str], cassette: use_cassette, *, until_idle_s: float | None) -> Ended:
     """Run a program of any language on a cassette; it and all that it starts connect to nothing else.
 
     Must be called from the main thread of a process without other threads.
@@ -161,7 +154,6 @@ def run_any_program(
         command: its path and its arguments.
         cassette: name, mode and rules.
         until_idle_s: interrupt it, as Ctrl-C does, when it has not used the cassette for so many seconds.
-        output: where what it prints goes; standard output by default.
 
     Raises:
         RunError: ``X07RUN_EXEC`` if the kernel does not hand its connections over; nothing was run then.
@@ -175,8 +167,7 @@ def run_any_program(
         door = cassette.open_door()
         door.prepare(tapes=False)
         if door.broken is None:
-            with _printing_to(output):
-                code = _run(command, door, cassette, until_idle_s, named)
+            code = _run(command, door, cassette, until_idle_s, named)
         if code < 0 and -code not in _ASKED_TO_END:
             cassette.keep_as_partial()
             error = RunError("X07RUN_EXEC", f"the program was ended by signal {-code}", hint=_RECOVER)
@@ -261,19 +252,3 @@ def _tell(denial: Denial) -> None:
     sys.stderr.write(
         terminal(f"x07: refused: {denial.kind} {denial.target} ({denial.process}): no connection by TCP\n")
     )
-
-
-@contextlib.contextmanager
-def _printing_to(output: TextIO | None) -> Iterator[None]:
-    """Let what is written to standard output go elsewhere, in what is started too."""
-    if output is None:
-        yield
-        return
-    sys.stdout.flush()
-    before = os.dup(1)
-    os.dup2(output.fileno(), 1)
-    try:
-        yield
-    finally:
-        os.dup2(before, 1)
-        os.close(before)

@@ -17,10 +17,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from x07py.errors import RunError, X07Error
 from x07py.files import MANIFEST_BYTES, load_json, read_file
@@ -29,6 +28,7 @@ from x07py.testing.cassette import use_cassette
 from x07py.testing.children import INJECT, join_parent
 from x07py.testing.ended import Ended
 from x07py.testing.ending import end_with_parent
+from x07py.testing.idleness import interrupt_when_idle
 from x07py.testing.interpreters import opens_cassette
 from x07py.testing.network import leave_network
 from x07py.wire.waiting import is_ours
@@ -38,13 +38,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _VARIABLE = "X07_RR_EXEC"
-_POLL_S = 0.05
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run_program(
-    command: Sequence[str], options: dict[str, Any], *, until_idle_s: float | None, output: TextIO | None = None
-) -> Ended:
+def run_program(command: Sequence[str], options: dict[str, Any], *, until_idle_s: float | None) -> Ended:
     """Run a program on a cassette.
 
     A Python that has x07py opens the cassette itself, and its clients' own TLS is seen through. Of any other program
@@ -55,7 +52,6 @@ def run_program(
         command: the command line; its first word is looked up in PATH.
         options: name, mode and other arguments of `use_cassette` that are JSON.
         until_idle_s: interrupt the program, as Ctrl-C does, when it has not used the cassette for so many seconds.
-        output: where what it prints goes; standard output by default.
 
     Raises:
         RunError: ``X07RUN_EXEC`` if the command cannot be started, is a Python that does not read its environment, or
@@ -66,14 +62,14 @@ def run_program(
     if program_file is None:
         raise _cannot_run(command, "there is no such program")
     if not opens_cassette(Path(program_file), command[1:]):
-        return _by_kernel(program_file, command, options, until_idle_s, output)
+        return _by_kernel(program_file, command, options, until_idle_s)
     with tempfile.TemporaryDirectory(prefix="x07-exec-") as folder:
         report = Path(folder) / "report.json"
         path = os.pathsep.join([INJECT, *filter(None, [os.environ.get("PYTHONPATH")])])
         order = {"parent": os.getpid(), "options": options, "report": str(report), "until_idle_s": until_idle_s}
         try:
             env = {**os.environ, "PYTHONPATH": path, _VARIABLE: json.dumps(order)}
-            program = subprocess.Popen(command, env=env, stdout=output)
+            program = subprocess.Popen(command, env=env)
         except OSError as failure:
             raise _cannot_run(command, failure.strerror or str(failure)) from None
         code = _wait(program)
@@ -81,7 +77,7 @@ def run_program(
             raise _cannot_run(command, f"it ended with {code} and never opened the cassette")
         found = load_json(read_file(report, limit=MANIFEST_BYTES))
     if found["state"] == "by kernel":
-        return _by_kernel(program_file, command, options, until_idle_s, output)
+        return _by_kernel(program_file, command, options, until_idle_s)
     if found["state"] == "open":
         why = f"the program ended with {code} and did not close its cassette"
         return Ended(code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded"), "")
@@ -90,12 +86,10 @@ def run_program(
     return Ended(code, error, found["summary"]).without_news()
 
 
-def _by_kernel(
-    program: str, command: Sequence[str], options: dict[str, Any], until_idle_s: float | None, output: TextIO | None
-) -> Ended:
+def _by_kernel(program: str, command: Sequence[str], options: dict[str, Any], until_idle_s: float | None) -> Ended:
     from x07py.testing.any_program import run_any_program
 
-    return run_any_program([program, *command[1:]], use_cassette(**options), until_idle_s=until_idle_s, output=output)
+    return run_any_program([program, *command[1:]], use_cassette(**options), until_idle_s=until_idle_s)
 
 
 def _wait(program: subprocess.Popen[bytes]) -> int:
@@ -211,19 +205,8 @@ def _write(report: Path, state: str, error: X07Error | None, summary: str) -> No
 
 
 def _interrupt(cassette: use_cassette, idle_s: float) -> None:
-    """Send SIGINT, as a terminal does, once nothing has happened for a while; again each time that is not enough.
-
-    The while begins when the program makes its first client, because before that it imports and starts. Time in which
-    the program itself stood still, as on a machine that hangs, counts for next to nothing.
-    """
+    """Send SIGINT, as a terminal does, when the program is idle; before its first client it imports and starts."""
     is_ours()
-    idle, seen = 0.0, cassette.last_activity
-    while True:
-        began = time.monotonic()
-        time.sleep(_POLL_S)
-        used = cassette.last_activity
-        idle = idle + min(time.monotonic() - began, 2 * _POLL_S) if used == seen and used is not None else 0.0
-        seen = used
-        if idle > idle_s:
-            idle = 0.0
-            os.kill(os.getpid(), signal.SIGINT)
+    interrupt_when_idle(
+        lambda: cassette.last_activity, idle_s, lambda: os.kill(os.getpid(), signal.SIGINT), threading.Event()
+    )
