@@ -95,14 +95,7 @@ class SimulatedIntake:
             queue, message = self.arrived.popleft()
             self._tag += 1
             self.unsettled[self._tag] = (queue, message)
-            meta = {
-                "channel": self.number,
-                "delivery_tag": self._tag,
-                "exchange": message.exchange,
-                "queue": queue.name,
-                "redelivered": message.returns > 0,
-                "routing_key": message.key,
-            }
+            meta = message.meta(queue.name, self.number, self._tag)
             sent = message.envelope
             headers = {name: text for name, text in sent.headers.items() if name not in _OF_DRIVER}
             envelope = Envelope(message.key, sent.key, sent.value, headers)

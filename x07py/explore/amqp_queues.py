@@ -39,6 +39,17 @@ class Message:
     expires: float = math.inf
     """When it is too old."""
 
+    def meta(self, queue: str, channel: int, tag: int) -> dict[str, Any]:
+        """Return what the broker says of its delivery."""
+        return {
+            "channel": channel,
+            "delivery_tag": tag,
+            "exchange": self.exchange,
+            "queue": queue,
+            "redelivered": self.returns > 0,
+            "routing_key": self.key,
+        }
+
 
 class Reader(Protocol):
     """A consumer, as a queue sees it."""

@@ -205,13 +205,18 @@ def clone(processes: bool, action: int) -> Program:
     return program
 
 
-def ioctl() -> Program:
-    """Those of `IOCTLS`, by number: any other may change a file that is open for reading alone."""
+def _listed(argument: int, values: tuple[int, ...]) -> Program:
+    """One of these values of an argument, by its lower half, and no other."""
     program = Program()
-    low(program, 1)
-    one_of(program, IOCTLS, ALLOW)
+    low(program, argument)
+    one_of(program, values, ALLOW)
     program.ret(refuse(errno.EPERM))
     return program
+
+
+def ioctl() -> Program:
+    """Those of `IOCTLS`, by number: any other may change a file that is open for reading alone."""
+    return _listed(1, IOCTLS)
 
 
 def fcntl() -> Program:
@@ -264,11 +269,7 @@ def process_of_its_own_or(other: int) -> Program:
 
 def usual_policy() -> Program:
     """The ways of scheduling that everybody may ask for; the kernel refuses it for whom the program cannot see."""
-    program = Program()
-    low(program, 1)
-    one_of(program, USUAL_POLICIES, ALLOW)
-    program.ret(refuse(errno.EPERM))
-    return program
+    return _listed(1, USUAL_POLICIES)
 
 
 def personality() -> Program:

@@ -244,14 +244,7 @@ class AmqpChannel:
             queue.out -= 1
         else:
             self._unsettled[self._tag] = (consumer, queue, message)
-        about = {
-            "channel": self._number,
-            "delivery_tag": self._tag,
-            "exchange": message.exchange,
-            "queue": queue.name,
-            "redelivered": message.returns > 0,
-            "routing_key": message.key,
-        }
+        about = message.meta(queue.name, self._number, self._tag)
         place = (queue.name, self._number, self._tag)
         batch = [Delivery.from_broker(message.envelope, canonical_json(about), place)]
         where = {(queue.name, self._number): [message.number]}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.wire.kafka import apis
 from x07py.wire.kafka.errors import wire_error
+from x07py.wire.kafka.lengths import ImpossibleCountError, read_varint
 from x07py.wire.kafka.messages import build, decode, encode
 
 if TYPE_CHECKING:
@@ -134,14 +135,10 @@ def _skip_tags(frame: bytes, at: int) -> int:
 
 
 def _varint(frame: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    for byte in frame[at : at + 5]:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        at += 1
-        if byte < 0x80:
-            return value, at
-    raise wire_error("a header that ends within a number")
+    try:
+        return read_varint(frame, at)
+    except (ImpossibleCountError, IndexError):
+        raise wire_error("a header that ends within a number") from None
 
 
 def answer(request: Request, data: Mapping[str, Plain]) -> bytes:

@@ -144,7 +144,7 @@ def _bytes(data: bytes, at: int) -> int:
 
 
 def _compact_text(data: bytes, at: int) -> int:
-    size, at = _varint(data, at)
+    size, at = read_varint(data, at)
     return at + max(0, size - 1)
 
 
@@ -159,7 +159,7 @@ def _array(one: _Step | int, *, flexible: bool) -> _Step:
 
     def walk(data: bytes, at: int) -> int:
         if flexible:
-            count, at = _varint(data, at)
+            count, at = read_varint(data, at)
             count -= 1
         else:
             count, at = _LONG.unpack_from(data, at)[0], at + 4
@@ -176,10 +176,10 @@ def _array(one: _Step | int, *, flexible: bool) -> _Step:
 
 def _tags(known: dict[int, _Step]) -> _Step:
     def walk(data: bytes, at: int) -> int:
-        count, at = _varint(data, at)
+        count, at = read_varint(data, at)
         for _ in range(min(count, len(data))):
-            tag, at = _varint(data, at)
-            size, at = _varint(data, at)
+            tag, at = read_varint(data, at)
+            size, at = read_varint(data, at)
             if tag in known:
                 known[tag](data, at)
             at += size
@@ -188,8 +188,13 @@ def _tags(known: dict[int, _Step]) -> _Step:
     return walk
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the unsigned number of seven bits a byte at `at`, and where it ends."""
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the unsigned number of seven bits a byte at `at`, and where it ends.
+
+    Raises:
+        ImpossibleCountError: it has more than five bytes.
+        IndexError: `data` ends within it.
+    """
     value = shift = 0
     while (byte := data[at]) & 0x80:
         if shift > _LAST_SHIFT:

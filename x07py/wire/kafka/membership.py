@@ -28,11 +28,7 @@ def subscribed_topics(metadata: bytes) -> frozenset[str]:
         DriverError: 9650 if it is malformed.
     """
     try:
-        (count,), at = _INT.unpack_from(metadata, 2), 6
-        names = []
-        for _ in range(count):
-            name, at = _string(metadata, at)
-            names.append(name)
+        names, _ = _topics(metadata)
     except (struct.error, ValueError):
         raise wire_error("a member of a group sent a malformed subscription") from None
     return frozenset(names)
@@ -48,15 +44,23 @@ def owned_places(metadata: bytes) -> frozenset[Place]:
         DriverError: 9650 if it is malformed.
     """
     try:
-        (version,), (count,), at = _SHORT.unpack_from(metadata), _INT.unpack_from(metadata, 2), 6
-        for _ in range(count):
-            _, at = _string(metadata, at)
+        (version,), (_, at) = _SHORT.unpack_from(metadata), _topics(metadata)
         if version < _OWNED_SINCE:
             return frozenset()
         (size,) = _INT.unpack_from(metadata, at)
         return flat(_places(metadata, at + _INT.size + max(size, 0)))
     except (struct.error, ValueError):
         raise wire_error("a member of a group sent a malformed subscription") from None
+
+
+def _topics(metadata: bytes) -> tuple[list[str], int]:
+    """Return the topics in a subscription, behind its version, and where they end."""
+    (count,), at = _INT.unpack_from(metadata, _SHORT.size), _SHORT.size + _INT.size
+    names = []
+    for _ in range(count):
+        name, at = _string(metadata, at)
+        names.append(name)
+    return names, at
 
 
 def assigned_places(assignment: bytes) -> dict[str, list[int]]:
