@@ -54,14 +54,15 @@ async def test_a_result_larger_than_the_topic_allows_is_poison(on_kafka: object,
     assert {*values(await read("kafka", sink, 2))} >= {0, 2}
 
 
+def knows_no_field(envelope: Envelope) -> Iterable[Envelope]:
+    raise KeyError("no such field")
+
+
 async def test_a_poison_message_with_a_key_as_large_as_a_message_may_be(on_kafka: object) -> None:
     source, dead = places(2)
     await prefill("kafka", [Envelope(source, b"k" * 1_048_400, b"poison")], dead)
 
-    def handler(envelope: Envelope) -> Iterable[Envelope]:
-        raise KeyError("no such field")
-
-    report = await run("kafka", source, handler, dead_letter=dead, limit=1)
+    report = await run("kafka", source, knows_no_field, dead_letter=dead, limit=1)
     assert report.dead_lettered == 1
     [letter] = await read("kafka", dead, 1)
     assert (letter.envelope.key, letter.envelope.value) == (b"", b"")
@@ -73,10 +74,7 @@ async def test_a_message_whose_headers_fill_a_frame_gets_a_bare_letter(on_amqp: 
     source, dead = places(2)
     await prefill("amqp", [Envelope(source, b"k", b"poison", {"filler": "f" * 119_990})], dead)
 
-    def handler(envelope: Envelope) -> Iterable[Envelope]:
-        raise KeyError("no such field")
-
-    report = await run("amqp", source, handler, dead_letter=dead, limit=1)
+    report = await run("amqp", source, knows_no_field, dead_letter=dead, limit=1)
     assert report.dead_lettered == 1
     [letter] = await read("amqp", dead, 1)
     assert (letter.envelope.key, letter.envelope.value) == (b"k", b"")

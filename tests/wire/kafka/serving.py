@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from x07py.drivers.base import KAFKA, Subscription
 from x07py.errors import X07Error
@@ -21,6 +24,14 @@ from x07py.wire.tape import Tape
 
 TIME = 1_700_000_000_000
 RULES = Rules(PARTS, Varying(), (), False, 10.0)
+
+
+def new_topic(broker: Address, partitions: int) -> str:
+    """Make a topic of its own for a test, and return its name."""
+    name = f"wire-{uuid.uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": str(broker)})
+    admin.create_topics([NewTopic(name, partitions, 1)])[name].result(20)
+    return name
 
 
 class ForeignTape(Tape):

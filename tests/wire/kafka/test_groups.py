@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,11 +15,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as Place
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.campaign import CAMPAIGN
-from tests.wire.kafka.serving import is_whole, served
-from x07py.brokers.process import RunningBroker
+from tests.wire.kafka.serving import is_whole, new_topic, served
 from x07py.wire.stand_in import Address
 
 pytestmark = pytest.mark.live
@@ -29,19 +26,9 @@ Log = dict[str, list[object]]
 
 
 @pytest.fixture
-def broker(live_kafka: RunningBroker) -> Address:
-    """Where the live Kafka is."""
-    host, _, port = live_kafka.address.rpartition(":")
-    return Address(host, int(port))
-
-
-@pytest.fixture
 def topic(broker: Address) -> str:
     """A topic of four partitions."""
-    name = f"groups-{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": str(broker)})
-    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(20)
-    return name
+    return new_topic(broker, PARTITIONS)
 
 
 class Member:

@@ -17,8 +17,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from kafka import KafkaConsumer, KafkaProducer
 
 from tests.wire.kafka.gate import Gate, frame
-from tests.wire.kafka.serving import is_whole, publishes, served
-from x07py.brokers.process import RunningBroker
+from tests.wire.kafka.serving import is_whole, new_topic, publishes, served
 from x07py.wire.kafka import apis
 from x07py.wire.kafka.frames import Request, answer, parse_request
 from x07py.wire.stand_in import Address
@@ -88,19 +87,9 @@ def aiokafka(address: str, topic: str) -> list[object]:
 
 
 @pytest.fixture
-def broker(live_kafka: RunningBroker) -> Address:
-    """Where the live Kafka is."""
-    host, _, port = live_kafka.address.rpartition(":")
-    return Address(host, int(port))
-
-
-@pytest.fixture
 def topic(broker: Address) -> str:
     """A topic of one partition."""
-    name = f"wire-{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": str(broker)})
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
-    return name
+    return new_topic(broker, 1)
 
 
 CLIENTS: list[Callable[[str, str], list[object]]] = [confluent, kafka_python, aiokafka]
