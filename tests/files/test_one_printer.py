@@ -38,6 +38,7 @@ ALLOWED = {
     "sandbox/probe.py:tell": "JSON for the process that started this one",
     "testing/plugin.py:pytest_terminal_summary": "names, escaped a line before",
     "testing/program.py:_tell_of_ours": "an X07Error as text, which is escaped",
+    "testing/starting.py:_prepare": "what the system says of an error",
 }
 
 

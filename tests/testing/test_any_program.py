@@ -175,7 +175,7 @@ def test_other_sockets_in_the_place_of_pythons_are_refused_by_name(tmp_path: Pat
         "@pytest.mark.x07\ndef test_before(): pass\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_late.py"],
+        [sys.executable, "-m", "pytest", "-q", "-rN", "-p", "no:cacheprovider", "test_late.py"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "1 failed, 1 error" in done.stdout, done.stdout
