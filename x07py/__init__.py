@@ -149,7 +149,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'x07py' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_ROOMS.get(name, "x07py.errors")), name)
+    found = globals()[name] = getattr(import_module(_ROOMS.get(name, "x07py.errors")), name)
+    return found
 
 
 def __dir__() -> list[str]:

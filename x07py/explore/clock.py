@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import os
 import random
 import selectors
@@ -11,13 +12,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterator
+    from contextvars import Context
 
 EPOCH_S = 1_700_000_000.0
 """What ``time.time`` says: the wall clocks of a solve world stand still, but where one jumps."""
 JUMP_S = 36 * 3600.0
 """How far a wall clock jumps: further than what is kept for a day, whatever the zone."""
 _REAL = time.monotonic, time.monotonic_ns, time.time, time.time_ns, time.sleep, os.urandom
+
+
+_RESOLUTION_S = time.get_clock_info("monotonic").resolution
 
 
 class Clock(Protocol):
@@ -72,19 +78,8 @@ class Stuck(KeyboardInterrupt):
     """Nothing in the program will ever happen again; asyncio lets nothing else pass through a task or a callback."""
 
 
-class _Waiting(selectors.SelectSelector):
-    """Waits for nobody: instead of waiting it moves the clock."""
-
-    loop: VirtualLoop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout > 0:
-            self.loop.wait(timeout)
-        return []
-
-
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop of one history.
+    """The loop of one history: nothing outside of the process wakes it, so it looks at no sockets.
 
     Args:
         quiet: called when nothing has happened at the brokers for `patience_s`; returns False if it could not wake
@@ -92,17 +87,50 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
 
     patience_s: float = 35.0
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _stopping: bool
 
     def __init__(self, quiet: Callable[[], bool]) -> None:
         self.now: float = 1000.0
-        waiting = _Waiting()
-        waiting.loop = self
-        super().__init__(waiting)
+        super().__init__(selectors.SelectSelector())
         self.active_at: float = self.now
         self.pending: int = 0
         """How many timers of the brokers run: until they are over it is not quiet."""
         self._quiet = quiet
         self.on_signal: Callable[[int, Callable[[], object] | None], None] | None = None
+
+    def _make_self_pipe(self) -> None:
+        """Make none: it would wake a loop that waits for sockets, and two sockets a history take their time."""
+
+    def _close_self_pipe(self) -> None:
+        """Have nothing to close."""
+
+    def _write_to_self(self) -> None:
+        """Wake nobody: the loop never sleeps."""
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call on the next turn; as asyncio's own, without what only its debug mode asks."""
+        self._check_closed()  # type: ignore[attr-defined]
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def _run_once(self) -> None:
+        """Take one turn, as asyncio's own loops do, but for what they ask the system."""
+        scheduled, ready = self._scheduled, self._ready
+        while scheduled and scheduled[0].cancelled():
+            heapq.heappop(scheduled)
+        if not ready and not self._stopping:
+            self.wait(max(scheduled[0].when() - self.now, 0.0) if scheduled else None)
+        while scheduled and scheduled[0].when() < self.now + _RESOLUTION_S:
+            ready.append(heapq.heappop(scheduled))
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
@@ -174,10 +202,8 @@ def virtual_time(loop: VirtualLoop, seed: int, wall: WallClocks) -> Iterator[Non
     time.monotonic, time.monotonic_ns = loop.time, lambda: int(loop.now * 1e9)
     time.time, time.time_ns, time.sleep = wall.time, wall.time_ns, sleep  # type: ignore[assignment]
     os.urandom = draw.randbytes
-    state = random.getstate()
     random.seed(seed)
     try:
         yield
     finally:
         time.monotonic, time.monotonic_ns, time.time, time.time_ns, time.sleep, os.urandom = _REAL
-        random.setstate(state)

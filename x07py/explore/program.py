@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gettext
 import inspect
@@ -125,9 +126,10 @@ class Program:
         sys.path[:0] = [path for path in paths if path not in sys.path]
         if self._fresh not in sys.meta_path:
             sys.meta_path.insert(0, self._fresh)
-        # argparse looks on disk for translations of each of its words, and asks for the width of the terminal for each
-        # of its arguments, at each start of the program
+        # argparse asks for a translation of each of its words, and for the width of the terminal for each of its
+        # arguments, at each start of the program
         gettext.find = lru_cache(maxsize=256)(_find)  # type: ignore[assignment]
+        argparse._ = lru_cache(maxsize=256)(gettext.gettext)  # type: ignore[attr-defined]
         shutil.get_terminal_size = lru_cache(maxsize=1)(_width)
 
     def remove(self) -> None:
@@ -136,6 +138,7 @@ class Program:
             sys.meta_path.remove(self._fresh)
         self._fresh.forget()
         gettext.find, shutil.get_terminal_size = _find, _width
+        argparse._ = gettext.gettext  # type: ignore[attr-defined]
 
     def start(self) -> Coroutine[Any, Any, Any]:
         """Run the program's modules and return what it would give to ``asyncio.run``.

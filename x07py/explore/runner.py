@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import random
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from x07py.explore.order import Order
     from x07py.explore.search import Places, Task
     from x07py.msg import Envelope
+
+
+_COLLECTED_AFTER = 50_000
+"""After how many new objects the garbage is collected: a history leaves thousands in cycles, and few that grow old."""
 
 
 class Ran(NamedTuple):
@@ -95,6 +101,8 @@ class Runner:
         os.environ[ENV_WORLD] = "solve-rr"
         os.chdir(self.order.root)
         logging.disable(logging.CRITICAL)
+        drawn, collected = random.getstate(), gc.get_threshold()
+        gc.set_threshold(_COLLECTED_AFTER, *collected[1:])
         self.program.install()
         try:
             with (
@@ -106,6 +114,8 @@ class Runner:
                 yield
         finally:
             self.program.remove()
+            gc.set_threshold(*collected)
+            random.setstate(drawn)
             logging.disable(logging.NOTSET)
             os.chdir(folder)
             if before is None:
