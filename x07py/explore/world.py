@@ -208,6 +208,8 @@ class _World:
             if not left or left == before or self._failure is not None:
                 return
             before = left
+            if len(self.lives) > _MOST_LIVES * self.setting.members:
+                self.stuck = f"no end: after {len(self.lives)} starts there is still something new to consume"
 
     async def _member(self, letter: str, counts: dict[str, int]) -> None:
         while not self.stuck:
