@@ -106,6 +106,90 @@ PAIRS = {
         "time.time()",
         "0",
     ),
+    "a text that a decorator writes": (
+        "order",
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass Part:\n    tags: object\n    def label(self): ...\n"
+            "@dataclass\nclass Order:\n    part: Part\ndef f(m): return f'{Order(Part(<>(m)))}'\n"
+        ),
+        "set",
+        "sorted",
+    ),
+    "a field that such a text leaves out": (
+        "order",
+        (
+            "from dataclasses import dataclass, field\n@dataclass\nclass Order:\n"
+            "    tags: set[str] = field(default_factory=set, repr=<>)\ndef f(order: Order): return str(order)\n"
+        ),
+        "True",
+        "False",
+    ),
+    "a function that such a text shows": (
+        "identity",
+        (
+            "from dataclasses import dataclass\ndef plain(x): return x\n@dataclass\nclass Order:\n"
+            "    show<> = plain\ndef f(): return str(Order())\n"
+        ),
+        ": object",
+        "",
+    ),
+    "a method by how it is called": (
+        "files-write",
+        "from pathlib import Path\ndef f(p): return Path(p).name\ndef g(row): return row['name'].replace(<>)\n",
+        "'-'",
+        "'-', '_'",
+    ),
+    "a class below an annotation": (
+        "clock",
+        (
+            "import time\nclass Base: ...\nclass Sub(Base): ...\nclass Other: ...\n"
+            "def f(x: Base): return time.time() if isinstance(x, <>) else 0\n"
+        ),
+        "Sub",
+        "Other",
+    ),
+    "a builtin class below an annotation": (
+        "clock",
+        "import time\ndef f(x: int): return time.time() if isinstance(x, <>) else 0\n",
+        "bool",
+        "str",
+    ),
+    "a number for a float": (
+        "clock",
+        "import time\ndef f(x: float): return time.time() if isinstance(x, <>) else 0\n",
+        "int",
+        "str",
+    ),
+    "a text's class": (
+        "clock",
+        ("import time\nclass Secret(str): ...\ndef f(x: <>): return time.time() if isinstance(x, Secret) else 0\n"),
+        "str",
+        "int",
+    ),
+    "what an abstract class is": (
+        "clock",
+        (
+            "import time\nfrom collections.abc import Mapping\n"
+            "def f(x: <>): return time.time() if isinstance(x, dict) else 0\n"
+        ),
+        "Mapping",
+        "list",
+    ),
+    "names in a moment's form": (
+        "environment",
+        "from datetime import datetime\ndef f(text): return datetime.strptime(text, '%d.%m.%Y <>').isoformat()\n",
+        "%Z",
+        "%z",
+    ),
+    "a help text": (
+        "environment",
+        (
+            "from optparse import OptionParser\ndef f(words):\n    parser = OptionParser(prog='x')\n"
+            "    parser.add_option('--zone')\n    return parser.<>\n"
+        ),
+        "format_help()",
+        "parse_args(words)",
+    ),
     "digits by the locale": ("environment", "def f(x): return f'{x:<>}'\n", "n", ",.2f"),
     "arguments that are passed on": (
         "clock",

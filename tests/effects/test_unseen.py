@@ -35,6 +35,9 @@ ROWS = {
         {"core.py": "import time\nfrom string import Formatter\ndef f(given: dict):\n"
                     "    return time.time() if isinstance(given['clock'], Formatter) else 0\n"}, [], "",
     ),
+    "an argument of a library's function that is not what the library annotates": (
+        {"core.py": "import typed\ndef f(x): return typed.f(x)\n"}, [], "",
+    ),
     "what a native extension of the table does beyond its rows": (
         {"core.py": "import orjson\ndef f(x): return orjson.dumps(x)\n"}, [], "",
     ),
@@ -62,6 +65,7 @@ ROWS = {
 }  # fmt: skip
 PACKAGES = {
     "made.py": "import time\nglobals().update({'now': time.time})\n",
+    "typed.py": "import time\ndef f(x: str): return time.time() if isinstance(x, int) else x\n",
     "looks.py": "import os\nX = os.environ.get('X')\n",
     "orjson.cpython-311-x86_64-linux-gnu.so": "",
 }

@@ -10,6 +10,7 @@ from x07py.effects.evaluate import Evaluate
 from x07py.effects.instances import Instances
 from x07py.effects.moments import Moments
 from x07py.effects.reaching import Reaching
+from x07py.effects.summary import takes
 from x07py.effects.values import (
     LOOSE,
     NONE,
@@ -83,7 +84,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
         if receiver and frame.module.own and callee & LOOSE:
             self.missed.add(func[3])
         if receiver and (receiver <= LOOSE or callee <= LOOSE):
-            self._guess(frame, line, func, args)
+            self._guess(frame, line, func, args, kwargs)
             if func[3] in _VIEWS and not arguments and not keywords and frame.module.own:
                 return seq("view", UNKNOWN)
         elif callee & LOOSE:
@@ -132,6 +133,8 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
                 kwargs |= self._spread(value)
                 continue
             kwargs[name] = value
+            if frame.body is not None and name == "repr" and fields:
+                frame.body.hides = self.truth(value) is False
             if frame.body is not None and name in _FACTORIES and fields:
                 frame.body.factory = line, value
             elif passing:
@@ -177,8 +180,8 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             self.set_attribute(self.value(frame, func[2][2]), func[2][3], grown)
         return True
 
-    def _guess(self, frame: Frame, line: int, func: Node, args: list[Value]) -> None:
-        """Take for an unknown receiver the classes that the module names and that have such a method."""
+    def _guess(self, frame: Frame, line: int, func: Node, args: list[Value], kwargs: dict[str, Value]) -> None:
+        """Take for an unknown receiver the classes that the module names and that have a method for such a call."""
         self.unresolved(frame, line, _shown(func))
         if not frame.module.own or func[0] != "attr":
             return
@@ -189,7 +192,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             for atom in atoms(value):
                 if atom[0] == "cls" and not self.modules[atom[1]].own:
                     for found in atoms(self.class_attribute(atom, func[3])):
-                        if found[0] == "fn":
+                        if found[0] == "fn" and takes(self.function(found), 1 + len(args), kwargs):
                             this = frozenset({("inst", atom, None)})
                             self.call_atoms(frame, line, frozenset({found}), [this], {"*": UNKNOWN})
 
@@ -201,7 +204,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             return this
         _, name, args, kwargs = atom
         if this & LOOSE:
-            self._guess(frame, line, ("attr", line, ("", line, ""), name), list(args))
+            self._guess(frame, line, ("attr", line, ("", line, ""), name), list(args), dict(kwargs))
         return self.call_atoms(frame, line, self.attribute(frame, line, this, name), list(args), dict(kwargs))
 
     # what is called

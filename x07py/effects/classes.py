@@ -37,6 +37,7 @@ _HOOK = "__get_pydantic_core_schema__"
 """By which a kind of fields says how it is validated."""
 _MAKES_NAMES = r"import\s+\*|\b(?:globals|vars|setattr|__getattr__|__dict__|modules)\b"
 """What can give a module names that its source does not spell."""
+_FLOAT = obj("builtins.float")
 _OBJECT: Atom = ("prim", "builtins.object")
 
 
@@ -264,6 +265,8 @@ class Definitions(Parts):
         )
         found = self.named_kind(where, kind)
         made = [self.instance_of(atom) for atom in found]
+        if _FLOAT in made:
+            made.append(obj("builtins.int"))  # which every checker of types lets pass for a float
         return join(*made) if made and all(made) else NOTHING
 
     def field_of(self, frame: Frame, line: int, kind: Node) -> None:
@@ -315,14 +318,25 @@ class Definitions(Parts):
                 return None if state is None else True
             if kind[0] == "cls" and self._hooked(kind):
                 return self._path_like(atom, kind)
+            if atom[2] is None and (
+                self._hooked(atom[1]) or (kind[0] == "cls" and atom[1] in self.classes[kind].order)
+            ):
+                return None  # what was handed in can be of a class below, of an abstract one of any class
             return False if state.closed and kind[0] in {"cls", "prim"} else None
         made = self.type_of(atom)
         if made is None:
             return None
         if kind[0] == "cls":
-            return self._path_like(atom, kind) if self._hooked(kind) else False
+            return self._path_like(atom, kind) if self._hooked(kind) else self._is_below(atom, made, kind)
         wanted = real(kind[1])
-        return issubclass(made, wanted) if isinstance(wanted, type) else None
+        if not isinstance(wanted, type):
+            return None
+        return issubclass(made, wanted) or (None if atom[0] == "obj" and issubclass(wanted, made) else False)
+
+    def _is_below(self, atom: Atom, made: type, kind: Atom) -> bool | None:
+        """Tell that it is not known whether an object of a builtin class is of a class with source below that."""
+        bases = [real(one[1]) for one in self.classes[kind].order if one[0] == "prim"] if atom[0] == "obj" else []
+        return None if any(isinstance(base, type) and issubclass(base, made) for base in bases) else False
 
     def truth(self, value: Value) -> bool | None:
         """Tell whether a value counts as true, or None if it can be both."""

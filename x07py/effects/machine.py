@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from x07py.effects.store import Summaries
     from x07py.effects.summary import Function
 
+_ANNOTATED_WELL = {"standard library", "installed"}
+"""Kinds of modules in which what is not known of an argument is what its parameter is annotated as."""
+_ANYTHING = UNKNOWN | GIVEN
 _CONTEXTS = 16
 _DEPTH = 60
 _MOST_RUNS = 3
@@ -249,6 +252,8 @@ class Machine(Calls, Attributes):
             if name and name not in names:
                 value = self._parameter(frame, function, name)
                 names[name] = scope.names[name] = value
+        if module.found.kind in _ANNOTATED_WELL:
+            self._told_by_annotations(frame, scope)
         ends = self.run_block(frame, function.body)
         self._depth -= 1
         if frame.yields:
@@ -259,6 +264,19 @@ class Machine(Calls, Attributes):
             found = join(found, self.annotated(frame, kind))
         context.result = found
         context.done = True
+
+    def _told_by_annotations(self, frame: Frame, scope: Scope) -> None:
+        """Take for a parameter of a library that was given nobody knows what an object of the class it is annotated as.
+
+        Abstract classes and protocols say too little for that.
+        """
+        for name, kind in scope.function.kinds.items():
+            if frame.names.get(name, NOTHING) and frame.names[name] <= _ANYTHING:
+                found = self.annotated(frame, kind)
+                default = scope.function.defaults.get(name, ("", 0))
+                if found and not any(atom[0] == "inst" and self.classes[atom[1]].meta for atom in found):
+                    found = join(found, const(default[2]) if default[0] == "const" else NOTHING)
+                    frame.names[name] = scope.names[name] = found
 
     def _parameter(self, frame: Frame, function: Function, name: str) -> Value:
         """Return what a parameter is that nothing was given for: its default, what it is annotated as, anything."""

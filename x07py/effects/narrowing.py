@@ -46,10 +46,12 @@ class Narrowing(Parts):
         kinds = self.quietly(frame, given[1])
         name = given[0][2]
         self._keep(frame, name, lambda one: one in LOOSE or self.is_kind(one, kinds) in {None, holds})
-        if holds and frame.names[name] <= LOOSE:
+        value = frame.names[name]
+        above = frozenset(one for one in value if one not in LOOSE and self.is_kind(one, kinds) is None)
+        if holds and (value <= LOOSE or above):
             made = [self.instance_of(kind) for kind in self.kinds(kinds)]
             if made and all(made):
-                frame.names[name] = join(*made, frame.names[name] & {SAID})
+                frame.names[name] = join(*made, (value & {SAID}) if value <= LOOSE else value - above)
 
     def _keep(self, frame: Frame, name: str, test: Callable[[tuple[object, ...]], bool]) -> None:
         value = frame.names.get(name)

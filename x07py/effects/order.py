@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from x07py.effects.graph import End
 from x07py.effects.parts import Parts
 from x07py.effects.primitives import real
-from x07py.effects.values import Atom, Value, has_identity, inside_of, is_set, is_unordered
+from x07py.effects.values import NOTHING, Atom, Value, has_identity, inside_of, is_set, is_unordered
 
 if TYPE_CHECKING:
     from x07py.effects.parts import Named
@@ -18,12 +18,15 @@ _ORDER = "the order of a set differs in each run; use sorted(...)"
 _ADDRESS = "comes from an address, other in each run; use a key of your own"
 _SHOW_NOTHING = {"abc.ABCMeta", "_py_abc.ABCMeta"}
 """Metaclasses that leave the text of objects as it is."""
+_TEXTS = ("__repr__", "__str__", "__format__")
+_METHODS = {"fn", "prop", "static", "clsm", "cls"}
 _SILENT = {"__hash__", "__eq__", "__ne__", "__contains__"}
 
 
 class Order(Parts):
     """What makes a set's order or an object's address part of a result."""
 
+    shared: dict[tuple[Atom, str], Value]
     texts: set[int]
     """Points of libraries in which something of the project's is made a text."""
     handed: list[tuple[int, End, int]]
@@ -51,7 +54,7 @@ class Order(Parts):
             if not frame.raising and any(map(self._own_address, value)):
                 self.texts.add(frame.point)
             return
-        for atom in inside_of(value):
+        for atom in self._parts_of_text(value):
             if is_unordered(frozenset({atom})):
                 self.comes_out(frame, line, "a set as text")
             if atom == ("id",):
@@ -65,6 +68,36 @@ class Order(Parts):
                     f"text of {name}",
                     f"{name} has no text of its own, so what is shown {_ADDRESS}",
                 )
+
+    def _parts_of_text(self, value: Value) -> list[Atom]:
+        """Return what a text of a value shows: it, what it holds, and the fields of objects whose text lists them."""
+        found, waiting = dict.fromkeys(inside_of(value)), list(inside_of(value))
+        while waiting:
+            one = waiting.pop()
+            for field in self._fields_shown(one) if one[0] == "inst" else ():
+                for inner in inside_of(field):
+                    if inner not in found:
+                        found[inner] = None
+                        waiting.append(inner)
+        return list(found)
+
+    def _fields_shown(self, this: Atom) -> list[Value]:
+        """Return the values of an object's fields, if a decorator wrote its text, which lists them."""
+        state = self.classes[this[1]]
+        if not state.shown or any(self.class_attribute(this[1], name) for name in _TEXTS):
+            return []
+        known = [self.classes[one] for one in state.order if one in self.classes and self.classes[one].generated]
+        names = {name for one in known for name in one.names if not name.startswith("__")}
+        shown = sorted(names - {name for one in known for name in one.unseen})
+        return [self._field(this, name) for name in shown]
+
+    def _field(self, this: Atom, name: str) -> Value:
+        """Return what a field of an object was set to, or is annotated as; nothing for a method."""
+        default = self.class_attribute(this[1], name)
+        shared = self.shared.get((this[1], name), NOTHING) if this[2] is None else NOTHING
+        found = self.attributes.get((this, name)) or shared or default
+        annotated = name in self.classes[self._owner(this[1], name)].annotated
+        return found if annotated else found - frozenset(atom for atom in default if atom[0] in _METHODS)
 
     def _own_address(self, atom: Atom) -> bool:
         """Tell whether something of the project's shows its address as text."""
@@ -108,7 +141,7 @@ class Order(Parts):
         if any(one[0] == "prim" and one[1] != "builtins.object" for one in state.order):
             return False
         known = [self.classes[one].names for one in state.order if one[0] == "cls"]
-        return not any(name in names for names in known for name in ("__repr__", "__str__", "__format__"))
+        return not any(name in names for names in known for name in _TEXTS)
 
     def leave_loop(self, frame: Frame, line: int, node: Node | None) -> None:
         """Note that a loop over a set gives something out while it runs."""

@@ -61,18 +61,24 @@ class ClassState:
     meta: Value = NOTHING
     closed: bool = True
     """Whether all its bases are known."""
+    annotated: set[str] = field(default_factory=set)
+    """Names that its body annotates."""
     bare: set[str] = field(default_factory=set)
     """Names that its body annotates and gives no value."""
     generated: bool = False
     """Whether a decorator or base writes ``__init__`` and ``__eq__``."""
     shown: bool = False
     """Whether it writes ``__repr__``, too."""
+    unseen: set[str] = field(default_factory=set)
+    """Fields that this text leaves out."""
     hashed: bool = False
     """Whether it writes ``__hash__``, too, or takes it away."""
     factory: tuple[int, Value] | None = None
     """What makes the value of the field that is being defined: line, callable."""
     factories: dict[str, tuple[int, Value]] = field(default_factory=dict)
     """What makes the values of fields that a constructor is not given."""
+    hides: bool = False
+    """Whether the field that is being defined is left out of the text."""
     made: bool = False
     """Whether its constructor was called."""
 

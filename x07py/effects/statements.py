@@ -63,8 +63,10 @@ class Statements(Definitions, Order, Narrowing):
             value = join(named, *([value] if given is not None else [])) if named else value
         if kind is not None and frame.body is not None and frame.module.own:
             self.field_of(frame, line, kind)
-        if given is None and frame.body is not None and target[0] == "name":
-            frame.body.bare.add(target[2])
+        if frame.body is not None and target[0] == "name":
+            frame.body.annotated.add(target[2])
+            if given is None:
+                frame.body.bare.add(target[2])
         if given is None and (target[0] != "name" or frame.function is not None or frame.body is None):
             if target[0] == "name" and target[2] not in frame.names:
                 self.bind(frame, target, value)
@@ -75,7 +77,10 @@ class Statements(Definitions, Order, Narrowing):
 
     @staticmethod
     def _made_by(frame: Frame, target: Node) -> None:
-        """Keep the factory of a field, which counts where the constructor is called without the field."""
+        """Keep the factory of a field, which counts where an object is made without it, and what texts leave out."""
+        if frame.body is not None and frame.body.hides and target[0] == "name":
+            frame.body.unseen.add(target[2])
+            frame.body.hides = False
         if frame.body is not None and frame.body.factory is not None and target[0] == "name":
             frame.body.factories[target[2]] = frame.body.factory
             frame.body.factory = None

@@ -5,7 +5,10 @@ A summary has no names of modules in it that depend on where the file stands, so
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 Node: TypeAlias = tuple[Any, ...]
 """One statement or expression: its kind, its line, its parts."""
@@ -44,6 +47,22 @@ class Function(NamedTuple):
     flags: str
     locals: frozenset[str]
     outer: frozenset[str]
+
+
+def takes(function: Function, given: int, named: Collection[str]) -> bool:
+    """Tell whether a call with such arguments can be one of a function, or raises TypeError before the function runs.
+
+    Args:
+        function: what may be called.
+        given: how many arguments stand in order, the object of a method among them.
+        named: names of the others; ``*`` says that there may be more of either kind.
+    """
+    if given > function.positional and not function.star:
+        return False
+    if not function.stars and not all(name in function.params or name == "*" for name in named):
+        return False
+    missing = (name for name in function.params[given:] if name not in function.defaults and name not in named)
+    return "*" in named or not any(missing)
 
 
 class Class(NamedTuple):
