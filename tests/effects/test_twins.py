@@ -181,6 +181,56 @@ PAIRS = {
         "%Z",
         "%z",
     ),
+    "a class where a text may be": (
+        "clock",
+        (
+            "import time\nclass Style: ...\ndef _look(style): return time.time() if isinstance(style, <>) else style\n"
+            "def f(): return _look(Style)\n"
+        ),
+        "type",
+        "str",
+    ),
+    "a function where a text may be": (
+        "clock",
+        (
+            "import time\nfrom collections.abc import Callable\ndef plain(): ...\n"
+            "def _look(style): return time.time() if isinstance(style, <>) else style\ndef f(): return _look(plain)\n"
+        ),
+        "Callable",
+        "str",
+    ),
+    "what a pickle may name": (
+        "dynamic",
+        (
+            "import io, pickle\nSAFE = {'set': set, 'list': list, 'other': <>}\nclass Job(pickle.Unpickler):\n"
+            "    def find_class(self, module, name): return SAFE[name]\n"
+            "def f(data): return Job(io.BytesIO(data)).load()\n"
+        ),
+        "getattr",
+        "frozenset",
+    ),
+    "what a pickle may name beside a table": (
+        "dynamic",
+        (
+            "import io, pickle, sys\nclass Job(pickle.Unpickler):\n"
+            "    def find_class(self, module, name): return <>\n"
+            "def f(data): return Job(io.BytesIO(data)).load()\n"
+        ),
+        "getattr(sys.modules[module], name)",
+        "{'set': set}[name]",
+    ),
+    "the encoding of a text file": (
+        "environment",
+        "import io\ndef f(data): return io.TextIOWrapper(io.BytesIO(data), <>errors='replace').read()\n",
+        "",
+        "'utf-8', ",
+    ),
+    "the rules of a zone": (
+        "files-read",
+        "import io\nfrom zoneinfo import ZoneInfo\ndef f(data, key): return ZoneInfo.<>\n",
+        "no_cache(key)",
+        "from_file(io.BytesIO(data), key=key)",
+    ),
     "a help text": (
         "environment",
         (
@@ -309,6 +359,17 @@ FOUND = {
 def test_what_cannot_be_ruled_out_is_found(name: str, tmp_path: Path) -> None:
     capability, text = FOUND[name]
     assert capability in reached(tmp_path, text)
+
+
+def test_functions_that_a_library_holds_are_not_called_by_that(tmp_path: Path) -> None:
+    for ending, expected in (("0", set()), ("[one() for one in held]", {"clock"})):
+        library = f"import time\ndef f():\n    held = [one for one in (time.time, len)]\n    return {ending}\n"
+        found = answer(
+            tmp_path,
+            {"core.py": "import held\ndef f(): return held.f()\n"},
+            environment=installed(tmp_path, {"held.py": library}),
+        )
+        assert {one.end.capability for one in found.findings("core")} == expected
 
 
 def test_the_object_that_a_librarys_decorator_makes_is_called(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.parts import Parts
@@ -323,7 +324,7 @@ class Definitions(Parts):
             ):
                 return None  # what was handed in can be of a class below, of an abstract one of any class
             return False if state.closed and kind[0] in {"cls", "prim"} else None
-        made = self.type_of(atom)
+        made = self.type_of(atom) or self._type_of_callable(atom)
         if made is None:
             return None
         if kind[0] == "cls":
@@ -332,6 +333,14 @@ class Definitions(Parts):
         if not isinstance(wanted, type):
             return None
         return issubclass(made, wanted) or (None if atom[0] == "obj" and issubclass(wanted, made) else False)
+
+    def _type_of_callable(self, atom: Atom) -> type | None:
+        """Return what a function or class is an object of; None for a class whose metaclass may be anything."""
+        if atom[0] == "cls":
+            state = self.classes.get(atom)
+            return type if state is not None and state.closed and not state.meta else None
+        thing = real(atom[1]) if atom[0] == "prim" else None
+        return type(thing) if thing is not None else _CALLABLES.get(atom[0])
 
     def _is_below(self, atom: Atom, made: type, kind: Atom) -> bool | None:
         """Tell that it is not known whether an object of a builtin class is of a class with source below that."""
@@ -376,4 +385,5 @@ _TYPES: dict[str, type] = {
     "list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "map": dict, "id": int, "vars": dict,
     "mod": ModuleType,
 }  # fmt: skip
+_CALLABLES: dict[str, type] = {"fn": FunctionType, "bound": MethodType, "part": partial}
 _DECORATORS = {"builtins.property": "prop", "builtins.staticmethod": "static", "builtins.classmethod": "clsm"}

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.parts import Parts
+from x07py.effects.primitives import real
 from x07py.effects.values import NOTHING, UNKNOWN, Atom, Value, atoms, join
 
 if TYPE_CHECKING:
     from x07py.effects.state import ClassState, Frame
 
 _MOST_VARIANTS = 16
+_UNPICKLER = "_pickle.Unpickler"
+_FILLED_BY = ("__setstate__", "__setitem__", "append", "extend", "add")
+"""Methods by which a pickle fills the objects that it makes."""
 
 
 class Instances(Parts):
@@ -36,11 +40,41 @@ class Instances(Parts):
                         self.invoke(frame, line, found, [frozenset({one}), *args], kwargs, owner)
         if not found_init:
             base = next((one for one in state.order if one[0] == "prim" and one[1] != "builtins.object"), None)
-            if base is not None:
+            if base is not None and not self.finds_classes(frame, line, atom, this):
                 self.primitive(frame, line, base[1], args, kwargs)
             if not self.class_attribute(atom, "__new__") and state.generated:
                 self._fields(frame, line, state.atom, this, args, kwargs)
         return made
+
+    def finds_classes(self, frame: Frame, line: int, atom: Atom, this: Atom) -> bool:
+        """Tell whether a class of unpicklers finds by itself what pickles name, and that only ever is data's classes.
+
+        What it finds is called as a pickle may call it. A function, or a class whose objects can be called, would let
+        the pickle call anything from there.
+        """
+        if ("prim", _UNPICKLER) not in self.classes[atom].order:
+            return False
+        found = self.class_attribute(atom, "find_class")
+        owner = self._owner(atom, "find_class")
+        made = [
+            self.invoke(frame, line, one, [frozenset({this})], {"*": UNKNOWN}, owner)
+            for one in atoms(found)
+            if one[0] == "fn"
+        ]
+        safe = len(made) == len(found) > 0
+        for kind in atoms(join(*made)):
+            safe = safe and self._holds_data(kind)
+            objects = self.call_atoms(frame, line, frozenset({kind}), [], {"*": UNKNOWN})
+            for name in _FILLED_BY:
+                self.magic(frame, line, objects, name, [UNKNOWN])
+        return safe
+
+    def _holds_data(self, kind: Atom) -> bool:
+        """Tell whether something is a class whose objects cannot be called."""
+        if kind[0] == "cls":
+            return self.classes[kind].closed and not self.class_attribute(kind, "__call__")
+        thing = real(kind[1]) if kind[0] == "prim" else None
+        return isinstance(thing, type) and not any("__call__" in vars(one) for one in thing.__mro__)
 
     def _new_objects(self, frame: Frame, line: int, atom: Atom, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Return what ``__new__`` gives, or an object that is told from those made of other arguments."""

@@ -116,7 +116,7 @@ class Literals(Parts):
                 self.narrow(frame, condition, holds=True)
         found = [self.value(frame, part) for part in parts]
         for part, value in zip(parts, found, strict=True):
-            self.mention(frame, line, value, part)
+            self.mention(frame, line, value, part, plain=not frame.judged)
         frame.names = before
         order = "?" if unordered or kind == "set" else ""
         return mapping(found[0], found[1], order) if kind == "dict" else seq(kind, found[0], order)

@@ -79,7 +79,7 @@ class Primitives:
         if not found:
             return None
         row = self.rows[found]
-        by_argument = found != name and row.rule.startswith(
+        by_argument = found != name and row.rule.removeprefix("own ").startswith(
             ("given", "absent", "mode", "locale", "memory", "sql", "waits", "says")
         )
         return _PURE if by_argument else row

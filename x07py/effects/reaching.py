@@ -132,6 +132,8 @@ class Reaching(Parts):
         if special is not None:
             return special
         row = self.table.about(f"{owner}.{name}")
+        if name == "load" and this[0] == "inst" and self.finds_classes(frame, line, this[1], this):
+            row = None
         if row is not None and row.capability and self.counts(frame, row, args, kwargs):
             self.end(frame, line, row.capability, f"{owner}.{name}", row.reason)
         return self._made(f"{owner}.{name}", [*args, *kwargs.values()])
