@@ -11,7 +11,7 @@ from x07py.counting import Scope
 from x07py.drivers.base import COMMIT_INTERVAL_MS, Ack, Backend, Delivery, Json, Subscription, is_consuming
 from x07py.drivers.requests import CORRELATION_ID, REPLY_TO, REQUEST, packed, unpacked
 from x07py.errors import DriverClosedError, DriverError, MessageRejectedError
-from x07py.msg import check_topic
+from x07py.msg import check_topic, measure
 from x07py.msg.native import check_reserved
 from x07py.rr import current_session
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from x07py.counting import Budget
-    from x07py.msg import Envelope
+    from x07py.msg import Envelope, Measured
 
 
 class _Call(Scope):
@@ -123,13 +123,11 @@ class Driver:
         if not envelope.topic.isprintable():
             _check_name(envelope.topic)
 
-    def _is_plain(self, batch: list[Envelope], sizes: list[int]) -> bool:
-        """Tell whether `check` has nothing to look at in any message: a batch at once, for that is most of its cost."""
-        if self._listed is not None or max(sizes, default=0) > self.max_message_bytes:
+    def _is_plain(self, batch: Measured) -> bool:
+        """Tell whether `check` has nothing to look at in any message of a batch; that is most of what it costs."""
+        if self._listed is not None or batch.has_headers or batch.largest > self.max_message_bytes:
             return False
-        return not any(envelope.headers for envelope in batch) and all(
-            topic.isprintable() for topic in {envelope.topic for envelope in batch}
-        )
+        return all(topic.isprintable() for topic in batch.topics)
 
     async def publish(self, envelope: Envelope) -> Ack:
         """Publish one message and return when the broker has confirmed it.
@@ -151,15 +149,15 @@ class Driver:
             BudgetError: the profile's budget, or one that the call stands in, is exceeded.
         """
         batch = list(envelopes)
-        sizes = [envelope.size for envelope in batch]
-        if not self._is_plain(batch, sizes):
+        measured = measure(batch)
+        if not self._is_plain(measured):
             for envelope in batch:
                 self.check(envelope)
         self._refuse_closed()
         if not batch:
             return []
         with _Call(self._budget) as call:
-            call.add(buffers=len(batch), size=sum(sizes), messages=len(batch), calls=1)
+            call.add(buffers=len(batch), size=measured.size, messages=len(batch), calls=1)
             acks = await self._backend.publish_many(batch)
             await call.let_others_run()
         metrics.count(self.kind, self.profile, produced=len(acks))

@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 import time
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.base import Ack
 from x07py.drivers.kafka_config import client, log
 from x07py.drivers.kafka_settings import for_producers
 from x07py.errors import ConfirmTimeoutError, DriverError, X07Error, error_of
-from x07py.msg import native_partition, to_native
+from x07py.msg import native_partition, plain_parts, to_native
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from confluent_kafka import Producer
 
     from x07py.drivers.kafka_config import Health
     from x07py.drivers.kafka_contract import KafkaProfile
     from x07py.msg import Envelope
+
+    _Row = tuple[tuple[str, bytes, bytes] | None, Envelope, "_Confirmation"]
 
 _SLICE_S = 0.05
 _DELIVERY_TIMEOUT_MS = 30_000
@@ -29,6 +32,7 @@ _NEW_TOPIC_MS = 10_000
 _CLOSE_TIMEOUT_S = 10.0
 _ANY_PARTITION = -1
 _POLL_EVERY = 500
+"""How many messages are handed over between two looks at what was confirmed."""
 _PENDING = object()
 _LEGAL_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
 _CODES = {
@@ -44,12 +48,16 @@ _CODES = {
 
 
 class _Confirmation(Ack):
-    """What becomes of one message: its callback for the client, and afterwards its `Ack`."""
+    """What becomes of one message: its callback for the client, and afterwards its `Ack`.
+
+    One is made for each message, so nothing of it is set before the client tells, which would cost as much as all
+    else; and it holds two numbers and not the client's message, of which ten thousand cost the allocator more still.
+    """
 
     __slots__ = ("error", "offset", "partition")
-
-    def __init__(self) -> None:
-        self.error: Any = _PENDING
+    __init__ = object.__init__
+    error: Any
+    """None if the broker has confirmed; not there until the client tells."""
 
     def __call__(self, error: Any, message: Any) -> None:
         self.error = error
@@ -99,10 +107,11 @@ class Publisher:
         try:
             self._send(producer, envelopes, told)
         except self._refused as failure:  # the client failed for good, which it tells whoever looks after it first
-            for report in told:
-                report.error = failure.args[0] if report.error is _PENDING else report.error
-        failures = [(number, report.error) for number, report in enumerate(told) if report.error is not None]
-        if failures:
+            _settle(told, failure.args[0])
+        if _any_pending(told):
+            _settle(told, _PENDING)
+        if any(report.error is not None for report in told):
+            failures = [(number, report.error) for number, report in enumerate(told) if report.error is not None]
             if producer is self._producer:
                 self._is_fatal |= any(_ends_all(error) for _, error in failures)
             raise self._error(envelopes, failures)
@@ -110,27 +119,34 @@ class Publisher:
         return told
 
     def _send(self, producer: Producer, envelopes: Sequence[Envelope], told: list[_Confirmation]) -> None:
-        for number, (envelope, report) in enumerate(zip(envelopes, told, strict=True)):
-            self._enqueue(producer, envelope, report)
-            if not number % _POLL_EVERY:
-                producer.poll(0)  # takes confirmations while the client sends on
+        rows = zip(plain_parts(envelopes), envelopes, told, strict=True)
+        for _ in range(0, len(told), _POLL_EVERY):
+            self._hand_over(producer, islice(rows, _POLL_EVERY))
+            producer.poll(0)  # takes confirmations while the client sends on
         deadline = time.monotonic() + _DELIVERY_TIMEOUT_MS / 1000 + _CLOSE_TIMEOUT_S
-        while any(report.error is _PENDING for report in reversed(told)) and time.monotonic() < deadline:
-            producer.flush(_SLICE_S)
+        while _any_pending(told) and time.monotonic() < deadline:
+            if not producer.flush(_SLICE_S):
+                return
             self._check(producer)
 
-    def _enqueue(self, producer: Producer, envelope: Envelope, report: _Confirmation) -> None:
-        """Give a message to the client, when its queue has room; note its error if it refuses at once."""
-        while True:
-            try:
-                _give(producer, envelope, report)
-                return
-            except BufferError:
-                producer.poll(_SLICE_S)
-                self._check(producer)
-            except self._refused as failure:
-                report.error = failure.args[0]
-                return
+    def _hand_over(self, producer: Producer, rows: Iterable[_Row]) -> None:
+        """Give messages to the client in order, when its queue has room; note an error if it refuses one at once."""
+        give = producer.produce
+        for parts, envelope, report in rows:
+            while True:
+                try:
+                    if parts is None:
+                        _give_with_headers(producer, envelope, report)
+                    else:  # by position: words take the client another 0.3 microseconds, and no headers 0.4
+                        topic, value, key = parts
+                        give(topic, value, key, _ANY_PARTITION, report)
+                    break
+                except BufferError:
+                    producer.poll(_SLICE_S)
+                    self._check(producer)
+                except self._refused as failure:
+                    report.error = failure.args[0]
+                    break
 
     def _check(self, producer: Producer) -> None:
         try:
@@ -189,15 +205,29 @@ class Publisher:
                 self._producer.flush(_CLOSE_TIMEOUT_S)
 
 
+def _any_pending(told: list[_Confirmation]) -> bool:
+    """Tell whether the client has not told of each message; it tells of the last ones last."""
+    try:
+        for report in reversed(told):
+            report.error  # noqa: B018
+    except AttributeError:
+        return True
+    return False
+
+
+def _settle(told: list[_Confirmation], error: Any) -> None:
+    """Take an error for all messages that the client has not told of."""
+    for report in told:
+        if not hasattr(report, "error"):
+            report.error = error
+
+
 def _ends_all(error: Any) -> bool:
     """Tell whether an error is one after which a client takes no message any more."""
     return error is not _PENDING and (error.fatal() or error.name() == "_FATAL")
 
 
-def _give(producer: Producer, envelope: Envelope, report: _Confirmation) -> None:
-    if not envelope.headers:  # without that argument: even None takes the client another 0.4 microseconds
-        producer.produce(envelope.topic, envelope.value, envelope.key, _ANY_PARTITION, report)
-        return
+def _give_with_headers(producer: Producer, envelope: Envelope, report: _Confirmation) -> None:
     key, value, headers = to_native(envelope)
     partition = native_partition(envelope)
     where = _ANY_PARTITION if partition is None else partition

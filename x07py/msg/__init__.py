@@ -3,7 +3,7 @@
 from x07py.msg import datamodel
 from x07py.msg.answers import answer_to
 from x07py.msg.cloudevents import CloudEvent
-from x07py.msg.envelope import Envelope, check_topic
+from x07py.msg.envelope import Envelope, Measured, check_topic, measure, plain_parts
 from x07py.msg.native import from_native, native_partition, to_native
 from x07py.msg.record import MessageRecord
 from x07py.msg.topics import TopicLimits, TopicPattern
@@ -12,6 +12,7 @@ from x07py.msg.typed_handlers import typed
 __all__ = [
     "CloudEvent",
     "Envelope",
+    "Measured",
     "MessageRecord",
     "TopicLimits",
     "TopicPattern",
@@ -19,7 +20,9 @@ __all__ = [
     "check_topic",
     "datamodel",
     "from_native",
+    "measure",
     "native_partition",
+    "plain_parts",
     "to_native",
     "typed",
 ]
