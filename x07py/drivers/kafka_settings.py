@@ -35,6 +35,7 @@ REFUSED = {
     "transaction.timeout.ms": "exactly-once counts on it",
     "delivery.timeout.ms": "a publish is told after 30 s that it was not confirmed",
     "message.timeout.ms": "a publish is told after 30 s that it was not confirmed",
+    "delivery.report.only.error": "a publish returns when each message is confirmed",
     "socket.timeout.ms": "a broker that hangs is told within the documented times",
     "enable.partition.eof": "the driver would take it for an error",
     "logger": _CALLBACK,
