@@ -177,3 +177,16 @@ def test_a_subject_has_at_most_100_versions(tmp_path: Path) -> None:
     assert [code for code, _ in found(root)] == ["E_ARCH_MSG_SUBJECTS"]
     with pytest.raises(ContractError, match="9599"):
         read_subjects(root)
+
+
+def test_comparisons_that_take_too_long_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("x07py.arch.contracts_checks.subjects.PATIENCE_S", 0.0)
+    many = subject("a", "avro", *("int" for _ in range(4)), compatibility="full_transitive")
+    root = put(tmp_path, many, subject("b", "avro", "int", "string"))
+    [(code, first), (_, second)] = found(root)
+    assert code == "E_ARCH_MSG_SUBJECT_INCOMPATIBLE"
+    assert (
+        first
+        == "'a' is not shown to be full_transitive: 1 of 12 comparisons took the 0 s that a project's schemas have"
+    )
+    assert "version 2 of 'b' cannot read" in second

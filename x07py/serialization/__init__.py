@@ -6,7 +6,15 @@ the message in its file, and the value. Rivals that lost: the serializers of con
 registry in the middle of a call), classes for messages made from their schemas (pydantic and msgspec have better ones).
 """
 
-from x07py.serialization.compatibility import LEVELS, Compatibility, Misfit, incompatibilities, misfits
+from x07py.serialization.compatibility import (
+    LEVELS,
+    Compatibility,
+    Misfit,
+    Patience,
+    UnfinishedError,
+    incompatibilities,
+    misfits,
+)
 from x07py.serialization.schema import KINDS, Schema
 from x07py.serialization.subject import Subject, parse, schema_id, text_of
 
@@ -15,8 +23,10 @@ __all__ = [
     "LEVELS",
     "Compatibility",
     "Misfit",
+    "Patience",
     "Schema",
     "Subject",
+    "UnfinishedError",
     "incompatibilities",
     "misfits",
     "parse",

@@ -8,7 +8,7 @@ from x07py.arch.contracts_checks.contract_files import one_code
 from x07py.arch.model import finding
 from x07py.contracts.subjects import INDEX, INDEX_SCHEMA, Pins
 from x07py.errors import ContractError, NotInstalledError, SchemaError
-from x07py.serialization import Schema, misfits, parse
+from x07py.serialization import Patience, Schema, UnfinishedError, misfits, parse
 
 if TYPE_CHECKING:
     from x07py.arch.contracts_checks.contract_files import Contracts
@@ -18,6 +18,8 @@ _INDEX = "E_ARCH_MSG_SUBJECTS"
 _SCHEMA = "E_ARCH_MSG_SUBJECT_SCHEMA"
 _MISFIT = "E_ARCH_MSG_SUBJECT_INCOMPATIBLE"
 _LIBRARY = "E_ARCH_MSG_SUBJECT_LIBRARY"
+PATIENCE_S = 30.0
+"""How long all comparisons of a project may take, in seconds of the processor."""
 
 
 class _AlreadyToldError(Exception):
@@ -39,13 +41,13 @@ def check_subjects(state: Contracts) -> None:
             raise _AlreadyToldError
         return data
 
-    pins = Pins(index, read)
+    pins, patience = Pins(index, read), Patience(PATIENCE_S)
     for row in index["subjects"]:
         state.unique([{"version": str(one["version"])} for one in row["versions"]], "version", "versions", INDEX)
         try:
             subject = pins.subject(row)
             if _readable(state, row, subject):
-                _compare(state, row, subject)
+                _compare(state, row, subject, patience)
         except _AlreadyToldError:
             continue
         except ContractError as error:
@@ -69,14 +71,23 @@ def _readable(state: Contracts, row: dict[str, Any], subject: PinnedSubject) -> 
     return len(state.findings) == before
 
 
-def _compare(state: Contracts, row: dict[str, Any], subject: PinnedSubject) -> None:
+def _compare(state: Contracts, row: dict[str, Any], subject: PinnedSubject, patience: Patience) -> None:
     paths = {one["version"]: one["path"] for one in row["versions"]}
     schemas: dict[int, Schema] = {number: one.schema for number, one in subject.versions.items()}
-    for reader, writer, reasons in misfits(subject.compatibility, schemas):
-        message = f"version {reader} of {subject.name!r} cannot read what version {writer} wrote: {'; '.join(reasons)}"
-        hint = f"change the newer version, or its subject's compatibility, {subject.compatibility!r}, in {INDEX}"
-        facts = {"subject": subject.name, "reader": reader, "writer": writer}
-        state.report(finding(_MISFIT, message[:1000], path=paths[max(reader, writer)], hint=hint, data=facts))
+    hint = f"change the newer version, or its subject's compatibility, {subject.compatibility!r}, in {INDEX}"
+    try:
+        for reader, writer, reasons in misfits(subject.compatibility, schemas, patience):
+            what = f"version {reader} of {subject.name!r} cannot read what version {writer} wrote"
+            facts = {"subject": subject.name, "reader": reader, "writer": writer}
+            message = f"{what}: {'; '.join(reasons)}"[:1000]
+            state.report(finding(_MISFIT, message, path=paths[max(reader, writer)], hint=hint, data=facts))
+    except UnfinishedError as error:
+        message = (
+            f"{subject.name!r} is not shown to be {subject.compatibility}: {error.made} of {error.wanted} comparisons "
+            f"took the {patience.seconds:g} s that a project's schemas have"
+        )
+        hint = f"unpin versions that nobody writes any more, or choose a level that is not transitive in {INDEX}"
+        state.report(finding(_MISFIT, message, path=INDEX, hint=hint, data={"subject": subject.name}))
 
 
 def _report(state: Contracts, row: dict[str, Any], code: str, message: str, hint: str) -> None:

@@ -6,6 +6,7 @@ JSON Schema by what can be shown: a change that is right and not shown to be rig
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from x07py.serialization.schema import lacking, unusable
@@ -29,28 +30,67 @@ class Misfit(NamedTuple):
     reasons: list[str]
 
 
-def misfits(level: Compatibility, versions: Mapping[int, Schema]) -> Iterator[Misfit]:
+class Patience:
+    """How long comparisons may take in all, of one subject or of several.
+
+    Args:
+        seconds: of the processor, in this thread.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.thread_time() + seconds
+
+    def is_over(self) -> bool:
+        """Tell whether they are spent."""
+        return time.thread_time() > self._end
+
+
+class UnfinishedError(Exception):
+    """The patience is over.
+
+    Args:
+        made: how many comparisons were made.
+        wanted: how many there are.
+    """
+
+    def __init__(self, made: int, wanted: int) -> None:
+        super().__init__(made, wanted)
+        self.made, self.wanted = made, wanted
+
+
+def misfits(level: Compatibility, versions: Mapping[int, Schema], patience: Patience) -> Iterator[Misfit]:
     """Yield what breaks the level that versions are held to: each with the one before it, or with all before it.
 
     Args:
         level: ``backward`` (a new version reads the old one's messages), ``forward`` (the other way), ``full`` (both),
             ``none``; with ``_transitive``, all older versions and not the last one alone.
         versions: by number.
+        patience: how long this may take; one that is over still allows one comparison.
 
     Raises:
         SchemaError: 9598 for a schema that cannot be used.
         NotInstalledError: 9635 if the library of a kind is not installed.
+        UnfinishedError: if there is more to compare and the patience is over.
     """
-    numbers = sorted(versions)
+    pairs = list(_pairs(level, sorted(versions)))
     ready: dict[int, Any] = {}
+    for made, (reader, writer) in enumerate(pairs):
+        if made and patience.is_over():
+            raise UnfinishedError(made, len(pairs))
+        reasons = _compared(reader, writer, versions, ready)
+        if reasons:
+            yield Misfit(reader, writer, reasons)
+
+
+def _pairs(level: Compatibility, numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield who has to read whom."""
     for place, new in enumerate(numbers):
         for old in numbers[:place] if level.endswith("_transitive") else numbers[max(place - 1, 0) : place]:
-            pairs = [(new, old)] if level.startswith(("backward", "full")) else []
-            pairs += [(old, new)] if level.startswith(("forward", "full")) else []
-            for reader, writer in pairs:
-                reasons = _compared(reader, writer, versions, ready)
-                if reasons:
-                    yield Misfit(reader, writer, reasons)
+            if level.startswith(("backward", "full")):
+                yield new, old
+            if level.startswith(("forward", "full")):
+                yield old, new
 
 
 def incompatibilities(reader: Schema, writer: Schema) -> list[str]:

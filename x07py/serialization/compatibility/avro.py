@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from avro.compatibility import (
+    CompatibleResult,
     ReaderWriterCompatibilityChecker,
     SchemaCompatibilityResult,
     SchemaCompatibilityType,
@@ -25,9 +26,40 @@ if TYPE_CHECKING:
 
 _DECIMALS = (BytesDecimalSchema, FixedDecimalSchema)
 _NAMED = {"record", "error", "enum", "fixed"}
+_ROOT = ReaderWriterCompatibilityChecker.ROOT_REFERENCE_TOKEN
+_MOST_PAIRS = 50_000
+"""Pairs of types in one comparison; unions are compared each branch with each."""
+
+_MOST_REASONS = 20
+"""Reasons that are kept of a pair; the library adds those of each type to those of all types around it."""
+
+
+class _TooLargeError(Exception):
+    """More pairs than that."""
 
 
 class _Checker(ReaderWriterCompatibilityChecker):
+    """The library's rules; it knows pairs again by their texts, which for long schemas takes longer than all else."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], SchemaCompatibilityResult | None] = {}
+
+    def get_compatibility(
+        self, reader: AvroSchema, writer: AvroSchema, reference_token: str = _ROOT, location: list[str] | None = None
+    ) -> SchemaCompatibilityResult:
+        pair = id(reader), id(writer)  # of types with a name there is one object, and only they refer to themselves
+        if pair in self._known:
+            return self._known[pair] or CompatibleResult
+        if len(self._known) >= _MOST_PAIRS:
+            raise _TooLargeError
+        self._known[pair] = None
+        found = self.calculate_compatibility(reader, writer, [*(location or ()), reference_token])
+        found.messages = set(sorted(found.messages)[:_MOST_REASONS])
+        found.incompatibilities = list(dict.fromkeys(found.incompatibilities))
+        found.locations = set()
+        self._known[pair] = found
+        return found
+
     def calculate_compatibility(
         self, reader: AvroSchema, writer: AvroSchema, location: list[str]
     ) -> SchemaCompatibilityResult:
@@ -41,11 +73,12 @@ class _Checker(ReaderWriterCompatibilityChecker):
 
 def incompatibilities(reader: AvroSchema, writer: AvroSchema) -> list[str]:
     """Return why the reader cannot read what the writer writes; nothing if it can."""
-    checker: ReaderWriterCompatibilityChecker = _Checker()  # type: ignore[no-untyped-call]
     try:
-        found = checker.get_compatibility(reader, writer)
+        found = _Checker().get_compatibility(reader, writer)
     except RecursionError:
         return ["the schemas are nested too deeply to be compared"]
+    except _TooLargeError:
+        return [f"the schemas are too large to be compared: they have more than {_MOST_PAIRS:,} pairs of types"]
     if found.compatibility is SchemaCompatibilityType.compatible:
         return []
     what = ", ".join(dict.fromkeys(kind.name.replace("_", " ") for kind in found.incompatibilities))
