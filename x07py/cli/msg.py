@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from x07py.cli import service, topology
+from x07py.cli import schemas, service, topology
 from x07py.cli.asyncapi import asyncapi
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
@@ -27,6 +27,7 @@ app: typer.Typer = typer.Typer(
 )
 app.add_typer(topology.app, name="topology")
 app.add_typer(service.app, name="service")
+app.add_typer(schemas.app, name="schemas")
 app.command("asyncapi")(asyncapi)
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from x07py.serialization import Compatibility
 
-INDEX = "arch/msg/schemas/subjects.json"
+FOLDER = "arch/msg/schemas"
+INDEX = f"{FOLDER}/subjects.json"
 INDEX_SCHEMA = "x07py.arch.msg.subjects"
 DEFAULT: Compatibility = "backward"
 _DEEPEST = 100
@@ -59,10 +60,7 @@ def read_subjects(root: Path) -> dict[str, PinnedSubject]:
         NotInstalledError: 9635 for Protobuf without its library.
         SchemaError: 9598 for a file of Protobuf messages that is none.
     """
-    path = root / INDEX
-    index = read_object(path, code=9599, hint=f"pin the project's schemas in {INDEX}")
-    if not surely_fits(index, load_schema(INDEX_SCHEMA)):
-        raise ContractError(9599, f"the index does not fit the schema {INDEX_SCHEMA}", where=str(path), hint=_HINT)
+    index = read_index(root)
 
     def read(file: str) -> bytes:
         try:
@@ -72,6 +70,19 @@ def read_subjects(root: Path) -> dict[str, PinnedSubject]:
 
     found = Pins(index, read)
     return {row["subject"]: found.subject(row) for row in index["subjects"]}
+
+
+def read_index(root: Path) -> JsonObject:
+    """Return the document that lists the subjects of the project at `root`.
+
+    Raises:
+        ContractError: 9599 if it is missing or does not fit its schema.
+    """
+    path = root / INDEX
+    index = read_object(path, code=9599, hint=f"pin the project's schemas in {INDEX}")
+    if not surely_fits(index, load_schema(INDEX_SCHEMA)):
+        raise ContractError(9599, f"the index does not fit the schema {INDEX_SCHEMA}", where=str(path), hint=_HINT)
+    return index
 
 
 def not_pinned(name: str, pinned: Iterable[str]) -> ContractError:

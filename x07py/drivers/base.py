@@ -99,6 +99,7 @@ KAFKA = Dialect(
         "abort_transaction",
         "schema_ids",
         "schema",
+        "subject",
     ),
 )
 AMQP = Dialect(

@@ -146,6 +146,7 @@ class KafkaBackend:
             "init_transactions": lambda: self._transaction.init(request["id"]),
             "schema_ids": lambda: self._registry.schema_ids(request),
             "schema": lambda: self._registry.schema(request),
+            "subject": lambda: self._registry.subject(request),
         }
         return await self._in_thread(apart[op])
 

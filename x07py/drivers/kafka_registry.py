@@ -1,7 +1,8 @@
 """The schema registry beside a Kafka profile, by the client of confluent-kafka.
 
-Two operations reach it: ``schema_ids``, what ids the registry has for schemas of this project, and ``schema``, what an
-id stands for. They are operations of the driver, so a recording holds them and a replay answers them.
+Three operations reach it: ``schema_ids``, what ids the registry has for schemas of this project, ``schema``, what an
+id stands for, and ``subject``, what versions there are. They are operations of the driver, so a recording holds them
+and a replay answers them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from x07py.drivers.kafka_contract import KafkaProfile
 
 _MOST_REFERENCES = 100
+_MOST_VERSIONS = 100
+_USUAL_LEVEL = "BACKWARD"
 _TIMEOUT_S = 10.0
 _RETRIES = 2
 _FORBIDDEN = {401, 403}
@@ -100,6 +103,35 @@ class SchemaRegistry:
             return {"type": schema.schema_type or "AVRO", "schema": schema.schema_str, "references": references}
 
         return whole(found)
+
+    def subject(self, request: Json) -> Json:
+        """Return the versions of a subject, the newest 100, and what they are held to.
+
+        Raises:
+            NotFoundError: 9766 for a subject that the registry does not have.
+            DriverError: as `_ask`.
+        """
+        self._library()
+        name = request["subject"]
+        what = f"the subject {name!r}"
+        numbers = sorted(self._ask(what, self._client.get_versions, name))[-_MOST_VERSIONS:]
+        versions = []
+        for number in numbers:
+            found = self._ask(what, self._client.get_version, name, number, False, "serialized").schema
+            references = [[one.name, one.subject, one.version] for one in found.references or ()]
+            kind, text = found.schema_type or "AVRO", found.schema_str
+            versions.append({"version": number, "type": kind, "schema": text, "references": references})
+        return {"compatibility": self._level(name), "versions": versions}
+
+    def _level(self, name: str) -> str:
+        """Return what a subject is held to: by itself, with all others, or by the interface's own rule."""
+        for place in (name, None):
+            try:
+                found: str = self._ask("a level", self._client.get_compatibility, place)
+                return found
+            except NotFoundError:
+                continue
+        return _USUAL_LEVEL
 
     def _library(self) -> ModuleType:
         """Import and connect the client.

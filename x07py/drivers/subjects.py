@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _TYPES = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
 _DEEPEST = 101
-_KINDS = {word: kind for kind, word in _TYPES.items()}
+KINDS_OF_REGISTRIES = {word: kind for kind, word in _TYPES.items()}
+"""The words of registries, and the kinds of this project."""
 
 
 async def open_subjects(
@@ -79,7 +80,7 @@ async def know_writer(driver: Driver, subject: Subject, data: bytes) -> Subject:
 def _ids(answer: Json, wanted: int) -> list[int]:
     ids = answer.get("ids")
     if not isinstance(ids, list) or len(ids) != wanted or not all(type(one) is int for one in ids):
-        raise _strange(f"{wanted} ids were asked for, and the answer is {ids!r:.100}")
+        raise strange(f"{wanted} ids were asked for, and the answer is {ids!r:.100}")
     return ids
 
 
@@ -91,11 +92,12 @@ def _schema(answer: object, above: int = 0) -> Schema:
                 (name, _schema(one, above + 1)) for name, one in zip(names, rows, strict=True) if isinstance(name, str)
             ]
             if len(below) == len(rows):
-                return Schema(_KINDS.get(word, word), text, tuple(below))
-    raise _strange(f"it is no schema: {answer!r:.100}")
+                return Schema(KINDS_OF_REGISTRIES.get(word, word), text, tuple(below))
+    raise strange(f"it is no schema: {answer!r:.100}")
 
 
-def _strange(reason: str) -> SchemaRefusedError:
+def strange(reason: str) -> SchemaRefusedError:
+    """Return the error of an answer that no registry gives."""
     hint = "is the recording as it was written, and is this a schema registry?"
     return SchemaRefusedError(9769, f"the answer of the schema registry cannot be used: {reason}", hint=hint)
 

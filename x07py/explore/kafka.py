@@ -133,7 +133,7 @@ class SimulatedKafka:
     async def control(self, op: str, request: Json) -> Json:
         """Carry out an operation by its name; the dialect lists them."""
         self.dialect.refuse_unknown(op)
-        if op in {"schema_ids", "schema"}:
+        if op in {"schema_ids", "schema", "subject"}:
             hint = "give what is explored its subjects as values, as its core is given them: Subject(name, schemas, id)"
             raise UnsupportedError(9622, "the simulated Kafka has no schema registry", hint=hint)
         if op in {"lag", "init_transactions", "begin_transaction", "commit_transaction", "abort_transaction"}:

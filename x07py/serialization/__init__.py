@@ -16,7 +16,7 @@ from x07py.serialization.compatibility import (
     misfits,
 )
 from x07py.serialization.schema import KINDS, Schema
-from x07py.serialization.subject import Subject, parse, schema_id, text_of
+from x07py.serialization.subject import Subject, data_of, parse, schema_id, text_of
 
 __all__ = [
     "KINDS",
@@ -27,6 +27,7 @@ __all__ = [
     "Schema",
     "Subject",
     "UnfinishedError",
+    "data_of",
     "incompatibilities",
     "misfits",
     "parse",

@@ -144,6 +144,20 @@ def text_of_set(data: bytes) -> str:
     return base64.b64encode(files[0].SerializeToString()).decode()
 
 
+def set_of_text(text: str) -> bytes:
+    """Return the set of descriptors of one file, as ``protoc --descriptor_set_out`` writes it.
+
+    Raises:
+        SchemaError: 9598.
+    """
+    try:
+        file = descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(text, validate=True))
+    except (DecodeError, ValueError) as error:
+        raise unusable("Protobuf", error) from None
+    data: bytes = descriptor_pb2.FileDescriptorSet(file=[file]).SerializeToString()
+    return data
+
+
 def drop_json_names(messages: Any) -> None:
     """Take JSON names out that protoc adds to a set of descriptors, and leaves out of generated classes."""
     for message in messages:

@@ -171,3 +171,22 @@ def text_of(kind: str, data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise unusable(kind, error) from None
+
+
+def data_of(kind: str, text: str) -> bytes:
+    """Return the file of a schema's text, of which `text_of` returns the text.
+
+    Raises:
+        SchemaError: 9598 if it is none.
+        NotInstalledError: 9635 for Protobuf without its library.
+    """
+    if kind == "protobuf":
+        try:
+            from x07py.serialization.protobuf import set_of_text
+        except ImportError as error:
+            raise lacking(kind, error) from None
+        return set_of_text(text)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise unusable(kind, error) from None

@@ -32,6 +32,7 @@ class _Registry(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.schemas: list[dict[str, Any]] = []
         self.subjects: dict[str, list[int]] = {}
+        self.levels: dict[str, str] = {}
         self.lock = threading.Lock()
 
     def version(self, subject: str, version: int) -> dict[str, Any]:
@@ -103,6 +104,12 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._say(self.server.found(unquote(place[1]), schema))
 
+    def do_PUT(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self._may():
+            self.server.levels[unquote(self.path.removeprefix("/config").lstrip("/"))] = body["compatibility"]
+            self._say(body)
+
     def do_GET(self) -> None:
         if not self._may():
             return
@@ -111,6 +118,12 @@ class _Handler(BaseHTTPRequestHandler):
             if by_id := re.match(r"/schemas/ids/(\d+)$", path):
                 number = int(by_id[1])
                 self._say(server.schemas[number - 1] if number <= len(server.schemas) else None)
+            elif found := re.match(r"/subjects/([^/]+)/versions$", path):
+                versions = server.subjects.get(unquote(found[1]))
+                self._say(versions and list(range(1, len(versions) + 1)))
+            elif found := re.match(r"/config(?:/([^/]+))?$", path):
+                level = server.levels.get(unquote(found[1] or ""))
+                self._say(level and {"compatibilityLevel": level})
             elif one := re.match(r"/subjects/([^/]+)/versions/(latest|\d+)$", path):
                 last = len(server.subjects.get(unquote(one[1]), []))
                 version = last if one[2] == "latest" else int(one[2])
