@@ -16,7 +16,7 @@ import uuid
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from x07py.drivers.kafka_config import RIDE_OUT_S, client
+from x07py.drivers.kafka_config import RIDE_OUT_S, client, log
 from x07py.drivers.kafka_settings import for_producers
 from x07py.errors import DriverError, FencedError, TransactionError
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _TIMEOUT_S, _SLICE_S = 30.0, 1.0
 _OFFSETS_TIMEOUT_S, _OFFSETS_MARGIN_S = 10.0, 2.0
 _TRANSACTION_TIMEOUT_MS = 90_000
+_FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "TRANSACTION_COORDINATOR_FENCED"}
+"""What is told to a producer that another one of its name has replaced."""
 
 
 class Transaction:
@@ -46,6 +48,8 @@ class Transaction:
         self._producer: Producer | None = None
         self._unique = f"x07-{os.getpid()}-{uuid.uuid4().hex}"
         self.open: bool = False
+        self._may_be_committed = False
+        self._ended_by = ""
 
     @property
     def producer(self) -> Producer:
@@ -87,7 +91,7 @@ class Transaction:
         """Begin a transaction, the first time with `init`; raises as `init`."""
         self.init(name)
         self._call(self.producer.begin_transaction)
-        self.open = True
+        self.open, self._may_be_committed = True, False
         return {}
 
     def send_offsets(self, offsets: list[Any], consumer: Consumer) -> None:
@@ -120,13 +124,23 @@ class Transaction:
         Raises:
             DriverError: 9759 if another instance of this name has taken over, 9762 if the transaction must be aborted.
         """
+        self._may_be_committed = True
         self._call(self.producer.commit_transaction, _TIMEOUT_S, patience_s=RIDE_OUT_S)
         self.open = False
 
     def abort(self) -> Json:
-        """Give the transaction up, if one is open; raises as `commit`."""
+        """Give the transaction up, if one is open; raises as `commit`.
+
+        A broker that was killed may know nothing of it any more, which the client takes for its own end. That is no
+        error where no commit was asked for: the next producer of this name has the broker end what is open.
+        """
         if self.open:
-            self._call(self.producer.abort_transaction, _TIMEOUT_S, patience_s=RIDE_OUT_S)
+            try:
+                self._call(self.producer.abort_transaction, _TIMEOUT_S, patience_s=RIDE_OUT_S)
+            except FencedError as error:
+                if self._may_be_committed or self._ended_by in _FENCED:
+                    raise
+                log.warning("%s; another producer takes over", error)
             self.open = False
         return {}
 
@@ -156,7 +170,7 @@ class Transaction:
             error = failure.args[0]
             message = f"the transaction failed: {error.str()}"
             if error.fatal():
-                self._producer, self.open = None, False
+                self._producer, self.open, self._ended_by = None, False, error.name()
                 raise FencedError(9759, message, where=self._health.where, hint="x07 explain 9759") from None
             raise TransactionError(9762, message, where=self._health.where, hint="x07 explain 9762") from None
 
