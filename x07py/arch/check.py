@@ -163,15 +163,48 @@ def _check(request: Request) -> Report:
     lock = _checked_lock(request, manifest, report.findings)
     if lock is None and report.findings:
         return _ended(report, EXIT_CANNOT_CHECK)
-    settings = read_settings(request.root)
     limits = {**manifest.document["tool_budgets"], **request.budgets}
-    files, report.unread = module_files(request.root, manifest.scan)
-    report.files, report.modules = files, len(files)
+    if (read := _read_project(request, manifest, report, limits)) is None:
+        return report
+    _apply_rules(request, manifest, read, report)
+    _hold_contracts(request, manifest, lock, read.graph, report)
+    report.findings, in_code = excuse_in_code(read.graph, report.findings)
+    report.findings, report.excepted = excuse(manifest, report.findings)
+    report.excepted += in_code
+    return _finish(report, limits["max_diags"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What stands in a project's modules.
+
+    Args:
+        graph: its modules, their nodes and imports.
+        names: which file a dotted name means.
+        left_out: what the scan did not read.
+        whole: each module could be read.
+        self_edges: the project's settings judge imports within one node as well.
+    """
+
+    graph: Graph
+    names: ModuleNames
+    left_out: Unread
+    whole: bool
+    self_edges: bool
+
+
+def _read_project(request: Request, manifest: Manifest, report: Report, limits: dict[str, int]) -> _Read | None:
+    """Read the modules into a graph; None where the check ends here, for a reason that the report has."""
+    settings = read_settings(request.root)
+    files, left_out = module_files(request.root, manifest.scan)
+    report.files, report.unread, report.modules = files, left_out, len(files)
     if not files and manifest.nodes:
-        report.findings.append(_no_modules(request, manifest, report.unread))
-        return _ended(report, EXIT_CANNOT_CHECK)
+        report.findings.append(_no_modules(request, manifest, left_out))
+        _ended(report, EXIT_CANNOT_CHECK)
+        return None
     if len(files) > limits["max_modules"]:
-        return _over(report, "max_modules", limits["max_modules"], f"the project has {len(files)} modules")
+        _over(report, "max_modules", limits["max_modules"], f"the project has {len(files)} modules")
+        return None
     try:
         names = ModuleNames(
             request.root, manifest.roots, (file.path for file in files if file.path.endswith(PYTHON_SUFFIXES))
@@ -179,46 +212,17 @@ def _check(request: Request) -> Report:
         modules, unread = read_modules(request.root, files, names, request.max_bytes, manifest.depth)
     except ArchError as error:
         report.findings.append(finding(BUDGET_CODE, error.message, path=error.where, hint=error.hint))
-        return _ended(report, EXIT_BUDGET)
+        _ended(report, EXIT_BUDGET)
+        return None
     report.findings += unread
     report.lexical = sum(module.lexical for module in modules.values())
     graph = build_graph(request.root, manifest, modules, report.findings, names)
     _count(report, graph)
     if report.module_edges > limits["max_edges"]:
-        return _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
+        _over(report, "max_edges", limits["max_edges"], f"the project has {report.module_edges} imports")
+        return None
     report.checked = manifest, graph
-    selves = settings.self_edges
-    report.reached = _apply_rules(
-        request.root, manifest, graph, report.findings, request.environment, self_edges=selves
-    )
-    report.findings += check_compiled(request.root, report.unread)
-    report.findings += check_excludes(request.root, manifest, report.unread.excluded)
-    report.findings += check_imported(request.root, graph, names, report.unread.excluded)
-    report.findings += check_names(manifest, graph) if outcome(unread) == EXIT_CLEAN else ()
-    report.findings += check_profiles(request.root)
-    if request.recordings:
-        from x07py.arch.recordings import check_recordings
-
-        report.findings += check_recordings(request.root)
-    before = len(report.findings)
-    locked, repairs, schemas = _check_contracts(request.root, manifest, graph, report.findings)
-    report.editor_schemas |= schemas
-    if locked is not None and lock is None and request.lock is None and manifest.own_format:
-        locked["files"][manifest.path] = {"jcs_sha256_hex": manifest.digest}
-    report.contract_files = _named_files(manifest, locked)
-    report.patches = merge([*suggest(request.root, manifest.path, report.findings), *repairs])
-    faults = [row for row in report.findings[before:] if row.severity == "error" and "module_id" not in row.data]
-    foreign = bool(_unchecked_domains(manifest))
-    if request.write_lock and not faults:  # what is wrong in a module is no fault of the contracts
-        _write_locks(request, manifest, lock, with_foreign(request.root, locked) if locked and foreign else locked)
-    elif request.write_lock:
-        report.findings.append(_not_locked(request))
-    elif locked is not None:
-        check_contracts_lock(request.root, locked, report.findings, foreign=foreign, manifest=manifest.path)
-    report.findings, in_code = excuse_in_code(graph, report.findings)
-    report.findings, report.excepted = excuse(manifest, report.findings)
-    report.excepted += in_code
-    return _finish(report, limits["max_diags"])
+    return _Read(graph, names, left_out, outcome(unread) == EXIT_CLEAN, settings.self_edges)
 
 
 def _manifest(request: Request, report: Report) -> Manifest | None:
@@ -277,19 +281,12 @@ def _count(report: Report, graph: Graph) -> None:
     report.node_edges = len(graph.node_edges())
 
 
-def _apply_rules(
-    root: Path,
-    manifest: Manifest,
-    graph: Graph,
-    findings: list[Diagnostic],
-    environment: Environment | None,
-    *,
-    self_edges: bool,
-) -> Answer | None:
+def _apply_rules(request: Request, manifest: Manifest, read: _Read, report: Report) -> None:
+    root, graph, findings = request.root, read.graph, report.findings
     packages = read_package_modules(root)
     findings += check_modules(manifest, graph)
     findings += check_members(manifest, graph)
-    findings += check_edges(manifest, graph, self_edges=self_edges)
+    findings += check_edges(manifest, graph, self_edges=read.self_edges)
     findings += check_chains(manifest, graph)
     if manifest.document["checks"].get("distributions"):
         from x07py.arch.rules.distributions import check_distributions
@@ -299,9 +296,38 @@ def _apply_rules(
     findings += check_locked(graph, packages)
     findings += check_opened(graph, packages)
     findings += check_driver_worlds(manifest, graph, packages)
-    reached, answer = check_worlds(root, manifest, graph, packages, environment)
+    reached, report.reached = check_worlds(root, manifest, graph, packages, request.environment)
     findings += reached
-    return answer
+    findings += check_compiled(root, read.left_out)
+    findings += check_excludes(root, manifest, read.left_out.excluded)
+    findings += check_imported(root, graph, read.names, read.left_out.excluded)
+    findings += check_names(manifest, graph) if read.whole else ()
+    findings += check_profiles(root)
+    if request.recordings:
+        from x07py.arch.recordings import check_recordings
+
+        findings += check_recordings(root)
+
+
+def _hold_contracts(
+    request: Request, manifest: Manifest, lock: ManifestLock | None, graph: Graph, report: Report
+) -> None:
+    """Check the contract files, suggest repairs, and write the locks or compare with the contracts' one."""
+    before = len(report.findings)
+    locked, repairs, schemas = _check_contracts(request.root, manifest, graph, report.findings)
+    report.editor_schemas |= schemas
+    if locked is not None and lock is None and request.lock is None and manifest.own_format:
+        locked["files"][manifest.path] = {"jcs_sha256_hex": manifest.digest}
+    report.contract_files = _named_files(manifest, locked)
+    report.patches = merge([*suggest(request.root, manifest.path, report.findings), *repairs])
+    faults = [row for row in report.findings[before:] if row.severity == "error" and "module_id" not in row.data]
+    foreign = bool(_unchecked_domains(manifest))
+    if request.write_lock and not faults:  # what is wrong in a module is no fault of the contracts
+        _write_locks(request, manifest, lock, with_foreign(request.root, locked) if locked and foreign else locked)
+    elif request.write_lock:
+        report.findings.append(_not_locked(request))
+    elif locked is not None:
+        check_contracts_lock(request.root, locked, report.findings, foreign=foreign, manifest=manifest.path)
 
 
 def _check_contracts(
