@@ -125,3 +125,26 @@ def test_a_recording_of_a_sender_and_the_program_gives_what_was_sent_as_inputs(t
     done = x07("explore", "worker.x07rr.bin", "--histories", "40", "--", "work", cwd=tmp_path / "orders")
     assert done.returncode == 0, done.stderr
     assert "histories of 3 messages" in done.stdout
+
+
+def test_null_in_a_line_is_a_record_of_kafka_without_key_or_value(project: Path) -> None:
+    (project / "program.py").write_text(
+        "import asyncio\nfrom x07py import Envelope, open_driver\n"
+        "async def main():\n"
+        "    async with open_driver('kafka', profile='local_dev_v1') as driver:\n"
+        "        async for batch in driver.consume(['orders'], group='g'):\n"
+        "            gone = [one.envelope for one in batch if 'x07-null-value' in one.envelope.headers]\n"
+        "            await driver.publish_many([Envelope('gone', one.key, b'') for one in gone])\n"
+        "            await driver.ack(batch)\n            await driver.commit()\n"
+        "asyncio.run(main())\n"
+    )
+    (project / "checks.py").write_text(
+        "def one_is_gone(history):\n    return {one.envelope.key for one in history.published} == {b'a'}\n"
+    )
+    inputs(project, [{"key": "a", "value": None}, {"key": "b", "value": "null"}, {"key": None, "value": 1}])
+    words = ["--invariant", "checks:one_is_gone", "--histories", "20", "--cores", "1", "--topic", "orders"]
+    ran = x07_here("explore", "in.jsonl", *words, "--", "program.py", cwd=project)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    [absent, named, keyless] = read_inputs(project / "in.jsonl", "orders")
+    assert absent.brokers == keyless.brokers == ("kafka",)
+    assert (named.envelope.value, "kafka" in named.brokers, "amqp" in named.brokers) == (b"null", True, True)

@@ -14,7 +14,7 @@ from x07py.errors import UsageError
 from x07py.explore.services import REQUEST_OP, request_of
 from x07py.files import load_json, read_file
 from x07py.msg import Envelope, MessageRecord
-from x07py.msg.native import PARTITION
+from x07py.msg.native import NULL_KEY, NULL_VALUE, PARTITION
 from x07py.rr import Cassette
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _Same = tuple[str, str, bytes, bytes, tuple[tuple[str, str], ...]]
 _BROKERS = {KAFKA.publish_op: "kafka", AMQP.publish_op: "amqp"}
 _TO_BROKERS = frozenset({PARTITION, EXCHANGE, DELAY})
 _OF_REQUESTS = frozenset({REPLY_TO, CORRELATION_ID})
+_ABSENT = {"key": NULL_KEY, "value": NULL_VALUE}
+"""Kafka alone has records without a key or a value; such a value is a tombstone."""
 _FIELDS = {"topic", "key", "value", "headers", "partition", "key_b64", "value_b64"}
 
 
@@ -67,7 +69,8 @@ def read_inputs(path: Path, topic: str) -> list[Input]:
 
     Args:
         path: the file; one that ends in ``.jsonl`` has lines with ``topic``, ``key``, ``value`` (text, or JSON that is
-            not), ``headers``, ``partition``; ``key_b64`` and ``value_b64`` for bytes.
+            not; null is a record of Kafka without one), ``headers``, ``partition``; ``key_b64`` and ``value_b64`` for
+            bytes.
         topic: of lines that name none.
 
     Raises:
@@ -110,14 +113,17 @@ def input_of_row(row: Any, topic: str) -> Input:
     if not isinstance(name, str) or not name:
         raise ValueError("topic is a string" if name != "" else "it names no topic")
     headers = {str(key): str(value) for key, value in row.get("headers", {}).items()}
-    envelope = Envelope(name, _bytes(row, "key"), _bytes(row, "value"), headers)
-    return Input(envelope, _partition(row.get("partition")), name, ("kafka", "amqp"))
+    absent = {header: "1" for field, header in _ABSENT.items() if field in row and row[field] is None}
+    envelope = Envelope(name, _bytes(row, "key"), _bytes(row, "value"), headers | absent)
+    return Input(envelope, _partition(row.get("partition")), name, ("kafka",) if absent else ("kafka", "amqp"))
 
 
 def _bytes(row: dict[str, Any], name: str) -> bytes:
     if f"{name}_b64" in row:
         return base64.b64decode(row[f"{name}_b64"], validate=True)
-    value = row.get(name, "")
+    value = row.get(name)
+    if value is None:
+        return b""
     if isinstance(value, bytes):
         return value
     return value.encode() if isinstance(value, str) else json.dumps(value, separators=(",", ":")).encode()
