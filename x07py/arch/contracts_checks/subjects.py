@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from x07py.arch.contracts_checks.contract_files import one_code
 from x07py.arch.model import finding
 from x07py.contracts.subjects import INDEX, INDEX_SCHEMA, Pins
 from x07py.errors import ContractError, NotInstalledError, SchemaError
-from x07py.serialization import Patience, Schema, UnfinishedError, misfits, parse
+from x07py.serialization import Schema, UnfinishedError, misfits, parse
 
 if TYPE_CHECKING:
     from x07py.arch.contracts_checks.contract_files import Contracts
@@ -26,6 +27,17 @@ class _AlreadyToldError(Exception):
     """A file cannot be read, and a finding says so."""
 
 
+class _Patience:
+    """How long the comparisons of all subjects may take: seconds of the processor, in this thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.thread_time() + seconds
+
+    def is_over(self) -> bool:
+        return time.thread_time() > self._end
+
+
 def check_subjects(state: Contracts) -> None:
     """Check what the project pins, if it pins any schema."""
     if not (state.root / INDEX).exists():
@@ -41,7 +53,7 @@ def check_subjects(state: Contracts) -> None:
             raise _AlreadyToldError
         return data
 
-    pins, patience = Pins(index, read), Patience(PATIENCE_S)
+    pins, patience = Pins(index, read), _Patience(PATIENCE_S)
     for row in index["subjects"]:
         state.unique([{"version": str(one["version"])} for one in row["versions"]], "version", "versions", INDEX)
         try:
@@ -71,12 +83,12 @@ def _readable(state: Contracts, row: dict[str, Any], subject: PinnedSubject) -> 
     return len(state.findings) == before
 
 
-def _compare(state: Contracts, row: dict[str, Any], subject: PinnedSubject, patience: Patience) -> None:
+def _compare(state: Contracts, row: dict[str, Any], subject: PinnedSubject, patience: _Patience) -> None:
     paths = {one["version"]: one["path"] for one in row["versions"]}
     schemas: dict[int, Schema] = {number: one.schema for number, one in subject.versions.items()}
     hint = f"change the newer version, or its subject's compatibility, {subject.compatibility!r}, in {INDEX}"
     try:
-        for reader, writer, reasons in misfits(subject.compatibility, schemas, patience):
+        for reader, writer, reasons in misfits(subject.compatibility, schemas, patience.is_over):
             what = f"version {reader} of {subject.name!r} cannot read what version {writer} wrote"
             facts = {"subject": subject.name, "reader": reader, "writer": writer}
             message = f"{what}: {'; '.join(reasons)}"[:1000]

@@ -6,13 +6,12 @@ JSON Schema by what can be shown: a change that is right and not shown to be rig
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from x07py.serialization.schema import lacking, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from x07py.serialization.schema import Schema
 
@@ -30,24 +29,8 @@ class Misfit(NamedTuple):
     reasons: list[str]
 
 
-class Patience:
-    """How long comparisons may take in all, of one subject or of several.
-
-    Args:
-        seconds: of the processor, in this thread.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._end = time.thread_time() + seconds
-
-    def is_over(self) -> bool:
-        """Tell whether they are spent."""
-        return time.thread_time() > self._end
-
-
 class UnfinishedError(Exception):
-    """The patience is over.
+    """There was no time for all comparisons.
 
     Args:
         made: how many comparisons were made.
@@ -59,24 +42,26 @@ class UnfinishedError(Exception):
         self.made, self.wanted = made, wanted
 
 
-def misfits(level: Compatibility, versions: Mapping[int, Schema], patience: Patience) -> Iterator[Misfit]:
+def misfits(
+    level: Compatibility, versions: Mapping[int, Schema], is_over: Callable[[], bool] = lambda: False
+) -> Iterator[Misfit]:
     """Yield what breaks the level that versions are held to: each with the one before it, or with all before it.
 
     Args:
         level: ``backward`` (a new version reads the old one's messages), ``forward`` (the other way), ``full`` (both),
             ``none``; with ``_transitive``, all older versions and not the last one alone.
         versions: by number.
-        patience: how long this may take; one that is over still allows one comparison.
+        is_over: asked before each comparison but the first whether the time for them is over.
 
     Raises:
         SchemaError: 9598 for a schema that cannot be used.
         NotInstalledError: 9635 if the library of a kind is not installed.
-        UnfinishedError: if there is more to compare and the patience is over.
+        UnfinishedError: if there is more to compare and the time is over.
     """
     pairs = list(_pairs(level, sorted(versions)))
     ready: dict[int, Any] = {}
     for made, (reader, writer) in enumerate(pairs):
-        if made and patience.is_over():
+        if made and is_over():
             raise UnfinishedError(made, len(pairs))
         reasons = _compared(reader, writer, versions, ready)
         if reasons:
