@@ -72,8 +72,19 @@ def test_in_a_right_program_nothing_is_found(tmp_path: Path, client: str, faults
     assert "publish unconfirmed" in result.coverage.faults or faults == "crash"
 
 
+def test_a_commit_beside_the_transaction_is_found_and_one_within_it_is_not(tmp_path: Path) -> None:
+    once = Promises({"alerts": Promise(duplicates="never")})
+    order = replace(order_of(tmp_path, "confluent_once", ("own-commit",), faults="crash"), promises=once)
+    [found] = explore(order, 6, cores=1).found
+    assert (found.finding.invariant, fault_count(found.decisions)) == ("duplicates", 1)
+    assert any("begins a transaction" in line for line in tell(found))
+    result = explore(replace(order, args=(), families=frozenset({"crash", "stall"})), 8, cores=1)
+    assert nothing_is_found(result)
+    assert "send-offsets stall" in result.coverage.faults or "commit-transaction crash-after" in result.coverage.faults
+
+
 @pytest.mark.skipif(not CAMPAIGN, reason="minutes: make explore-wire")
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", [*CLIENTS, "confluent_once"])
 def test_in_a_right_program_nothing_is_found_for_long(tmp_path: Path, client: str) -> None:
     result = explore(replace(order_of(tmp_path, client, messages=6), here=False, until_idle_s=2.0), 200)
     assert nothing_is_found(result)
@@ -109,10 +120,16 @@ def test_a_kept_history_starts_nothing_but_programs_with_a_client(
     assert refused.value.code == code
 
 
-TRANSACTIONS = """
-from confluent_kafka import Producer
-producer = Producer({"bootstrap.servers": "kafka.example:9092", "transactional.id": "t"})
-producer.init_transactions(5)
+WITHOUT_GROUP = """
+import asyncio
+from aiokafka import AIOKafkaConsumer
+
+async def main():
+    consumer = AIOKafkaConsumer("orders", bootstrap_servers="kafka.example:9092")
+    await consumer.start()
+    await consumer.getone()
+
+asyncio.run(main())
 """
 
 
@@ -146,9 +163,9 @@ def test_the_time_of_histories_ends_what_computes_in_a_callback(tmp_path: Path) 
 
 
 def test_what_is_not_simulated_is_refused_by_name(tmp_path: Path) -> None:
-    order = order_of(tmp_path, "confluent")
-    (tmp_path / order.entry).write_text(TRANSACTIONS)
-    with pytest.raises(UsageError, match="the program uses transactions, which is not explored over the wire"):
+    order = order_of(tmp_path, "aiokafka_once")
+    (tmp_path / order.entry).write_text(WITHOUT_GROUP)
+    with pytest.raises(UsageError, match="consumes orders without a group, which is not explored over the wire"):
         explore(order, 1)
 
 

@@ -35,7 +35,9 @@ KINDS: dict[str, Fault] = {
     "rebalance": Fault("rebalance", "Kafka: another member joined and left; partitions went away and came back"),
     "refused-at-revoke": Fault("rebalance", "Kafka: the commit before partitions go away is refused"),
     "disconnect": Fault("reconnect", "AMQP: the connection is lost; all that is not acknowledged is delivered again"),
-    "stall": Fault("stall", "Kafka: the process stands still for longer than the session; the group goes on without"),
+    "stall": Fault(
+        "stall", "Kafka: the process stands still for longer than its session, or its transaction, may last"
+    ),
     "stop": Fault("stop", "the process is asked to stop (SIGTERM if it has a handler for it, else as by Ctrl-C)"),
     "clock-forward": Fault("clock", "the wall clock is set forward by 36 hours: it was wrong, or the machine was held"),
     "clock-back": Fault("clock", "the wall clock is set back by 36 hours: it was wrong until now"),
@@ -80,8 +82,20 @@ KAFKA_WIRE, AMQP_WIRE = "kafka on the wire", "amqp on the wire"
 """The brokers as clients meet them that have a connection of their own; what comes after a loss is the client's."""
 _KAFKA_WIRE = {
     "publish": ("crash-midway", "crash-after", "unconfirmed", "unsent", "half-unconfirmed", "refused"),
+    "publish-in-transaction": (
+        "crash-midway",
+        "crash-after",
+        "unconfirmed",
+        "unsent",
+        "half-unconfirmed",
+        "refused",
+        "stall",
+    ),
     "poll": (),
     "commit": ("crash-after", "unconfirmed", "unsent", "refused", "stall"),
+    "send-offsets": ("unconfirmed", "unsent", "refused", "stall"),
+    "commit-transaction": ("crash-after", "unconfirmed", "unsent", "refused"),
+    "abort": ("crash-after", "unconfirmed", "unsent", "refused"),
 }
 _AMQP_WIRE = {
     "publish": ("crash-after", "unconfirmed", "unsent", "refused"),

@@ -128,6 +128,10 @@ class Logs:
         self._epochs[name] = self._epochs.get(name, -1) + 1
         return self._epochs[name]
 
+    def epoch(self, name: str) -> int:
+        """Return the epoch of the writer under a transactional id, -1 if there was none."""
+        return self._epochs.get(name, -1)
+
     def check_epoch(self, name: str, epoch: int) -> None:
         """Refuse a writer that was fenced off.
 
@@ -144,10 +148,11 @@ class Logs:
         self.check_epoch(name, epoch)
         transaction = Transaction(name, epoch)
         self._open[name] = transaction
-        self._loop.broker_later(TRANSACTION_TIMEOUT_S, lambda: self._expire(transaction))
+        self._loop.broker_later(TRANSACTION_TIMEOUT_S, lambda: self.expire(transaction))
         return transaction
 
-    def _expire(self, transaction: Transaction) -> None:
+    def expire(self, transaction: Transaction) -> None:
+        """Give a transaction up that was not ended in time, and fence off who wrote in it."""
         if transaction.state == "open":
             self.finish(transaction, committed=False)
             self._epochs[transaction.name] += 1

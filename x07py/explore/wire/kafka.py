@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.explore.wire.kafka_groups import Groups
 from x07py.explore.wire.kafka_records import Records
+from x07py.explore.wire.kafka_transactions import Transactions
 from x07py.explore.wire.stream import not_simulated
 from x07py.wire.kafka import apis
 from x07py.wire.kafka.frames import answer, parse_request, unsupported_api_versions
@@ -25,6 +26,8 @@ _FIRST_PRODUCER = 1000
 _LATEST, _EARLIEST = -1, -2
 _MECHANISMS = ("PLAIN", "OAUTHBEARER")
 _UNSUPPORTED_MECHANISM = 33
+_OF_TRANSACTIONS = 1
+"""The kind of coordinator that transactions have."""
 
 
 class KafkaBroker:
@@ -38,11 +41,13 @@ class KafkaBroker:
         self.cluster: KafkaCluster = cluster
         self.groups: Groups = Groups(cluster)
         self.records: Records = Records(cluster)
+        self.transactions: Transactions = Transactions(cluster, self.groups, self.records)
         self.producer: int = _FIRST_PRODUCER
 
     def begin_life(self) -> None:
         """Forget who was connected: the program starts again after the sessions of its last life are over."""
         self.groups.members.clear()
+        self.transactions.begin_life()
 
 
 class KafkaConnection:
@@ -57,11 +62,13 @@ class KafkaConnection:
     def __init__(self, broker: KafkaBroker, process: Process, address: Address) -> None:
         self._broker, self._process = broker, process
         self._node = {"node_id": _NODE, "host": address.host, "port": address.port}
-        records, groups = broker.records, broker.groups
+        records, groups, transactions = broker.records, broker.groups, broker.transactions
         self._handlers: Mapping[int, Callable[[Request, Any], Awaitable[Plain | None]]] = {
-            apis.PRODUCE: lambda _, body: records.produce(process, body),
+            apis.PRODUCE: lambda _, body: records.produce(process, body, transactions.open_one),
             apis.FETCH: lambda _, body: records.fetch(process, body, groups.name_of),
             apis.OFFSET_COMMIT: lambda _, body: groups.commit(process, body),
+            apis.TXN_OFFSET_COMMIT: lambda request, body: transactions.add_commit(process, request, body),
+            apis.END_TXN: lambda request, body: transactions.end(process, request, body),
         }
         self._plain: Mapping[int, Callable[[Request, Any], Plain]] = {
             apis.API_VERSIONS: self._api_versions,
@@ -70,6 +77,8 @@ class KafkaConnection:
             apis.LIST_OFFSETS: self._list_offsets,
             apis.OFFSET_FOR_LEADER_EPOCH: self._leader_epoch,
             apis.INIT_PRODUCER_ID: self._init_producer_id,
+            apis.ADD_PARTITIONS_TO_TXN: lambda request, body: transactions.add_partitions(process, request, body),
+            apis.ADD_OFFSETS_TO_TXN: lambda request, body: transactions.add_offsets(process, request, body),
             apis.SASL_HANDSHAKE: self._sasl_handshake,
             apis.SASL_AUTHENTICATE: lambda *_: {},
             apis.JOIN_GROUP: lambda request, body: groups.join(self, process, request, body),
@@ -129,15 +138,15 @@ class KafkaConnection:
         }
 
     def _find_coordinator(self, request: Request, body: Any) -> Plain:
-        if getattr(body, "key_type", 0):
-            raise not_simulated("the program uses transactions")
+        if getattr(body, "key_type", 0) > _OF_TRANSACTIONS:
+            raise not_simulated("the program uses share groups")
         keys = list(body.coordinator_keys) if request.version >= 4 else [body.key]
         return {**self._node, "coordinators": [{"key": key, **self._node} for key in keys]}
 
     def _init_producer_id(self, _: Request, body: Any) -> Plain:
-        if body.transactional_id is not None:
-            raise not_simulated("the program uses transactions")
         self._broker.producer += 1
+        if body.transactional_id is not None:
+            return self._broker.transactions.take_name(body.transactional_id, self._broker.producer)
         return {"error_code": 0, "producer_id": self._broker.producer, "producer_epoch": 0}
 
     def _list_offsets(self, _: Request, body: Any) -> Plain:

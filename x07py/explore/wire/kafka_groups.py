@@ -129,6 +129,18 @@ class Groups:
         member = self.members.get(body.group_id)
         return member is not None and member.name == body.member_id
 
+    def refusal(self, body: Any, *, stalled: bool) -> int:
+        """Return the error for offsets that a transaction may not have, 0 where it may.
+
+        Args:
+            body: the request; its older versions do not name the member.
+            stalled: the session of the group's member has expired.
+        """
+        if stalled:
+            self.members.pop(body.group_id, None)
+        named = bool(getattr(body, "member_id", ""))
+        return _UNKNOWN_MEMBER if stalled or (named and not self._is_member(body)) else 0
+
     async def commit(self, process: Process, body: Any) -> Plain:
         """Answer OffsetCommit.
 

@@ -187,6 +187,19 @@ def write_batch(records: Sequence[Record], *, log_append_time: bool = False) -> 
     return writer.finish(log_append_time=log_append_time)
 
 
+def skip(offset: int, end: int) -> bytes:
+    """Return a batch that takes consumers past offsets of which they are shown nothing: the mark of a transaction that
+    was committed, of no producer.
+
+    Args:
+        offset: the first offset.
+        end: the first behind them.
+    """
+    writer = BatchWriter(offset, 0)
+    writer.add(offset, 0, _COMMIT_MARK, _COMMIT_MARK_VALUE, NO_HEADERS)
+    return writer.finish(log_append_time=False, control_until=end - 1)
+
+
 class BatchWriter:
     """Makes one uncompressed batch, record by record.
 
@@ -222,11 +235,18 @@ class BatchWriter:
         if timestamp > self._last_time:
             self._last_time = timestamp
 
-    def finish(self, *, log_append_time: bool) -> bytes:
-        """Return the batch."""
-        attributes = _LOG_APPEND if log_append_time else 0
+    def finish(self, *, log_append_time: bool, control_until: int | None = None) -> bytes:
+        """Return the batch.
+
+        Args:
+            log_append_time: whether the time of the last record is that at which the broker took the batch.
+            control_until: for one that holds the mark of a transaction, the last offset that it stands for.
+        """
+        attributes, last = (_LOG_APPEND if log_append_time else 0), self._last
+        if control_until is not None:
+            attributes, last = attributes | _CONTROL | _TRANSACTIONAL, control_until
         times = (self._first_time, self._last_time)
-        head = _AFTER_CRC.pack(attributes, self._last - self._base, *times, -1, -1, -1, self._count)
+        head = _AFTER_CRC.pack(attributes, last - self._base, *times, -1, -1, -1, self._count)
         tail = head + b"".join(self._parts)
         length = len(tail) + _AFTER_CRC_AT - _PREFIX.size
         return struct.pack(">qiibI", self._base, length, -1, 2, crc32c(tail)) + tail
@@ -262,5 +282,6 @@ def _long(coded: int) -> bytes:
 _MOST = 1024
 """Numbers below this are looked up."""
 _SMALL = tuple(_long(coded) for coded in range(2 * _MOST))
+_COMMIT_MARK, _COMMIT_MARK_VALUE = struct.pack(">hh", 0, 1), struct.pack(">hi", 0, 0)
 NO_HEADERS = b"\0"
 """The headers of a record that has none."""
