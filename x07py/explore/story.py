@@ -10,6 +10,7 @@ from x07py.printing import counted, terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from x07py.explore.invariants import Finding
     from x07py.explore.process import Event
     from x07py.explore.shrinking import Counterexample
     from x07py.msg import Envelope
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _MOST_LINES = 20
 _MOST_NAMED = 3
 _SHORT = 48
+_DISTANCES = (-1, 1, -2, 2, -3, 3, -4, 4)
+"""How near to what has to be told other lines are, the nearest first."""
 
 
 def tell(found: Counterexample) -> list[str]:
@@ -28,9 +31,10 @@ def tell(found: Counterexample) -> list[str]:
         f"{finding.invariant}:{where} {finding.what}",
         f"{counted(len(found.inputs), 'message')}, {counted(history.faults, 'fault')}, {lives}:",
     ]
-    lines = [line for line in map(line_of, history.events) if line]
+    told = [(line, _shows(event, finding)) for event in history.events if (line := line_of(event))]
+    lines = [line for line, _ in told]
     room = _MOST_LINES - len(head) - 1
-    shown = [f"  {line}" for line in _fold(lines, room)]
+    shown = [f"  {line}" for line in _fold(lines, [number for number, (_, shows) in enumerate(told) if shows], room)]
     left = [f"{one.messages} of {one.place} are not acknowledged" for one in history.left]
     end = f"  at the end {', '.join(left) or 'everything is acknowledged'}; {_published(found)}"
     return [terminal(line)[:400] for line in [*head, *shown, end]]
@@ -45,24 +49,37 @@ def _published(found: Counterexample) -> str:
     return ", ".join(rows[:4]) or "nothing was published"
 
 
-def _fold(lines: list[str], room: int) -> list[str]:
-    """Leave out of the middle of each stretch without a fault, until the rest fits."""
+def _shows(event: Event, finding: Finding) -> bool:
+    """Tell whether an event publishes where something is wrong, under a key that the finding names."""
+    return event.what == "published" and any(
+        one.topic == finding.where and f"{_text(one.key)}=" in finding.what for one in event.facts[0]
+    )
+
+
+def _fold(lines: list[str], telling: list[int], room: int) -> list[str]:
+    """Leave lines out until the rest fits: faults and starts stay, then what is wrong, then what is next to either."""
     if len(lines) <= room:
         return lines
     marks = [number for number, line in enumerate(lines) if "!" in line[:4] or " starts" in line[:8]]
     near = {0, len(lines) - 1}
-    for distance in (0, -1, 1, -2, 2, -3):
-        for mark in marks:
-            if len(near) < room - len(marks) - 2 and 0 <= mark + distance < len(lines):
-                near.add(mark + distance)
+    for distance in (0, *_DISTANCES):
+        for mark in (*marks, *telling):
+            number = mark + distance
+            if 0 <= number < len(lines) and _length(near | {number}) <= room:
+                near.add(number)
     shown: list[str] = []
     last = -1
     for number in sorted(near):
         if number > last + 1:
-            shown.append(f"... {number - last - 1} more steps")
+            shown.append(f"... {counted(number - last - 1, 'more step')}")
         shown.append(lines[number])
         last = number
-    return shown[: room - 1] + ([f"... {len(shown) - room + 1} more"] if len(shown) >= room else [])
+    return shown
+
+
+def _length(near: set[int]) -> int:
+    """Return how many lines it takes to show these, with one for each gap."""
+    return len(near) + sum(number - 1 not in near for number in near if number)
 
 
 def line_of(event: Event) -> str:
