@@ -18,7 +18,7 @@ from x07py.explore.drawn import explore_drawn
 from x07py.explore.faults import FAMILIES, WIRE_FAMILIES
 from x07py.explore.inputs import read_inputs
 from x07py.explore.kept import keep, schedule_of
-from x07py.explore.order import Order
+from x07py.explore.order import UNTIL_IDLE_S, Order, refuse_several
 from x07py.explore.program import Program
 from x07py.explore.promises import Promises, parse_promise, read_promises
 from x07py.explore.report import joined, read_reports, report_of, text_report
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 app: typer.Typer = typer.Typer(add_completion=False, rich_markup_mode=None)
 EXIT_FOUND = 1
 _MOST, _MOST_OVER_THE_WIRE = 2000, 100
-_UNTIL_IDLE_S = 2.0
 _STRATEGY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """A strategy, as ``module:name``."""
 
@@ -170,11 +169,9 @@ def _tell(report: Report, output: str) -> None:
 
 def _idle_s(given: float | None, promises: Promises, *, over_the_wire: bool) -> float:
     """Return after how much silence a program over the wire is at its end, 0 for one in virtual time."""
-    if over_the_wire and promises.instances > 1:
-        hint = "pass --members 1; several instances are explored of programs that use open_driver"
-        raise UsageError("X07EXPLORE_WIRE", "over the wire one instance is explored", where="--members", hint=hint)
     if over_the_wire:
-        return _UNTIL_IDLE_S if given is None else given
+        refuse_several(promises)
+        return UNTIL_IDLE_S if given is None else given
     if given is not None:
         hint = "leave it out: a program that uses open_driver runs in virtual time"
         what = "the program is not explored over the wire"

@@ -37,13 +37,13 @@ def check_entry(root: Path, entry: str, call: Mapping[str, str], *, over_the_wir
     place, _, function = entry.partition(":")
     if not call.items() <= CALLED_WITH.items():
         _refuse(entry, root, f"it is called with {', '.join(sorted(call))}")
+    if over_the_wire and not goes_over_the_wire(root, entry):
+        _refuse(entry, root, "it is no program of this project with a client of its own")
     if function:
         check_function(root, entry)
         return
     if over_the_wire:
-        if goes_over_the_wire(root, entry):
-            return
-        _refuse(entry, root, "it is no program of this project with a client of its own")
+        return
     for file in files_of(root, place):
         tree = tree_of(root, file)
         if tree is not None and ("main" in _defined(tree) | _taken(tree) or _runs_asyncio(tree)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from x07py.errors import UsageError
 from x07py.explore.sources import clients_of
 from x07py.explore.wire.program import Command
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from x07py.explore.inputs import Input
     from x07py.explore.promises import Promises
     from x07py.explore.services import Answered
+
+
+UNTIL_IDLE_S = 2.0
+"""After how long without anything happening a program over the wire is at its end, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -53,4 +58,16 @@ class Order:
         """How the program is started over the wire; None where it runs in virtual time."""
         if not self.until_idle_s:
             return None
-        return Command(self.root, self.entry, self.args, self.until_idle_s, clients_of(self.root, self.entry))
+        clients = clients_of(self.root, self.entry)
+        return Command(self.root, self.entry, self.args, self.until_idle_s, clients, self.call)
+
+
+def refuse_several(promises: Promises) -> None:
+    """Refuse what is not explored of a program over the wire.
+
+    Raises:
+        UsageError: ``X07EXPLORE_WIRE`` for several instances.
+    """
+    if promises.instances > 1:
+        hint = "leave one: --members 1; several instances are explored of programs that use open_driver"
+        raise UsageError("X07EXPLORE_WIRE", "over the wire one instance is explored", where="--members", hint=hint)

@@ -76,10 +76,11 @@ def _explore(item: pytest.Function, cassette: Path, given: Mapping[str, Any], co
 
 def _order(item: pytest.Function, cassette: Path, given: Mapping[str, Any]) -> Order:
     """Return what shall be explored, without inputs."""
-    from x07py.explore.faults import FAMILIES
-    from x07py.explore.order import Order
+    from x07py.explore.faults import FAMILIES, WIRE_FAMILIES
+    from x07py.explore.order import UNTIL_IDLE_S, Order, refuse_several
     from x07py.explore.promises import marked_promises
     from x07py.explore.services import read_answers
+    from x07py.explore.sources import goes_over_the_wire
 
     root = find_root(item.config.rootpath)
     names = item.function.__code__.co_varnames[: item.function.__code__.co_argcount]
@@ -88,15 +89,20 @@ def _order(item: pytest.Function, cassette: Path, given: Mapping[str, Any]) -> O
         what = f"the test takes {', '.join(odd)}" if odd else "the test is outside of the project"
         hint = "an explored test starts again and again in other processes; it takes no fixtures but x07_broker"
         raise UsageError("X07EXPLORE_ENTRY", what, where=item.nodeid, hint=hint)
+    entry = f"{item.path.relative_to(root).as_posix()}:{item.originalname or item.name}"
+    promises, over_the_wire = marked_promises(root, given, item.nodeid), goes_over_the_wire(root, entry)
+    if over_the_wire:
+        refuse_several(promises)
     return Order(
         root,
-        f"{item.path.relative_to(root).as_posix()}:{item.originalname or item.name}",
+        entry,
         (),
         (),
-        marked_promises(root, given, item.nodeid),
-        frozenset(FAMILIES),
+        promises,
+        frozenset(WIRE_FAMILIES if over_the_wire else FAMILIES),
         call=tuple((name, CALLED_WITH[name]) for name in names),
         answers=read_answers(cassette),
+        until_idle_s=UNTIL_IDLE_S if over_the_wire else 0.0,
     )
 
 
@@ -109,6 +115,9 @@ def _run(item: pytest.Function, order: Order, cassette: Path, strategy: object, 
 
     if strategy is None:
         return explore(replace(order, inputs=read_inputs(cassette, "")), count, cores=1)
+    if order.command is not None:
+        hint = "leave inputs= out: the messages of the cassette are explored"
+        raise UsageError("X07EXPLORE_WIRE", "over the wire no inputs are drawn", where=item.nodeid, hint=hint)
     topics = {one.envelope.topic for one in read_inputs(cassette, "")}
     given = drawn_from(strategy, min(topics) if len(topics) == 1 else "", item.nodeid)
     return explore_drawn(order, given, count, cores=1)

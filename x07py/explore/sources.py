@@ -46,14 +46,14 @@ def goes_over_the_wire(root: Path, entry: str) -> bool:
 
     Args:
         root: the project's folder.
-        entry: ``module`` or ``file.py``; whatever names a function is run in virtual time.
+        entry: ``module``, ``module:function``, ``file.py`` or ``file.py:function``.
     """
     return bool(clients_of(root, entry))
 
 
 def clients_of(root: Path, entry: str) -> tuple[str, ...]:
     """Return the packages of clients that a program imports, none if it uses `open_driver`."""
-    waiting = list(files_of(root, entry)) if ":" not in entry else []
+    waiting = list(files_of(root, entry.partition(":")[0]))
     seen: set[Path] = set()
     found: set[str] = set()
     while waiting:

@@ -6,8 +6,10 @@ process of its own in which nothing of the program has run. Starting a Python ea
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
+import inspect
 import os
 import runpy
 import signal
@@ -24,7 +26,7 @@ from x07py.testing.ending import end_with_parent
 from x07py.testing.explored import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 NUMBER = struct.Struct("=i")
 """What is answered: the number of the process when it begins, its exit code (negative for a signal) at its end."""
@@ -41,12 +43,16 @@ class Start(NamedTuple):
         module: a module, where it is no script.
         args: its arguments.
         env: what its environment says beside that of this process.
+        function: what is called in it, empty where it is run as a program is.
+        call: keyword arguments of the function.
     """
 
     file: str
     module: str
     args: list[str]
     env: dict[str, str]
+    function: str = ""
+    call: Mapping[str, str] = {}
 
 
 def main(number: int, packages: Sequence[str]) -> None:
@@ -106,6 +112,11 @@ def _run(start: Start) -> None:
     sys.argv = [start.file or start.module, *start.args]
     if start.file:
         sys.path[0] = str(Path(start.file).parent)
+    if start.function:
+        found = getattr(import_module(start.module or Path(start.file).stem), start.function)(**start.call)
+        if inspect.iscoroutine(found):
+            asyncio.run(found)
+    elif start.file:
         runpy.run_path(start.file, run_name="__main__")
     else:
         runpy.run_module(start.module, run_name="__main__", alter_sys=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from x07py.errors import UsageError
 from x07py.testing.children import INJECT
 from x07py.testing.starting import NUMBER, Start
+from x07py.wire.process.control import VARIABLE
 from x07py.worlds import ENV_WORLD
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ class Command(NamedTuple):
 
     Args:
         root: the project's folder, where it runs.
-        entry: a file or a module of the project.
+        entry: a file or a module of the project, or a function in one, as ``module:function``.
         args: its arguments.
         until_idle_s: after how long without anything happening it is at its end.
         packages: clients that it imports.
+        call: keyword arguments of the function.
     """
 
     root: Path
@@ -42,13 +44,14 @@ class Command(NamedTuple):
     args: tuple[str, ...]
     until_idle_s: float
     packages: tuple[str, ...]
+    call: tuple[tuple[str, str], ...] = ()
 
     def start(self, env: Mapping[str, str]) -> Start:
         """Return what starts it in an environment."""
         path = os.pathsep.join([INJECT, *self.path()])
-        is_file = self.entry.endswith(".py")
-        file, module = (str(self.root / self.entry), "") if is_file else ("", self.entry)
-        return Start(file, module, list(self.args), {**env, "PYTHONPATH": path})
+        place, _, function = self.entry.partition(":")
+        file, module = (str(self.root / place), "") if place.endswith(".py") else ("", place)
+        return Start(file, module, list(self.args), {**env, "PYTHONPATH": path}, function, dict(self.call))
 
     def path(self) -> list[str]:
         """Return where its modules are looked for."""
@@ -64,7 +67,7 @@ class Starter:
 
     def __init__(self, command: Command) -> None:
         self.command: Command = command
-        own = {name: value for name, value in os.environ.items() if name != ENV_WORLD}
+        own = {name: value for name, value in os.environ.items() if name not in {ENV_WORLD, VARIABLE}}
         env = {**own, "PYTHONPATH": os.pathsep.join(command.path()), "PYTHONHASHSEED": "0"}
         self._near, far = socket.socketpair()
         with far:
