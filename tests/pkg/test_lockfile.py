@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +21,13 @@ DAMAGE: dict[str, tuple[Callable[[str], str], str]] = {
         lambda text: text.replace("[package.greet]\n", "[package.greet]\n" + MARKS),
         "merge that conflicts",
     ),
-    "half of it": (lambda text: text[: len(text) // 2], "valid TOML"),
+    "half of it": (lambda text: text[: text.index("[package.greet]") + 30], "valid TOML"),
     "a newer schema": (lambda text: text.replace("x07.lock@2.0.0", "x07.lock@3.0.0"), "a newer x07py made it"),
     "an older schema": (lambda text: text.replace("x07.lock@2.0.0", "x07.lock@0.4.0"), "another form"),
     "an unknown field": (lambda text: text.replace("[package.greet]\n", "[package.greet]\nx = 1\n"), "unknown"),
     "no digest": (lambda text: text.replace('x07-package.json" = "', 'x07-package.json" = "g'), "wrong type"),
     "a hole": (lambda text: text.replace("[package.base", "[package.other"), "names base"),
+    "half of it, cut between packages": (lambda text: text[: text.index("# 40\n")], "numbered lines"),
     "not text": (lambda text: text + "\0", "valid TOML"),
     "another table": (lambda text: text + "[more]\n", "more than tables of packages"),
 }
@@ -80,18 +83,71 @@ def test_a_lock_reads_back_and_holds_one_fact_a_line(tmp_path: Path) -> None:
     assert read_lock(tmp_path) is None
 
 
-def test_both_sides_of_a_merge_keep_their_packages(empty: Path, site: Path) -> None:
-    """Two branches that add a package each change different lines, so that git merges them."""
-    for name in ("alpha", "omega", "middle"):
+PAIRS = [("alpha", "omega"), ("middlea", "middlez"), ("driver-a", "driver-b")]
+
+
+@pytest.mark.parametrize("present", [[], ["middle", "core"]], ids=["nothing", "two"])
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_branches_that_add_a_package_each_merge(
+    pair: tuple[str, str], present: list[str], empty: Path, site: Path
+) -> None:
+    """Neighbours in the alphabet too, and two drivers that both bring a third package."""
+    for name in ("core", "middle"):
         install_package(site, name, "1.0.0")
-    pkg(empty, "add", "middle")
-    base = (empty / "x07.lock").read_text()
-    for name in ("alpha", "omega"):
+    for name in pair:
+        install_package(site, name, "1.0.0", requires_packages=["core@*"] if "driver" in name else [])
+    pkg(empty, "lock")
+    for name in present:
         pkg(empty, "add", name)
-    merged = (empty / "x07.lock").read_text()
-    middle = base.index("[package.middle]")
-    assert base[middle:] in merged
-    assert merged.index("[package.alpha]") < merged.index("[package.middle]") < merged.index("[package.omega]")
+    merged = _merge_of_branches(empty, pair)
+    for name in pair:
+        pkg(empty, "add", name)
+    assert (empty / "x07.lock").read_text() == merged
+
+
+def test_names_that_share_a_shelf_conflict_and_the_lock_is_made_anew(empty: Path, site: Path) -> None:
+    shelf: dict[int, str] = {}
+    for number in range(200):
+        name = f"name-{number}"
+        at = hashlib.sha256(name.encode()).digest()[0] % 64
+        if at in shelf:
+            break
+        shelf[at] = name
+    pair = (shelf[at], name)
+    for one in pair:
+        install_package(site, one, "1.0.0")
+    pkg(empty, "lock")
+    merged = _merge_of_branches(empty, pair)
+    assert "<<<<<<<" in merged
+    (empty / "x07.lock").write_text(merged)
+    assert "remove it and make it anew" in pkg(empty, "lock", code=20).stderr
+    assert (empty / "x07.lock").read_text() == merged
+
+
+def _merge_of_branches(project: Path, pair: tuple[str, str]) -> str:
+    """Add each of a pair of packages on a branch of its own from where the project stands; return git's merge."""
+    manifest, lock = project / "pyproject.toml", project / "x07.lock"
+    before = manifest.read_bytes(), lock.read_bytes()
+
+    def git(*args: str, code: int = 0) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        done = subprocess.run(["git", *identity, *args], cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == code, (args, done.stdout, done.stderr)
+
+    git("init", "-q", "-b", "base")
+    git("add", "x07.lock")
+    git("commit", "-q", "-m", "base")
+    for name in pair:
+        git("checkout", "-q", "-b", name, "base")
+        manifest.write_bytes(before[0])
+        pkg(project, "add", name)
+        git("commit", "-q", "-a", "-m", name)
+    shared = pair[0].startswith("name-")
+    git("merge", "-q", "-m", "both", pair[0], code=1 if shared else 0)
+    merged = lock.read_text()
+    manifest.write_bytes(before[0])
+    lock.write_bytes(before[1])
+    return merged
 
 
 def test_an_entry_that_is_no_lock() -> None:

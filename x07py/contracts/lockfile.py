@@ -1,11 +1,16 @@
 """``x07.lock``: what a project's packages were when somebody looked at them. `x07 pkg` alone writes it.
 
-One fact a line, in an order of its own for each table, so that two branches merge as text does; the same on every
-platform. The manager's own lock (``uv.lock``, ``poetry.lock``) says what is installed; this one says what it was.
+One fact a line, the same on every platform. The manager's own lock (``uv.lock``, ``poetry.lock``) says what is
+installed; this one says what it was.
+
+Branches that add different packages shall merge. git refuses two insertions between the same two lines, and a lock of
+few packages has few lines to insert between. So the lock always has `_SHELVES` numbered lines, and the hash of a
+package's name decides below which one it stands: two names conflict only where they share a shelf with nothing between.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -24,6 +29,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("version", "requirement", "distribution", "distribution_version", "extra")
 _LISTS = ("worlds", "modules", "capabilities", "requires")
 _TABLES = ("drivers", "clients", "files")
+_SHELVES = 64
+_NUMBERS = [str(number) for number in range(1, _SHELVES + 1)]
 
 
 class LockedPackage(NamedTuple):
@@ -119,6 +126,8 @@ def parse_lock(data: bytes, *, where: str) -> Lock:
         document = parse_toml(text)
     except (ValueError, RecursionError) as error:
         _refuse(where, f"not valid TOML: {error}")
+    if (shelves := re.findall(r"^# ([0-9]+)$", text, re.MULTILINE)) and shelves != _NUMBERS:
+        _refuse(where, "numbered lines of it are missing or stand elsewhere, and packages with them")
     schema = document.get("schema_version")
     if schema != LOCK_SCHEMA:
         match = _NUMBER.fullmatch(str(schema))
@@ -175,20 +184,31 @@ def _refuse(where: str, what: str, hint: str = "restore it from version control"
 
 def render_lock(packages: Lock) -> bytes:
     """Return the bytes of a lock."""
-    lines = ["# Made by `x07 pkg lock`; commit it.", f"schema_version = {_text(LOCK_SCHEMA)}", ""]
+    shelves: list[list[LockedPackage]] = [[] for _ in range(_SHELVES)]
     for name, package in sorted(packages.items()):
-        lines += [f"[package.{name}]"]
-        lines += [f"{key} = {_text(value)}" for key in _TEXTS if (value := getattr(package, key))]
-        lines += ["editable = true"] if package.editable else []
-        for key in _LISTS:
-            if values := getattr(package, key):
-                lines += [f"{key} = [", *(f"  {_text(one)}," for one in values), "]"]
-        lines.append("")
-        for key in _TABLES:
-            if table := getattr(package, key):
-                lines += [f"[package.{name}.{key}]"]
-                lines += [f"{_text(one)} = {_text(value)}" for one, value in sorted(table.items())] + [""]
-    return "\n".join(lines).encode()
+        shelves[hashlib.sha256(name.encode()).digest()[0] % _SHELVES].append(package)
+    lines = [
+        "# Made by `x07 pkg lock`; commit it. The numbered lines keep packages apart, so that branches merge.",
+        f"schema_version = {_text(LOCK_SCHEMA)}",
+    ]
+    for number, shelf in zip(_NUMBERS, shelves, strict=True):
+        lines += [f"# {number}", *(line for package in shelf for line in _lines(package))]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _lines(package: LockedPackage) -> list[str]:
+    lines = ["", f"[package.{package.name}]"]
+    lines += [f"{key} = {_text(value)}" for key in _TEXTS if (value := getattr(package, key))]
+    lines += ["editable = true"] if package.editable else []
+    for key in _LISTS:
+        if values := getattr(package, key):
+            lines += [f"{key} = [", *(f"  {_text(one)}," for one in values), "]"]
+    lines.append("")
+    for key in _TABLES:
+        if table := getattr(package, key):
+            lines += [f"[package.{package.name}.{key}]"]
+            lines += [f"{_text(one)} = {_text(value)}" for one, value in sorted(table.items())] + [""]
+    return lines
 
 
 def _text(value: str) -> str:
