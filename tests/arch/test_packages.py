@@ -103,6 +103,54 @@ def test_a_driver_in_a_world_without_network_and_cassettes(locked: bool, project
     assert {one.line for one in found if one.data["module_id"].endswith("_b")} == {5}
 
 
+ADAPTER = """from x07py import open_driver
+
+
+class Client:
+    def start(self):
+        return open_driver("kafka", profile="x")
+
+
+def fetch():
+    return Client().start()
+"""
+CALLS = {
+    "by_name": "from adapter import fetch\n\n\ndef work():\n    return fetch()\n",
+    "by_class": "import adapter\n\n\ndef work():\n    return adapter.Client().start()\n",
+    "over_two": "from middle import fetched\n\n\ndef work():\n    return fetched()\n",
+    "by_alias": "import x07py\n\nopener = getattr(x07py, 'open_driver')\n\n\ndef work():\n    return opener('kafka')\n",
+    "excused": "from adapter import fetch\n\n\ndef work():\n    return fetch()  # x07: allow driver -- never here\n",
+    "innocent": "import adapter\n\n\ndef work():\n    return adapter.__name__\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("below", "said", "locked"), [("solve-rr", True, True), ("run-os", True, False), ("solve-pure", False, False)]
+)
+def test_a_call_over_nodes_that_ends_in_a_driver(below: str, said: bool, locked: bool, project: Path) -> None:
+    """Told where the chain starts, unless the function that opens stands in such a node itself."""
+    if locked:
+        pkg(project, "add", "kafka")
+    else:
+        (project / "x07.lock").unlink()
+        (project / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    (project / "core.py").unlink()
+    worlds = {**dict.fromkeys(CALLS, "solve-pure"), "adapter": below, "middle": "run-os"}
+    rules = [{"id": "all", "kind": "deps_v1", "from": name, "to": list(worlds), "mode": "allow"} for name in worlds]
+    externals = {"allowed_import_prefixes": ["x07py"], "allowed_exact": []}
+    document = manifest(*(node(*row) for row in worlds.items()), externals=externals, rules=rules)
+    middle = "from adapter import fetch\n\n\ndef fetched():\n    return fetch()\n"
+    write(project, document, {"adapter.py": ADAPTER, "middle.py": middle, **{f"{k}.py": v for k, v in CALLS.items()}})
+    found = [row for row in run(project).findings if row.code == "E_ARCH_DRIVER_WORLD"]
+    through = {"by_name", "by_class", "over_two"} if said else {"adapter"}
+    assert {row.data["module_id"] for row in found} == {"by_alias", *through}
+    for row in found:
+        if row.data["module_id"] in {"by_name", "over_two"}:
+            assert row.data["chain"][-1] == "x07py.open_driver"
+            assert row.line == 5
+            assert any("adapter.py:6 reaches x07py.open_driver" in note for note in row.notes)
+
+
 def test_a_live_driver_needs_a_package_for_its_world(project: Path, site: Path) -> None:
     points = {"x07.packages": {"shelf": "shelf"}, "x07.drivers": {"shelf": "shelf:DRIVER"}}
     files = package_files("shelf", "1.0.0", worlds_allowed=["run-os"], driver_kinds=["shelf"])

@@ -123,6 +123,7 @@ class Question:
         environment: what the program imports from.
         refused: modules whose import counts in the project's code: capability, name and reason.
         trusted: modules, with all below them, that are answered for elsewhere, so that nothing in them counts.
+        told: functions of trusted modules whose use counts all the same, by each full name: capability and reason.
         root: the project's folder, in which no cache is believed; None keeps nothing.
         function: name of a function that may be called with anything, though only its module's calls judge it.
     """
@@ -132,12 +133,13 @@ class Question:
     environment: Environment
     refused: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     trusted: tuple[str, ...] = ()
+    told: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     root: Path | None = None
     function: str = ""
 
     def digest(self) -> str:
         """Return what tells this question from others."""
-        asked = self.judged, self.function, sorted(self.refused.items()), self.trusted
+        asked = self.judged, self.function, sorted(self.refused.items()), self.trusted, sorted(self.told.items())
         parts = sorted(self.project.items()), self.environment, asked
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -195,7 +197,8 @@ def _deeply(question: Question, store: Store) -> tuple[Answer, list[str]]:
 def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
     summaries = Summaries(store)
     finder = Finder(question.environment, question.project)
-    machine = Machine(finder, summaries, primitives(), frozenset(question.judged), question.refused, question.trusted)
+    table = primitives().with_told(question.told)
+    machine = Machine(finder, summaries, table, frozenset(question.judged), question.refused, question.trusted)
     starts = starts_of(machine, question.judged, question.function)
     rules = _Rules(machine, question.trusted)
     reaches = Walk(machine.graph, [number for points in starts.values() for number in points], rules).reaches()

@@ -70,6 +70,8 @@ class Attributes(Parts):
         if state is None:
             state = self.import_module(frame, line, module)
         module = state.name
+        if (told := self.table.replaced(f"{module}.{name}")) is not None:
+            return told
         if name in state.names:
             return state.names[name]
         if name == "__dict__":

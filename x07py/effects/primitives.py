@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -83,6 +83,11 @@ class Primitives:
             ("given", "absent", "mode", "locale", "memory", "sql", "waits", "says")
         )
         return _PURE if by_argument else row
+
+    def with_told(self, told: Mapping[str, tuple[str, str]]) -> Primitives:
+        """Return the table with module globals that count as primitives for one question: capability and reason."""
+        rows = {name: Row(capability, "", reason) for name, (capability, reason) in told.items()}
+        return replace(self, rows={**self.rows, **rows}, objects=self.objects | told.keys()) if told else self
 
     def replaced(self, name: str) -> Value | None:
         """Return what stands for a module global that the table knows better than its source."""

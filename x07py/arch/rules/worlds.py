@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.arch.model import finding
 from x07py.arch.scan.module_files import PYTHON_SUFFIXES
+from x07py.arch.scan.scopes import NAMES_OF_OPEN_DRIVER
 from x07py.effects.analysis import Answer, Question, analyze
 from x07py.effects.finder import this_environment
 from x07py.osbound import os_bound_table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from x07py.effects.finder import Environment
     from x07py.effects.graph import Reach
 
+OPENS = "E_ARCH_DRIVER_WORLD"
 CODES = {
     "clock": "E_ARCH_CALL_CLOCK",
     "randomness": "E_ARCH_CALL_RANDOMNESS",
@@ -44,10 +46,13 @@ CODES = {
     "identity": "E_ARCH_CALL_IDENTITY",
     "order": "E_ARCH_SET_ORDER",
     "unread": "E_ARCH_NOT_READ",
+    "driver": OPENS,
 }
 _SPECIAL = {"import ?": "E_ARCH_DYNAMIC_IMPORT", "hash": "E_ARCH_CALL_IDENTITY"}
 _OWN = ("x07py",)
 """Modules that the runner answers for: its drivers replay in solve worlds."""
+_WHY_NOT = "that world has neither a network nor cassettes (9610)"
+_INSTEAD = "open it in an adapter in a run-os node, or in a solve-rr node that only replays"
 
 
 def check_worlds(
@@ -73,12 +78,28 @@ def check_worlds(
     project = {name: f"{base}/{row.path}" for name, row in graph.modules.items() if row.path.endswith(PYTHON_SUFFIXES)}
     trusted = (*(name for name in _OWN if name not in project), *sorted(packages.locked))
     environment = environment or this_environment()
-    answer = analyze(Question(project, judged, environment, _refused(), trusted, base))
-    table = os_bound_table()
-    admitted = {name: table.admits[solve[name]] for name in judged}
+    told = {} if "x07py" in project else dict.fromkeys(NAMES_OF_OPEN_DRIVER, ("driver", f"{_WHY_NOT}; {_INSTEAD}"))
+    answer = analyze(Question(project, judged, environment, _refused(), trusted, told, base))
+    admitted = {name: _admitted(solve[name]) for name in judged}
     for name in judged:
-        findings += [_finding(name, solve[name], graph, reach) for reach in answer.findings(name, admitted)]
+        reaches = answer.findings(name, admitted)
+        by_text = _lines_that_open(graph, name)
+        findings += [
+            _finding(name, solve[name], graph, reach)
+            for reach in reaches
+            if reach.end.capability != "driver" or reach.chain.step.line not in by_text
+        ]
     return findings, answer
+
+
+def _admitted(world: str) -> frozenset[str]:
+    return os_bound_table().admits[world] | ({"driver"} if WORLDS[world].opens_drivers else set())
+
+
+def _lines_that_open(graph: Graph, name: str) -> set[int]:
+    """Return the lines of a module whose text shows a call of `open_driver`, which is reported with its kind."""
+    module = graph.modules[name]
+    return {graph.sources.line(module.path, offset) for scope, _, _, offset in module.scopes if scope == "driver"}
 
 
 def _refused() -> dict[str, tuple[str, str, str]]:
@@ -132,7 +153,7 @@ def _finding(name: str, world: str, graph: Graph, reach: Reach) -> Diagnostic:
             "name": end.name,
             "capability": end.capability,
             "chain": [(first.function and f"{name}.{first.function}") or name, *(step.target for step in reach.steps)],
-            **({"import": first.target} if by_import else {}),
+            **({"import": first.target} if by_import else {"import": "", "package": ""} if code == OPENS else {}),
         },
     )
 

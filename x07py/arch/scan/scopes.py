@@ -33,6 +33,7 @@ _NAMES = {
     "x07py.drivers.open_driver": OPEN_DRIVER,
     "x07py.drivers.open.open_driver": OPEN_DRIVER,
 }
+NAMES_OF_OPEN_DRIVER = tuple(name for name, what in _NAMES.items() if what == OPEN_DRIVER)
 _METHODS = frozenset(("publish", "publish_many", "consume", "ack", "nack", "commit", "seek", "pause", "resume", "lag"))
 OF_DRIVER = ":"
 """Stands between the kind of a driver and the method that is called; the driver knows what that is recorded as."""
