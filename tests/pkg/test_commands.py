@@ -217,7 +217,10 @@ def test_lock_check_names_every_difference_and_changes_nothing(empty: Path, gree
         ("greet/__init__.py", "greet/__init__.py"),
         ("greet/x07-package.json", "greet/x07-package.json"),
         ("greet-1.0.0.dist-info/METADATA", "distribution_version was 1.0.0, is 1.0.9"),
-        ("greet-1.0.0.dist-info/entry_points.txt", "spool"),
+        (
+            "greet-1.0.0.dist-info/entry_points.txt",
+            "greet-1.0.0.dist-info/entry_points.txt:4 registers driver spool as evil:DRIVER, was greet:DRIVER",
+        ),
         ("client-3.0.dist-info/METADATA", "clients was client 3.0, is client 3.9"),
     ],
 )
@@ -240,6 +243,32 @@ def test_verify_names_what_was_tampered_with(file: str, named: str, empty: Path,
     assert "greet 1.0.0: CHANGED" in done.stdout
     assert named in done.stdout
     assert report(empty, "verify", code=20)["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("spool = ", "spoon = ", "entry_points.txt registers driver spool as nothing, was greet:DRIVER"),
+        (
+            "spool = greet:DRIVER",
+            "; none\nspool=evil.more : OTHER",
+            "entry_points.txt:5 registers driver spool as evil",
+        ),
+        ("greet = greet\n", "greet = greet.inner\n", "entry_points.txt:2"),
+        ("greet = greet\n", "greet = nowhere\n", "entry_points.txt:2"),
+    ],
+    ids=["another kind", "another target", "another package", "no package"],
+)
+def test_a_changed_entry_point_is_named_with_its_line(old: str, new: str, said: str, empty: Path, site: Path) -> None:
+    points = {"x07.packages": {"greet": "greet"}, "x07.drivers": {"spool": "greet:DRIVER"}}
+    install(site, "greet", "1.0.0", package_files("greet", "1.0.0", driver_kinds=["spool"]), points)
+    pkg(empty, "add", "greet")
+    file = site / "greet-1.0.0.dist-info/entry_points.txt"
+    file.write_text(file.read_text().replace(old, new))
+    done = pkg(empty, "verify", code=20)
+    assert f"greet-1.0.0.dist-info/{said}" in (done.stdout + done.stderr).replace("\n", "")
+    check = pkg(empty, "lock", "--check", code=20)
+    assert f"greet-1.0.0.dist-info/{said.partition(' ')[0]}" in check.stderr
 
 
 def test_what_is_missing_is_named_with_the_command(empty: Path, greet: Path) -> None:

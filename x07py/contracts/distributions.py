@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _INFO = (".dist-info", ".egg-info")
+_ENTRY_POINTS = "entry_points.txt"
 _HEAD_BYTES = 65536
 _MOST_BYTES = 1 << 26
 
@@ -41,7 +42,16 @@ class InstalledDistribution(NamedTuple):
 
     def entry_points(self, group: str) -> dict[str, str]:
         """Return what it registers in a group of entry points, by name."""
-        return _entries(self.metadata("entry_points.txt") or "", group)
+        return {name: value for name, (value, _) in self._entries(group).items()}
+
+    def place_of_entry(self, group: str, name: str) -> str:
+        """Return where an entry point stands, as ``FILE:LINE``; the file alone if it is not there."""
+        file = f"{self.info.name}/{_ENTRY_POINTS}"
+        entries = self._entries(group)
+        return f"{file}:{entries[name][1]}" if name in entries else file
+
+    def _entries(self, group: str) -> dict[str, tuple[str, int]]:
+        return _entries(self.metadata(_ENTRY_POINTS) or "", group)
 
     def files(self) -> list[str]:
         """Return the paths of its files as its installer recorded them, none if unknown, from `info`'s folder."""
@@ -80,7 +90,7 @@ def distributions_with(group: str) -> Iterator[InstalledDistribution]:
     """Yield each distribution that registers something in a group; the first on the path counts."""
     seen: set[str] = set()
     for info in _infos(None):
-        text = _text(info / "entry_points.txt")
+        text = _text(info / _ENTRY_POINTS)
         if not text or f"[{group}]" not in text.replace(" ", ""):
             continue
         found = _described(info)
@@ -151,13 +161,14 @@ def _text(file: Path) -> str | None:
         return None
 
 
-def _entries(text: str, group: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _entries(text: str, group: str) -> dict[str, tuple[str, int]]:
+    """Return the values of a group of entry points with their lines, 1-based, by name."""
+    found: dict[str, tuple[str, int]] = {}
     within = False
-    for line in map(str.strip, text.splitlines()):
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         name, equals, value = line.partition("=")
         if line.startswith("["):
             within = line.strip("[] ") == group
         elif within and equals and line[0] not in "#;":
-            found[name.strip()] = value.partition("[")[0].replace(" ", "")
+            found[name.strip()] = value.partition("[")[0].replace(" ", ""), number
     return found

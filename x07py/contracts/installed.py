@@ -83,6 +83,10 @@ class InstalledPackage:
         points = self.distribution.entry_points(DRIVERS)
         return {kind: points.get(kind, "") for kind in self.document.driver_kinds}
 
+    def place_of_driver(self, kind: str) -> str:
+        """Return where a driver kind is registered, as ``FILE:LINE``; where it should be, the file alone."""
+        return self.distribution.place_of_entry(DRIVERS, kind)
+
     def module_files(self) -> dict[str, Path]:
         """Return the files of its modules by their path on the import path, the document first; no compiled ones."""
         found = {self.file.relative_to(self.place).as_posix(): self.file}
@@ -171,7 +175,10 @@ def installed_here() -> dict[str, InstalledPackage]:
     """
     found: dict[str, InstalledPackage] = {}
     for distribution in distributions_with(GROUP):
-        places = [_place(value) for value in distribution.entry_points(GROUP).values()]
+        places = [
+            _place(value, distribution.place_of_entry(GROUP, name))
+            for name, value in distribution.entry_points(GROUP).items()
+        ]
         documents = [read_document(file) for _, file in places]
         for (place, file), document in zip(places, documents, strict=True):
             others = tuple(module for one in documents if one is not document for module in one.modules)
@@ -181,22 +188,29 @@ def installed_here() -> dict[str, InstalledPackage]:
     return found
 
 
-def _place(value: str) -> tuple[Path, Path]:
-    """Return the folder on the import path that an entry point's package stands in, and the document's file."""
+def _place(value: str, registered: str) -> tuple[Path, Path]:
+    """Return the folder on the import path that an entry point's package stands in, and the document's file.
+
+    Args:
+        value: the import package that the entry point names.
+        registered: where it does.
+    """
     top, *rest = value.split(".")
     try:
         spec = find_spec(top)
     except (ImportError, ValueError):
         spec = None
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
-    if not folders:
+    file = Path(folders[0], *rest, FILE_NAME) if folders else None
+    if file is None or not file.is_file():
+        what = f"which has no {FILE_NAME}" if folders else f"and there is no import package {top!r}"
         raise PackageError(
             "X07PKG_MANIFEST_PARSE",
-            f"there is no import package {top!r} for the entry point {value!r}",
-            where=f"entry point group {GROUP}",
+            f"the entry point names {value!r}, {what}",
+            where=registered,
             hint="install the distribution again",
         )
-    return Path(folders[0]).parent, Path(folders[0], *rest, FILE_NAME)
+    return Path(folders[0]).parent, file
 
 
 def _twice(name: str, one: InstalledDistribution, other: InstalledDistribution) -> PackageError:

@@ -161,7 +161,7 @@ def refuse_changed(locked: LockedPackage, now: LockedPackage, found: InstalledPa
         was, is_now = getattr(locked, name), getattr(now, name)
         changed = sorted(key for key in {*was, *is_now} if was.get(key) != is_now.get(key))
         if changed and (name == "drivers" or locked.editable == now.editable):
-            files = found.named(changed)
+            files = found.named(changed) if name == "files" else [_registration(locked, found, one) for one in changed]
             more = f" and {len(files) - 5} more" if len(files) > 5 else ""
             raise PackageError(
                 "X07PKG_TAMPERED",
@@ -169,6 +169,11 @@ def refuse_changed(locked: LockedPackage, now: LockedPackage, found: InstalledPa
                 where=str(found.place),
                 hint=_CHANGED,
             )
+
+
+def _registration(locked: LockedPackage, found: InstalledPackage, kind: str) -> str:
+    was, is_now = (drivers.get(kind) or "nothing" for drivers in (locked.drivers, found.drivers))
+    return f"{found.place_of_driver(kind)} registers driver {kind} as {is_now}, was {was}"
 
 
 def _shown(package: LockedPackage, name: str) -> str:

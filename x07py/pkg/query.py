@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from x07py.contracts.installed import InstalledPackage
     from x07py.contracts.project import Project
     from x07py.pkg.closure import Here
 
@@ -60,11 +61,16 @@ def changed_facts(was: LockedPackage, now: LockedPackage, here: Here) -> list[st
         if isinstance(old, dict):
             keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
             for key in keys:
-                names = here[was.name].named([key]) if was.name in here else [key]
+                names = [key] if was.name not in here else _named(here[was.name], name, key)
                 rows += [f"{name}: {_turn(old.get(key), new.get(key), one)}" for one in names]
         elif old != new:
             rows.append(f"{name}: {old or 'none'} -> {new or 'none'}")
     return rows
+
+
+def _named(package: InstalledPackage, field: str, key: str) -> list[str]:
+    """Return a key of a table of the lock with the files that say what changed in it."""
+    return [f"{key} ({package.place_of_driver(key)})"] if field == "drivers" else package.named([key])
 
 
 def _turn(old: str | None, new: str | None, key: str) -> str:
