@@ -290,6 +290,7 @@ def test_tree_why_info_provides_and_list(empty: Path, greet: Path) -> None:
     assert report(empty, "info", "text.greet")["result"]["requires"] == ["base@>=1,<2"]
     assert "greet" in pkg(empty, "provides", "greet.deep.module").stdout
     assert pkg(empty, "provides", "kafka").stdout.startswith("ext-msg-kafka-c\n")
+    assert pkg(empty, "provides", "msg.kafka").stdout.startswith("ext-msg-kafka-c\n")
     assert report(empty, "provides", "nowhere", code=1)["result"]["providers"] == []
     rows = {row["name"]: row for row in report(empty, "list")["result"]["packages"]}
     assert rows["greet"]["source"] == "greet 1.0.0"

@@ -184,10 +184,12 @@ def _print_verdict(row: dict[str, object]) -> None:
 
 @app.command()
 def provides(
-    text: Annotated[str, typer.Argument(metavar="MODULE|KIND", help="A module, or the kind of a driver.")],
+    text: Annotated[
+        str, typer.Argument(metavar="MODULE|KIND|CAPABILITY", help="A module, the kind of a driver, or a capability.")
+    ],
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
-    """Tell which installed package holds a module or registers a driver.
+    """Tell which installed package holds a module, registers a driver or is for a capability; exit code 1 if none does.
 
     Example: x07 pkg provides kafka
     """

@@ -170,11 +170,12 @@ def listed(here: Here, lock: Lock | None) -> list[dict[str, Any]]:
 
 
 def providers(text: str, here: Here) -> list[str]:
-    """Return the packages that hold a module, or register a driver kind."""
+    """Return the packages that hold a module, register a driver kind, or are for a capability."""
     return sorted(
         one.name
         for one in here.values()
-        if text in one.document.driver_kinds or any(f"{text}.".startswith(f"{own}.") for own in one.document.modules)
+        if text in (*one.document.driver_kinds, *one.document.capabilities)
+        or any(f"{text}.".startswith(f"{own}.") for own in one.document.modules)
     )
 
 
