@@ -6,7 +6,6 @@ Files of the reference's formats have to say everything, and nothing is filled i
 from __future__ import annotations
 
 import re
-from copy import deepcopy
 from typing import Any
 
 from x07py.contracts.schemas import is_shipped, load_schema
@@ -103,6 +102,8 @@ def _fill(value: Any, schema: dict[str, Any]) -> Any:
         if name in value:
             found[name] = _fill(value[name], rule)
         elif "default" in rule:
+            from copy import deepcopy
+
             found[name] = _fill(deepcopy(rule["default"]), rule)
     for pattern, rule in schema.get("patternProperties", {}).items():
         for name in value.keys() - schema.get("properties", {}).keys():

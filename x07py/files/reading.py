@@ -116,7 +116,10 @@ def digest_file(path: Path, *, root: Path | None = None) -> str:
         NotAFileError, LinkError, OSError: as `read_file`.
     """
     with open_file(path, root=root) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256(file.read(_PIECE))
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+        return digest.hexdigest()
 
 
 def _inside(path: Path, root: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from difflib import SequenceMatcher
 from typing import Any
 
 _MOST_PARTS = 100
@@ -33,6 +32,8 @@ def line_end(text: str) -> str:
 
 def with_line_ends_of(before: str, after: str) -> str:
     """Return the text `after` with every line that `before` lacks ending as those of `before` do."""
+    from difflib import SequenceMatcher
+
     end, old, new = line_end(before), _ROW.findall(before), _ROW.findall(after)
     rows = []
     for code, _, _, start, stop in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
