@@ -97,6 +97,34 @@ def test_nothing_runs_where_nothing_holds_unless_accepted(
     assert listeners.unexpected() == set()
 
 
+SCHEDULE = """
+import os, sys
+def can(what):
+    try:
+        what()
+    except OSError as error:
+        return type(error).__name__
+    return "yes"
+for pid in (0, int(sys.argv[1])):
+    print(can(lambda: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))),
+          can(lambda: os.sched_setaffinity(pid, os.sched_getaffinity(0))),
+          can(lambda: os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))))
+"""
+
+
+@ANYBODY
+@pytest.mark.parametrize(
+    "emulate", [["busy", "no_namespaces"], ["busy", "docker"], ["no_namespaces"], ["busy"], []], ids=" ".join
+)
+def test_no_way_of_scheduling_is_set_for_others(uid: int | None, emulate: list[str]) -> None:
+    """Also with the least that a user can accept: a relay's filter beside processes that the program can name."""
+    argv = [PYTHON, "-c", SCHEDULE, "@PID"]
+    outcome, text = drive(argv=argv, uid=uid, emulate=emulate, accept_weaker=True, namespaces=True)
+    own, others = (line.split() for line in text.splitlines())
+    assert own == ["yes"] * 3, outcome
+    assert "yes" not in others
+
+
 @pytest.mark.parametrize(
     ("emulate", "layer"),
     [(["docker"], "namespaces"), (["docker"], "proc"), (["busy"], "supervisor"), (["no_landlock"], "landlock")],

@@ -267,9 +267,19 @@ def process_of_its_own_or(other: int) -> Program:
     return program
 
 
-def usual_policy() -> Program:
-    """The ways of scheduling that everybody may ask for; the kernel refuses it for whom the program cannot see."""
-    return _listed(1, USUAL_POLICIES)
+def usual_policy(*, own: bool) -> Program:
+    """The ways of scheduling that everybody may ask for.
+
+    Args:
+        own: for the caller itself alone; else the kernel has to refuse it for whom the program cannot see.
+    """
+    program = Program()
+    if own:
+        low(program, 0)
+        program.equal(0, 1, 0)
+        program.ret(refuse(errno.EPERM))
+    program.code += _listed(1, USUAL_POLICIES).code
+    return program
 
 
 def personality() -> Program:

@@ -69,6 +69,7 @@ class Wanted:
         clock: clocks, randomness and what the machine is through the supervisor, and nothing that tells real time.
         relay: TCP without the supervisor: the kernel's own, in a namespace that leads to relays alone; nothing listens.
         traced: with `relay`, `connect` stops for a tracer, and fails in a process that has none.
+        among_others: with `relay`, processes that are not the program's own have numbers that it can name.
         tell: executing files, and opening them to change them, through the supervisor, which tells what the kernel will
             refuse and lets it.
         tell_reads: opening them to read them as well.
@@ -80,6 +81,7 @@ class Wanted:
     clock: bool = False
     relay: bool = False
     traced: bool = False
+    among_others: bool = False
     tell: bool = False
     tell_reads: bool = False
     observe: bool = False
@@ -171,7 +173,7 @@ def _special(wanted: Wanted) -> dict[str, Program]:
         "prlimit64": arguments.own_or(refuse(errno.EPERM), 0),
         "sched_setaffinity": arguments.own_or(priorities, 0),
         "setpriority": arguments.process_of_its_own_or(priorities),
-        "sched_setscheduler": arguments.usual_policy() if wanted.relay else always(NOTIFY),
+        "sched_setscheduler": arguments.usual_policy(own=wanted.among_others) if wanted.relay else always(NOTIFY),
         "sched_setparam": always(priorities),
         "personality": arguments.personality(),
         **{name: always(refuse(errno.ENOSYS)) for name in _UNKNOWN},

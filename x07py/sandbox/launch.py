@@ -178,7 +178,7 @@ class _Running:
             self.group = procs.make_group(self.spec.limits.processes + 1)
             if self.group is None and os.geteuid() == 0:
                 raise cannot("a bound on processes needs a pids control group for root", "run as another user")
-        recipe = prepare(self.spec, mask)
+        recipe = prepare(self.spec, mask, alone=self.alone)
         self.ruleset = recipe.ruleset
         if not self.alone:
             if self.spec.limits.processes is not None and self.group is None:

@@ -90,17 +90,19 @@ class Recipe(NamedTuple):
     ruleset: int | None
 
 
-def prepare(spec: Confinement, mask: Iterable[int]) -> Recipe:
+def prepare(spec: Confinement, mask: Iterable[int], *, alone: bool) -> Recipe:
     """Return what a child shall do.
 
     Args:
         spec: what the program gets.
         mask: signals that the program starts with blocked.
+        alone: whether it will be in namespaces of its own.
 
     Raises:
         OSError: the kernel refused a Landlock rule, or a path exists and cannot be opened.
     """
     version = landlock.abi()
+    wanted = spec.wanted if alone or not spec.relay else replace(spec.wanted, among_others=True)
     ruleset = None
     if version >= landlock.ABI_FLOOR:  # else the user has accepted to do without
         ports = [one.port for one in endpoints(spec.connect) or ()] if spec.relay else ()
@@ -117,8 +119,8 @@ def prepare(spec: Confinement, mask: Iterable[int]) -> Recipe:
         program_steps=tuple(_program_steps(spec)),
         confine=tuple(_confining(spec, ruleset, version, own_proc=True)),
         confine_among_others=tuple(_confining(spec, ruleset, version, own_proc=False)),
-        install=_installing(spec, spec.wanted),
-        install_traced=_installing(spec, replace(spec.wanted, traced=spec.relay)),
+        install=_installing(spec, wanted),
+        install_traced=_installing(spec, replace(wanted, traced=spec.relay)),
         fix_layout=kernel.prepared("personality", _FIXED_LAYOUT),
         argv=tuple(map(os.fsencode, spec.argv)),
         env={os.fsencode(name): os.fsencode(value) for name, value in spec.env.items()},
