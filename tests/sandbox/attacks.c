@@ -301,6 +301,18 @@ static int unreadable_connect(void) {
     return execl(unreadable, unreadable, port, NULL);
 }
 static int unshared_files_connect(void) { return unshare(CLONE_FILES) < 0 && errno != EPERM ? -1 : reach4("127.0.0.1", denied); }
+static int any_core(void) {
+    struct rlimit none = {0, 0}, now = {0, 0};
+    int set = setrlimit(RLIMIT_CORE, &none), asked = getrlimit(RLIMIT_CORE, &now);
+    errno = EPERM;
+    return set || asked || now.rlim_cur == 1 ? -1 : 0;
+}
+static int any_core_by_call(void) {
+    struct rlimit none = {0, 0}, now = {0, 0};
+    long set = syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, NULL) | syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, &now);
+    getrlimit(RLIMIT_CORE, &now);
+    return (set < 0 && errno != EPERM) || now.rlim_cur == 1 ? -1 : 0;
+}
 static int unshare_all(void) { return unshare(CLONE_NEWUSER | CLONE_NEWNET); }
 static int unshare_user(void) { return unshare(CLONE_NEWUSER); }
 static int read_implies_exec(void) { return syscall(SYS_personality, 0x0400000); }
@@ -496,6 +508,8 @@ static void kernel(void) {
     TRY("?inject a key", ioctl(0, 0x5412, "x"));
     TRY("?inject a key, high bits", syscall(SYS_ioctl, 0, (1UL << 32) | 0x5412, "x"));
     TRY("?terminal selection", ioctl(0, 0x541C, buffer));
+    TRY("have a crash start a handler", in_child(any_core));
+    TRY("have a crash start a handler, by both ways", in_child(any_core_by_call));
     TRY("personality", in_child(read_implies_exec));
     TRY("own listener", in_child(own_listener));
     TRY("allow-all filter, then connect", in_child(allow_all_then_connect));

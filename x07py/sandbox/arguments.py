@@ -21,6 +21,9 @@ _CHANGES = 0x400243  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE
 _MAKES_A_FILE = 0x400040  # O_CREAT, O_TMPFILE
 SET_ID_BITS = 0o6000
 _PRIO_PROCESS = 0
+_LIMIT_CORE = 4
+_DONE = refuse(0)
+"""Success without doing anything."""
 USUAL_POLICIES = (0, 3, 5)
 """``SCHED_OTHER``, ``SCHED_BATCH`` and ``SCHED_IDLE``."""
 _TERMINAL = (
@@ -253,6 +256,36 @@ def own_or(other: int, index: int) -> Program:
     low(program, index)
     program.equal(0, 1, 0)
     program.ret(other)
+    program.ret(ALLOW)
+    return program
+
+
+def own_limits() -> Program:
+    """As `own_or`, for ``prlimit64``; the limit on core dumps can be asked for, and stays what it is."""
+    no = refuse(errno.EPERM)
+    program = Program()
+    low(program, 0)
+    program.equal(0, 1, 0)
+    program.ret(no)
+    low(program, 1)
+    core = Program()
+    for index, action in ((2, ALLOW), (3, _DONE)):  # no new limit: it only asks; no place for the old one: it only sets
+        low(core, index)
+        core.equal(0, 0, 3)
+        high(core, index)
+        core.equal(0, 0, 1)
+        core.ret(action)
+    core.ret(no)
+    program.block(_LIMIT_CORE, core)
+    program.ret(ALLOW)
+    return program
+
+
+def limits_but_core() -> Program:
+    """All, but that of core dumps stays what it is."""
+    program = Program()
+    low(program, 0)
+    program.block(_LIMIT_CORE, always(_DONE))
     program.ret(ALLOW)
     return program
 

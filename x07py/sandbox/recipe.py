@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from x07py.sandbox.filter import Wanted
 
 _NEW_LISTENER, _WAIT_KILLABLE = 8, 32
+_NO_CORE = 1
+"""A byte: too little for a file, and the kernel starts no handler of crashes either; with 0 it does (core(5))."""
 _FIXED_LAYOUT = 0x0040000
 _SIGACTION_BYTES, _SIGSET_BYTES = 32, 8
 _OF_PROCESS = """attr auxv cgroup cmdline comm coredump_filter cpuset environ fd fdinfo io limits loginuid maps
@@ -173,7 +175,7 @@ def hold_folder(path: str) -> None:
 
 def _bounding(limits: ProcessLimits) -> Iterator[Callable[[], int]]:
     wanted = (
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, _NO_CORE),
         (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_NOFILE, limits.open_files),
