@@ -172,7 +172,7 @@ def drive(started: Mapping[str, Any] | None = None, **order: Any) -> tuple[dict[
         capture_output=True,
         text=True,
         check=False,
-        timeout=300 + 10 * order.get("starts", 0),
+        timeout=300 + 10 * order.get("starts", 0) + order.get("timeout", 0),
         **(started or {}),
     )
     text, mark, outcome = done.stdout.rpartition("\n@OUTCOME ")

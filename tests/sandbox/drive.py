@@ -74,7 +74,8 @@ def start(order: dict[str, Any]) -> dict[str, Any]:
     """Start what the order says once and return the outcome."""
     argv = order["argv"]
     if not order.get("confined", True):
-        return {"status": subprocess.run(argv, check=False, timeout=120, close_fds=False).returncode}
+        done = subprocess.run(argv, check=False, timeout=order.get("timeout", 120), close_fds=False)
+        return {"status": done.returncode}
     home = Range(mapped(bytes([127, 0, 0, 1])), 128, order["port"], order["port"]) if order.get("port") else None
     paths = [(path, landlock.READ | landlock.EXECUTE) for path in (*SYSTEM, *order.get("read", ()))]
     paths += [(path, landlock.WRITE) for path in order.get("write", ())]

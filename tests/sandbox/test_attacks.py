@@ -31,6 +31,7 @@ def attack(built: Path, listeners: Listeners, uid: int | None, ground: Ground, *
         port=listeners.allowed,
         read=[str(built)],
         write=[str(ground.inside)],
+        timeout=100 + 6 * float(RACE_SECONDS),  # there are three races
         **how,
     )
     assert outcome.get("status") == 0, (outcome, text[-300:])

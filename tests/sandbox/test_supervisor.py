@@ -141,7 +141,11 @@ def test_a_flood_is_served_and_refused(listeners: Listeners, uid: int | None, na
     seconds = os.environ.get("X07_RACE_SECONDS", "1")
     ports = [str(listeners.allowed), str(listeners.denied)]
     outcome, text = drive(
-        argv=[PYTHON, "-c", FLOOD, *ports, seconds], uid=uid, port=listeners.allowed, namespaces=namespaces
+        argv=[PYTHON, "-c", FLOOD, *ports, seconds],
+        uid=uid,
+        port=listeners.allowed,
+        namespaces=namespaces,
+        timeout=100 + 2 * float(seconds),
     )
     assert text == "[] True\n", outcome
     (denial,) = outcome["denials"]
