@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib import invalidate_caches
@@ -16,6 +17,7 @@ from tests.support.project import REPOSITORY, project, x07_here
 from x07py import Envelope, open_driver
 from x07py.drivers import DriverPlugin
 from x07py.drivers.kafka_plugin import KAFKA_DRIVER
+from x07py.drivers.plugin import driver_kinds, find_driver
 from x07py.errors import DriverError, NotInstalledError, RunError
 from x07py.rr import session
 from x07py.run.hosts import parse_host
@@ -217,6 +219,21 @@ async def test_a_kind_that_nobody_provides(project: Path) -> None:
     error = await refusal("nats")
     assert error.code == 9624
     assert "amqp, kafka" in str(error.hint)
+
+
+def test_a_driver_in_an_archive_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "unpacked"
+    spool(folder, name="x07-packed")
+    archive = shutil.make_archive(str(tmp_path / "drivers"), "zip", folder)
+    monkeypatch.setattr(sys, "path", [*sys.path, archive])
+    assert driver_kinds() == ["amqp", "kafka", "spool"]
+    assert find_driver("spool").dialect.number == 128
+
+
+def test_kinds_are_told_without_the_slow_reader_of_metadata() -> None:
+    code = "import sys; from x07py.drivers.plugin import *; print(driver_kinds(), 'importlib.metadata' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout == "['amqp', 'kafka'] False\n"
 
 
 def test_the_drivers_of_x07py_are_plugins_like_others() -> None:
