@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from unittest import mock
 
 import pytest
 
+from tests.support.certificates import Authority
 from tests.support.project import REPOSITORY, x07
 from x07py import use_cassette
 from x07py.brokers.process import RunningBroker
@@ -61,6 +65,41 @@ def test_a_replay_reaches_nothing_but_its_cassette(tmp_path: Path, bystander: so
         assert "X07_CASSETTE_CONNECTION" in done.stderr
         with pytest.raises(TimeoutError):
             bystander.accept()
+
+
+TLS = """
+import socket, ssl, sys
+trusting = ssl._create_unverified_context()
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as plain:
+    trusting.wrap_socket(plain, server_hostname="broker.example").close()
+"""
+
+
+def test_tls_of_its_own_is_refused_with_the_commands_that_record_it(tmp_path: Path) -> None:
+    key, certificate = Authority(tmp_path / "tls").server("broker.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as plain, context.wrap_socket(plain, server_side=True) as listener:
+        port = listener.getsockname()[1]
+
+        def greet() -> None:
+            with listener.accept()[0] as one:
+                one.recv(1)
+
+        greeting = threading.Thread(target=greet, daemon=True)
+        greeting.start()
+        command = (*EXEC, "--", sys.executable, "-I", "-c", TLS, str(port))
+        recorded = x07(*command, cwd=tmp_path)
+        greeting.join(30)
+    (tmp_path / ".x07_rr/c.x07rr.bin").write_bytes(b"")
+    replayed = x07(*command, cwd=tmp_path)
+    for done, said in ((recorded, "over TLS of its own"), (replayed, "speaks TLS of its own")):
+        assert done.returncode == 125
+        assert said in done.stderr
+        told = " ".join(done.stderr.split())
+        at = r"c.x07rr.bin --listen 127.0.0.1:\d+"
+        assert re.search(rf"x07 rr record {at} --upstream tls://broker.example:{port}", told), told
+        assert re.search(rf"x07 rr serve {at}", told), told
 
 
 def test_what_is_no_broker_is_listed_while_recording(tmp_path: Path, bystander: socket.socket) -> None:

@@ -52,7 +52,7 @@ class Confinement:
         paths: Landlock rules, a path and the rights below it; for ``/etc/hosts`` and what lies in ``/proc`` by that
             name, as a link to them grants what namespaces put out of sight.
         connect: where TCP connections may go.
-        lead: where connections go that are allowed, but for those to its own listeners; None for where they want to.
+        lead: connects those that are allowed, but for those to its own listeners; None for where they want to go.
         listen: what it may listen on.
         unix: which Unix sockets it may connect to and listen on, besides those that it makes where it may write.
         wanted: what the filter lets through.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _MAPPED_BITS = 8 * len(_MAPPED)
@@ -52,8 +53,12 @@ class Address:
         return inet_ntop(AF_INET6, self.host), self.port
 
 
-Lead: TypeAlias = "Callable[[Address, int, str], Address]"
-"""Says where a connection goes instead: asked with its address, the process and its name; what it raises is refused."""
+Lead: TypeAlias = "Callable[[Address, socket, int, str], int]"
+"""Connects a program's socket somewhere else than where it wants to go.
+
+Called with that address, a duplicate of the socket, the process and its name, before the program's call returns. It
+returns the error number that the call ends with, 0 for none; what it raises is refused.
+"""
 
 
 @dataclass(frozen=True, slots=True)

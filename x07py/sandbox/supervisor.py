@@ -53,8 +53,7 @@ class Supervisor:
     Args:
         listener: the descriptor that the filter was installed with.
         connect: where connections may go.
-        lead: says where each goes that is allowed, but for those to the program's own listeners; None for where it
-            wants to.
+        lead: connects each that is allowed, but for those to the program's own listeners; None for where it wants to.
         denials: where denials are noted.
         listen: what may be bound.
         unix: which Unix sockets may be connected to and bound.
@@ -203,7 +202,11 @@ class Supervisor:
             raise Refused(errno.EAFNOSUPPORT)
         if self._lead is not None and not is_own:
             with self._busy():
-                address = self._lead(address, call.pid, process_name(call.pid))
+                self.connects += 1
+                code = self._lead(address, own, call.pid, process_name(call.pid))
+            if code in {0, errno.EINPROGRESS}:
+                self._sockets.settle(inode)
+            return -code
         return self._connect_own(own, inode, _raw(address, own.family))
 
     def _is_chosen(self, address: Address) -> bool:

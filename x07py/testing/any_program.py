@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from x07py.errors import RunError, X07Error
 from x07py.printing import terminal
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from x07py.wire.stand_in import Connection
 
 _ACCEPT_S = 10.0
+_BACKLOG = 4096
+"""Room for the program's connection behind those of whoever finds its port in the instant before."""
 _LAST_WORDS_S = 1.0
 """How long a program may still be told why, once the cassette has failed."""
 _GRACE_S = 2.0
@@ -55,7 +57,9 @@ _NOBODY = mapped(socket.inet_aton("198.18.0.1"))
 class Doorway:
     """Leads each connection of a program to the door of its cassette.
 
-    Growth: a port and a thread for each connection until it has arrived.
+    The program's own socket is connected here, to a port that lives as long as that takes. Whoever else comes to the
+    port is not let in: the end that is taken is the one whose peer is the program's socket, by both addresses. All of
+    it is done before the program learns that it is connected, so nothing that it does afterwards comes too early.
 
     Args:
         door: the cassette's door.
@@ -63,9 +67,17 @@ class Doorway:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._arriving = 0
+        self._none_arrives = threading.Condition()
 
-    def lead(self, address: Address, pid: int, process: str) -> Address:
-        """Return where the cassette takes the connection.
+    def lead(self, address: Address, own: socket.socket, pid: int, process: str) -> int:
+        """Connect the program's socket to the cassette, and return what its call says: 0, or an error number.
+
+        Args:
+            address: where it wants to go.
+            own: a duplicate of its socket.
+            pid: the process.
+            process: its name.
 
         Raises:
             OSError: the broker cannot be reached, or the cassette has failed before.
@@ -80,20 +92,66 @@ class Doorway:
             except TimeoutError as error:
                 raise OSError(errno.ETIMEDOUT, str(error)) from None
         visit = Visit(place, f"{process} (process {pid})", lambda to: ready.pop() if ready else connect(to))
-        family, host = (socket.AF_INET, "127.0.0.1") if address.ipv4 else (socket.AF_INET6, "::1")
-        listener = socket.create_server((host, 0), family=family, backlog=1)
-        listener.settimeout(_ACCEPT_S)
-        threading.Thread(target=self._take, args=(listener, visit, ready), daemon=True, name="x07-doorway").start()
-        return Address(mapped(socket.inet_pton(family, host)), listener.getsockname()[1])
+        with self._none_arrives:
+            self._arriving += 1
+        try:
+            return self._let_in(own, visit)
+        except X07Error as error:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, str(error)) from None
+        finally:
+            for one in ready:
+                one.close()
+            with self._none_arrives:
+                self._arriving -= 1
+                self._none_arrives.notify_all()
 
-    def _take(self, listener: socket.socket, visit: Visit, ready: list[Connection]) -> None:
-        with listener, contextlib.suppress(OSError, X07Error):
-            client, _ = listener.accept()
+    def _let_in(self, own: socket.socket, visit: Visit) -> int:
+        is_ipv6 = ":" in visit.address.host
+        family, host = (socket.AF_INET6, "::1") if is_ipv6 else (socket.AF_INET, "127.0.0.1")
+        with socket.create_server((host, 0), family=family, backlog=_BACKLOG) as listener:
+            code = own.connect_ex(_place(listener.getsockname()).sockaddr(own.family))
+            if code not in {0, errno.EINPROGRESS}:
+                return code
+            client = _accept(listener, _place(own.getsockname()))
+        try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._door.admit(client, visit)
-            return
-        for one in ready:
-            one.close()
+        except BaseException:
+            client.close()
+            raise
+        return code
+
+    def close(self) -> None:
+        """Wait for the connections that are about to arrive; the program has ended."""
+        with self._none_arrives:
+            self._none_arrives.wait_for(lambda: not self._arriving, _ACCEPT_S)
+
+
+def _place(name: tuple[Any, ...]) -> Address:
+    """Return the address that a socket tells of itself or of its peer."""
+    host = name[0].partition("%")[0]
+    return Address(mapped(socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)), name[1])
+
+
+def _accept(listener: socket.socket, program: Address) -> socket.socket:
+    """Take the connection of the program's socket, and let go whoever else has found the port.
+
+    Args:
+        listener: where it comes.
+        program: the address of the program's end.
+
+    Raises:
+        TimeoutError: it did not come.
+    """
+    ends = time.monotonic() + _ACCEPT_S
+    while (left := ends - time.monotonic()) > 0:
+        listener.settimeout(left)
+        client, peer = listener.accept()
+        if _place(peer) == program:
+            client.settimeout(None)
+            return client
+        client.close()
+    raise TimeoutError(errno.ETIMEDOUT, "the connection did not arrive")
 
 
 class _Watch:
@@ -212,9 +270,9 @@ def _run(
 ) -> int:
     doorway, watch = Doorway(door), _Watch(door, cassette, until_idle_s)
 
-    def lead(address: Address, pid: int, process: str) -> Address:
+    def lead(address: Address, own: socket.socket, pid: int, process: str) -> int:
         watch.begin()
-        return doorway.lead(address, pid, process)
+        return doorway.lead(address, own, pid, process)
 
     everywhere = AddressRules(EVERYWHERE)
     spec = Confinement(
@@ -245,6 +303,7 @@ def _run(
             "program, install x07py beside it",
         ) from None
     finally:
+        doorway.close()
         watch.close()
 
 

@@ -282,13 +282,13 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         return self._door
 
     def close_door(self) -> None:
-        """Write what the door still holds.
+        """Write what the door still holds, after the program has ended.
 
         Raises:
             X07Error: what the cassette has failed with, ``X07_CASSETTE_EMPTY``, or 2051.
         """
+        self._door.close(has_ended=True)
         self._note_idleness()
-        self._door.close()
         fault = self._door.broken or self._emptiness()
         if fault is not None:
             raise fault
@@ -308,7 +308,8 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
 
     def _nothing_recorded(self) -> X07Error:
         passed = ", ".join(self._door.passed)
-        return nothing(self.name, "nothing was recorded" + (f"; not on the cassette: {passed}" if passed else ""))
+        what = f"nothing was recorded; not on the cassette: {passed}" if passed else "nothing was recorded"
+        return nothing(self.name, what, self._door.hint)
 
     @property
     def last_activity(self) -> float | None:

@@ -15,11 +15,11 @@ def replaced(name: str, package: str) -> CassetteError:
     )
 
 
-def nothing(name: str, what: str) -> CassetteError:
-    """Return the error for a cassette that nothing was recorded on, or nothing used of."""
+def nothing(name: str, what: str, hint: str = "") -> CassetteError:
+    """Return the error for a cassette that nothing was recorded on, or nothing used of; with what helps, if known."""
     return CassetteError(
         "X07_CASSETTE_EMPTY",
         what,
         where=name,
-        hint="make the program's clients inside the block; allow_empty=True if it is meant to use no broker",
+        hint=hint or "make the program's clients inside the block; allow_empty=True if it is meant to use no broker",
     )

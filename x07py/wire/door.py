@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from x07py.errors import CassetteError, NotInstalledError, X07Error
-from x07py.wire.foreign import is_tls, takes_tls, what_came, what_to_do
+from x07py.wire.foreign import is_tls, takes_tls, what_came, what_to_do, what_to_do_over_tls
 from x07py.wire.process import tls
 from x07py.wire.protocols import PROTOCOLS, is_open, protocol_of
 from x07py.wire.relay import relay
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", bound="Tape")
 _PEEK, _RELAY, _LOOK_S = 1 << 17, 1 << 16, 0.001
-_LAST_S = 2.0
+_LAST_S = 10.0
+"""How long a program that has closed its cassette may go on sending; most have stopped by then."""
+_ENDED_S = 60.0
+"""How long it may take at most until all is judged that a program did before it ended."""
 _SWITCH_S = 0.0005
 """How long a thread may hold the interpreter while a connection is recorded; Python's own 5 ms are ten round trips."""
 
@@ -49,6 +52,7 @@ class Door:
     Attributes:
         tapes: the cassette's tapes that are in use.
         passed: connections that went on to where they wanted, for the summary.
+        hint: what helps where such a connection should have been on the cassette; empty if nothing is known.
         on_failure: called with the error when the cassette has failed.
         closing: whether the cassette is about to close, so that connections that have only begun are judged by that.
     """
@@ -58,6 +62,7 @@ class Door:
         self.patience_s: float = rules.patience_s
         self.tapes: dict[type[Tape], Tape] = {}
         self.passed: dict[str, int] = {}
+        self.hint: str = ""
         self.broken: X07Error | None = None
         self.on_failure: list[Callable[[X07Error], None]] = []
         self._lock = threading.Lock()
@@ -102,8 +107,11 @@ class Door:
             except X07Error as error:
                 self.fail(error)
 
-    def close(self) -> None:
+    def close(self, *, has_ended: bool = False) -> None:
         """Take what the program has sent, and let every tape write what it still holds.
+
+        Args:
+            has_ended: whether the program has ended, with all its connections: each is judged then, to its end.
 
         Raises:
             X07Error: it cannot be written.
@@ -111,8 +119,12 @@ class Door:
         if self._interval is not None:
             sys.setswitchinterval(self._interval)
         self.closing = True
-        deadline = time.monotonic() + _LAST_S
-        while any(served.has_more for served in list(self._served)) and time.monotonic() < deadline:
+        deadline = time.monotonic() + (_ENDED_S if has_ended else _LAST_S)
+        while left := [one for one in list(self._served) if has_ended or one.has_more]:
+            if time.monotonic() > deadline:
+                if has_ended:
+                    self.refuse(left[0].visit, f"which was not judged within {_ENDED_S:.0f} s of the program's end")
+                break
             time.sleep(_LOOK_S)
         for tape in self.tapes.values():
             for finish in tape.on_close:
@@ -181,11 +193,18 @@ class Door:
             raise self.broken
         return _Answered(self, client, visit).take
 
-    def note_passing(self, visit: Visit, how: str = "") -> None:
-        """Note that a connection is not on the cassette and goes on."""
-        shown = f"{visit}{how}"
+    def note_passing(self, visit: Visit, first: bytes = b"") -> None:
+        """Note that a connection, which begins with some bytes, is not on the cassette and goes on."""
+        shown = str(visit)
+        if is_tls(first):
+            shown += " over TLS of its own"
+            self.hint = self.over_tls(visit, first)
         with self._lock:
             self.passed[shown] = self.passed.get(shown, 0) + 1
+
+    def over_tls(self, visit: Visit, first: bytes) -> str:
+        """Return what helps where a connection begins with TLS that is not seen through."""
+        return what_to_do_over_tls(first, visit.address, self._session.config.cassette)
 
     def refuse(self, visit: Visit, why: str, hint: str = "") -> None:
         """Fail the cassette because of a connection."""
@@ -205,7 +224,7 @@ class _Served:
     """One connection while it is served; what stand-ins know as a `CassetteSession`."""
 
     def __init__(self, door: Door, client: socket.socket, upstream: Connection | None, visit: Visit) -> None:
-        self._door, self._client, self._visit = door, client, visit
+        self._door, self._client, self.visit = door, client, visit
         self._raw: Connection | None = upstream
         self._upstream: Connection | None = upstream
         self._asked: tls.Wanted | None = None
@@ -219,7 +238,7 @@ class _Served:
         if address is None and self._upstream is not None:
             upstream, self._upstream, self._raw = self._upstream, None, None
             return upstream
-        raw = self._visit.connect(address or self._visit.address)
+        raw = self.visit.connect(address or self.visit.address)
         if self._asked is None:
             return raw
         again = tls.Wanted(self._asked.context, self._asked.hostname)
@@ -227,7 +246,7 @@ class _Served:
 
     def reach(self, address: Address) -> Address:
         """Return where the client has to connect to for a broker."""
-        return self._visit.reach(address)
+        return self.visit.reach(address)
 
     def fail(self, error: X07Error) -> None:
         """End the use of the cassette with an error."""
@@ -236,7 +255,7 @@ class _Served:
 
     def _look_for_tls(self) -> None:
         """Refuse a broker behind a port of which nothing came in clear, because it takes TLS only."""
-        visit, door = self._visit, self._door
+        visit, door = self.visit, self._door
         if visit.at_port and door.records and door.broken is None and door.is_unused:
             with contextlib.suppress(OSError):
                 if takes_tls(visit.connect(visit.address)):
@@ -252,7 +271,7 @@ class _Served:
         except X07Error as error:
             self.fail(error)
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
-            self.fail(_broke(self._visit, error))
+            self.fail(_broke(self.visit, error))
         for end in (self._client, self._raw):
             if end is not None:
                 end.close()
@@ -275,27 +294,29 @@ class _Served:
         protocol = protocol_of(first or b"")
         stand_in = protocol.load() if protocol is not None else None
         if stand_in is not None:
-            stand_in.serve(self._client, self._visit.address, self)
+            stand_in.serve(self._client, self.visit.address, self)
             self._look_for_tls()
-        elif protocol is not None and not self._door.is_named(self._visit.address):
-            self._door.refuse(self._visit, f"over {protocol.name}, for which there is no stand-in")
-        elif self._visit.at_port:
+        elif protocol is not None and not self._door.is_named(self.visit.address):
+            self._door.refuse(self.visit, f"over {protocol.name}, for which there is no stand-in")
+        elif self.visit.at_port:
             if first:  # who ends without a word, as probes of ports do, has had nothing pass
-                upstream = str(self._visit.address) if self._door.records else ""
-                self._door.refuse(self._visit, what_came(first), what_to_do(first, upstream))
+                upstream = str(self.visit.address) if self._door.records else ""
+                self._door.refuse(self.visit, what_came(first), what_to_do(first, upstream))
         elif self._upstream is not None:
-            self._door.note_passing(self._visit, " over TLS of its own" if is_tls(first or b"") else "")
+            self._door.note_passing(self.visit, first or b"")
+            self._door.left(self)
             relay(self._client, self._upstream)
         else:
             what = "says nothing" if not first else "speaks TLS of its own" if is_tls(first) else "is no broker's"
-            self._door.refuse(self._visit, f"and the connection {what}, so that a replay has nothing for it")
+            hint = self._door.over_tls(self.visit, first) if first and is_tls(first) else ""
+            self._door.refuse(self.visit, f"and the connection {what}, so that a replay has nothing for it", hint)
 
     def _shake_hands(self) -> None:
         self._asked = tls.wanted(_receive(self._client, tls.GREETING))
         if self._asked is None and self._raw is not None:
             self._client.sendall(b"\x00")
-            self._door.refuse(self._visit, "over TLS from another process than the cassette's")
-            raise ConnectionRefusedError(errno.ECONNREFUSED, str(self._visit))
+            self._door.refuse(self.visit, "over TLS from another process than the cassette's")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, str(self.visit))
         try:
             if self._asked is not None:
                 self._upstream = tls.shake_hands(self._asked, self._raw) or self._upstream
@@ -307,7 +328,7 @@ class _Served:
     def _first_bytes(self) -> bytes | None:
         """Return what the client says first; empty if the broker speaks before it or nobody does, None at the end."""
         ends = [self._client, *([self._raw] if self._raw is not None and self._asked is None else [])]
-        may_wait = self._upstream is not None or self._visit.at_port
+        may_wait = self._upstream is not None or self.visit.at_port
         ready, _, _ = select.select(ends, [], [], None if may_wait else self._door.patience_s)
         if self._client not in ready:
             return b""
@@ -323,7 +344,7 @@ class _Answered:
     """One connection that is served whenever the program has sent something."""
 
     def __init__(self, door: Door, client: socket.socket, visit: Visit) -> None:
-        self._door, self._client, self._visit = door, client, visit
+        self._door, self._client, self.visit = door, client, visit
         self._served = _Served(door, client, None, visit)
         self._first = b""
         self._feed: Callable[[bytes], None] | None = None
@@ -350,7 +371,7 @@ class _Answered:
         stand_in = protocol.load() if protocol is not None else None
         self._feed = stand_in.answer(self._client, self._served) if stand_in is not None else None
         if self._feed is None:
-            self._door.refuse(self._visit, "which cannot be replayed in a solve world")
+            self._door.refuse(self.visit, "which cannot be replayed in a solve world")
         return self._first
 
 

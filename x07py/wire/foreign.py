@@ -3,11 +3,13 @@ clear."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from typing import TYPE_CHECKING
 
 from x07py.wire.http.greeting import METHODS
+from x07py.wire.stand_in import Address
 
 if TYPE_CHECKING:
     from x07py.wire.stand_in import Connection
@@ -46,6 +48,35 @@ def what_to_do(first: bytes, upstream: str) -> str:
         return "let only clients of Kafka, RabbitMQ or a schema registry come to this port"
     behind = f"; the recording itself connects over TLS with --upstream tls://{upstream}" if upstream else ""
     return f"let the client connect to this port in clear (PLAINTEXT, amqp://){behind}"
+
+
+def what_to_do_over_tls(first: bytes, address: Address, cassette: str) -> str:
+    """Return the commands that put a program on a cassette whose own TLS is not seen through.
+
+    Args:
+        first: what it began with; the host that it names there is the one that the broker's certificate is for.
+        address: where it went.
+        cassette: the cassette's name.
+    """
+    named = Address(server_name(first) or address.host, address.port)
+    here = f"--listen 127.0.0.1:{address.port + 10_000 if address.port < 50_000 else address.port - 10_000}"
+    return (
+        f"a broker behind TLS is recorded with `x07 rr record {cassette} {here} --upstream tls://{named}` and replayed "
+        f"with `x07 rr serve {cassette} {here}`; set the program to that address in clear (PLAINTEXT, amqp://). "
+        f"What is no broker may be reached with --passthrough {address}"
+    )
+
+
+def server_name(first: bytes) -> str | None:
+    """Return the host that a client's greeting of TLS names, or None (RFC 6066, section 3)."""
+    found: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda _, name, __: found.append(name)
+    greeting, answers = ssl.MemoryBIO(), ssl.MemoryBIO()
+    greeting.write(first)
+    with contextlib.suppress(ssl.SSLError):
+        context.wrap_bio(greeting, answers, server_side=True).do_handshake()
+    return found[0] if found else None
 
 
 def takes_tls(broker: Connection) -> bool:

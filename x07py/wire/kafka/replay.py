@@ -181,20 +181,16 @@ class Replay:
                 now = time.monotonic()
                 self._check_patience(feed)
                 rest = min(ends - now, _TURN_WAIT_S if feed.holds_turn else ends - now)
-                if rest <= 0 or tape.broken:
+                if rest <= 0 or tape.broken or ask.peer.has_left:
                     break
                 tape.changed.wait(min(rest, 1.0))
                 if feed.holds_turn:
                     break
-        if feed is None and not tape.broken:
-            self._idle(ends)
+            while feed is None and not tape.broken and not ask.peer.has_left and (now := time.monotonic()) < ends:
+                tape.changed.wait(min(ends - now, 1.0))
         if tape.broken:
             raise tape.broken
         return {"responses": self._fetched(feed, wanted, served), "session_id": 0}
-
-    def _idle(self, ends: float) -> None:
-        with self.tape.changed:
-            self.tape.changed.wait_for(lambda: self.tape.broken, max(ends - time.monotonic(), 0))
 
     def _fetched(self, feed: Feed | None, wanted: Mapping[Place, int], served: Any) -> list[Plain]:
         topics: dict[str, list[Plain]] = {}
