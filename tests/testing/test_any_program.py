@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ from unittest import mock
 import pytest
 
 from tests.support.certificates import Authority
+from tests.support.kafka_tools import tool
 from tests.support.project import REPOSITORY, x07
 from x07py import use_cassette
 from x07py.brokers.process import RunningBroker
@@ -52,6 +54,22 @@ def test_clients_in_go_and_node_replay_what_they_recorded(tmp_path: Path, live_k
         replayed = x07(*run, cwd=tmp_path)  # with the times that the broker gave when it was recorded
         assert (replayed.returncode, replayed.stdout) == (0, recorded.stdout), replayed.stderr
         assert "network: none (kernel)" in replayed.stderr
+
+
+def test_kafkas_own_console_tools_replay_what_they_recorded(tmp_path: Path, live_kafka: RunningBroker) -> None:
+    topic = f"console-{uuid.uuid4().hex[:8]}"
+    produce, consume = (
+        shlex.join(
+            [*tool(f"org.apache.kafka.tools.{name}"), "--bootstrap-server", live_kafka.address, "--topic", topic]
+        )
+        for name in ("ConsoleProducer", "consumer.ConsoleConsumer")
+    )
+    script = f"printf 'one\\ntwo\\nthree\\n' | {produce} && {consume} --from-beginning --max-messages 3"
+    recorded = x07(*EXEC, "--", "sh", "-c", script, cwd=tmp_path)
+    assert (recorded.returncode, recorded.stdout) == (0, "one\ntwo\nthree\n"), recorded.stderr
+    replayed = x07(*EXEC, "--", "sh", "-c", script, cwd=tmp_path)
+    assert (replayed.returncode, replayed.stdout) == (0, recorded.stdout), replayed.stderr
+    assert "network: none (kernel)" in replayed.stderr
 
 
 def test_a_replay_reaches_nothing_but_its_cassette(tmp_path: Path, bystander: socket.socket) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.project import x07
 from x07py.brokers.process import RunningBroker
 
 FOREIGN = Path(__file__).parent / "foreign"
@@ -70,3 +71,16 @@ def test_a_foreign_client_is_recorded_and_replayed(
         with listening(project, "serve", "f.x07rr.bin") as url:
             replayed = subprocess.run([*program, url], check=False, **options)
         assert (replayed.returncode, replayed.stdout) == (0, recorded.stdout), replayed.stderr
+
+
+@pytest.mark.parametrize("build", [build_go, build_node], ids=["go", "node"])
+def test_a_foreign_client_is_put_on_a_cassette_by_the_kernel(
+    project: Path, live_amqp: RunningBroker, build: Callable[[], list[str]]
+) -> None:
+    url = f"amqp://guest:guest@{live_amqp.address}/"
+    command = ("rr", "exec", "--cassette", "k.x07rr.bin", "--", *build(), url)
+    recorded = x07(*command, cwd=project)
+    assert (recorded.returncode, recorded.stdout.count("message")) == (0, 3), recorded.stderr
+    replayed = x07(*command, cwd=project)
+    assert (replayed.returncode, replayed.stdout) == (0, recorded.stdout), replayed.stderr
+    assert "network: none (kernel)" in replayed.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import subprocess
 import threading
 import time
 import uuid
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from tests.support.campaign import CAMPAIGN
+from tests.support.kafka_tools import tool
 from tests.wire.kafka.gate import PRODUCE, Cut, Gate, frame
-from tests.wire.kafka.serving import Served, is_whole, publishes, record_by_driver, served
+from tests.wire.kafka.serving import Served, is_whole, new_topic, publishes, record_by_driver, served
 from x07py.brokers.process import RunningBroker
 from x07py.wire.kafka import apis
 from x07py.wire.stand_in import Address
@@ -247,6 +250,71 @@ def test_a_step_of_a_transaction_is_written_once(tmp_path: Path, live_kafka: Run
     with served(tmp_path) as stand_in:
         assert operations(stand_in, b"commit_transaction_v1") == 1
         transaction(stand_in, topic)
+        is_whole(stand_in)
+
+
+def consume_and_commit(stand_in: Served, topic: str) -> None:
+    """A program that consumes in a transaction."""
+    address = str(stand_in.advertised or stand_in.address)
+    producer = Producer({"bootstrap.servers": address, "transactional.id": topic, "retry.backoff.ms": 10})
+    producer.init_transactions(60)
+    consumer = Consumer({"bootstrap.servers": address, "group.id": topic})
+    producer.begin_transaction()
+    producer.produce(topic, b"value", b"key")
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 0)], consumer.consumer_group_metadata(), 60)
+    producer.commit_transaction(60)
+    consumer.close()
+
+
+STEPS = (apis.INIT_PRODUCER_ID, apis.TXN_OFFSET_COMMIT, apis.ADD_PARTITIONS_TO_TXN, apis.ADD_OFFSETS_TO_TXN)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("key", STEPS if CAMPAIGN else STEPS[:1])
+def test_a_request_of_a_transaction_whose_answer_a_proxy_kept_is_made_once(
+    tmp_path: Path, live_kafka: RunningBroker, key: int
+) -> None:
+    topic = f"kept-{uuid.uuid4().hex[:8]}"
+    with left_unread(live_kafka, tmp_path, answer_is_kept_a_while, struct.pack(">h", key)) as between:
+        consume_and_commit(between, topic)
+    assert between.errors == []
+    with served(tmp_path) as stand_in:
+        for name in (b"init_transactions_v1", b"send_offsets_to_transaction_v1", b"commit_transaction_v1"):
+            assert operations(stand_in, name) == 1
+        consume_and_commit(stand_in, topic)
+        is_whole(stand_in)
+
+
+TOPICS, CONFIGS = "org.apache.kafka.tools.TopicCommand", "kafka.admin.ConfigCommand"
+CHANGES = {
+    "create": (19, TOPICS, "--create --topic {} --partitions 1", "already exists"),
+    "delete": (20, TOPICS, "--delete --topic {}", "does not host"),
+    "alter": (44, CONFIGS, "--alter --entity-type topics --entity-name {} --add-config retention.ms=7000", "Completed"),
+}
+"""What Kafka's tools are asked to do, and what they say of it if they have to send it twice."""
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("change", CHANGES if CAMPAIGN else ["create"])
+def test_a_change_whose_answer_a_proxy_kept_is_told_as_its_client_learned_it(
+    tmp_path: Path, live_kafka: RunningBroker, change: str
+) -> None:
+    key, name, options, said = CHANGES[change]
+    host, _, port = live_kafka.address.rpartition(":")
+    topic = f"kept-{uuid.uuid4().hex[:8]}" if change == "create" else new_topic(Address(host, int(port)), 1)
+
+    def run(stand_in: Served) -> str:
+        address = str(stand_in.advertised or stand_in.address)
+        command = [*tool(name), "--bootstrap-server", address, *options.format(topic).split()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.stdout + str(done.returncode)
+
+    with left_unread(live_kafka, tmp_path, answer_is_kept, struct.pack(">h", key)) as between:
+        live = run(between)
+    assert between.errors == []
+    assert said in live
+    with served(tmp_path) as stand_in:
+        assert run(stand_in) == live
         is_whole(stand_in)
 
 

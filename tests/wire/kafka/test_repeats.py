@@ -38,7 +38,8 @@ def test_two_late_answers_at_once_are_both_written() -> None:
             connection: Any = near
             peer = Meeting(Address("127.0.0.1", 9092), connection)
             header: Any = SimpleNamespace(key=apis.END_TXN)
-            repeats.answered(Ask(peer, header, f"body {number}"), object(), lambda: written.append(number))
+            ask = Ask(peer, header, f"body {number}")
+            repeats.answered(ask, object(), lambda: written.append(number), lambda: written.append(-1))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(answered, range(2)))

@@ -113,6 +113,8 @@ class Between:
         while (frame := self._peer.frame(reader)) is not None:
             request = parse_request(frame)
             self._peer.client_id = request.client_id
+            if self._peer.first_number is None:
+                self._peer.first_number = request.correlation
             if request.is_newer:
                 self._send(unsupported_api_versions(request))
                 continue

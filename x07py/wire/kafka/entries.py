@@ -11,9 +11,9 @@ from x07py.errors import CassetteError, CodecError, ReplayMismatchError, UsageEr
 from x07py.msg import Envelope, MessageRecord, from_native
 from x07py.rr import Answer, Mode, Row
 from x07py.rr.varying import Varying
-from x07py.wire.decoding import document
+from x07py.wire.decoding import document, record
 from x07py.wire.kafka.apis import CALLS
-from x07py.wire.kafka.recorded import LATE, parts_of
+from x07py.wire.kafka.recorded import AGAIN, LATE, parts_of
 from x07py.wire.matching import PARTS
 from x07py.wire.tape import LIBRARY_ERROR, Tape
 
@@ -196,6 +196,23 @@ class Entries(Tape):
     def _no_message(self, number: int, error: CodecError) -> CassetteError:
         where = f"{self.session.config.cassette}, entry {number}"
         return CassetteError(2071, f"a delivery holds no message: {error.message}", where=where)
+
+    def change(self, name: str, scope: str, request: Json) -> dict[str, Json]:
+        """Return the recorded answer to a change by an administrator: the last one, if a client had to send it again.
+
+        Raises:
+            ReplayMismatchError: 2009 or 2050.
+        """
+        with self.lock:
+            answer = self.recall(name, scope, request)
+            said = record(document(answer.resp)) if answer is not None else {}
+            while (number := self.peek(self.operation(name), scope)) is not None:
+                later = record(document(self.session.ledger.response(number)))
+                if not later.pop(AGAIN, False):
+                    break
+                self.take(number)
+                said = later
+        return said
 
     def next_call(self, name: str, request: bytes) -> Answer:
         """Return the next recorded outcome of a transaction's step, whatever seam recorded it, and use it.

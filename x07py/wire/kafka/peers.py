@@ -27,6 +27,7 @@ class Peer:
     Attributes:
         is_gone: whether the connection has ended, so that its number may be another's.
         is_cut: whether the client left something unread that it was sent.
+        first_number: the number that the client gave to the first request on the connection; None before that.
     """
 
     def __init__(self, address: Address, connection: Connection) -> None:
@@ -35,6 +36,7 @@ class Peer:
         self.is_gone: bool = False
         self.is_cut: bool = False
         self.client_id = ""
+        self.first_number: int | None = None
         self.groups: list[str] = []
         self.scope: str | None = None
         self.sources: tuple[str, ...] = ()

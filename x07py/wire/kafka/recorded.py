@@ -28,6 +28,8 @@ _RESERVED = b"x07-"
 _MAGIC = b"X7ME\x01\0\0\0"
 LATE = b'"late":true'
 """Stands in the metadata of a delivery that a member of a group had asked for before it got its assignment."""
+AGAIN = "$again"
+"""Stands in the answer to a change that a client sent again, if its broker answered otherwise then."""
 Parts = tuple[bytes | None, bytes | None, bytes]
 """Key, value, and headers as they stand on the wire."""
 

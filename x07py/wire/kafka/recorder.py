@@ -14,6 +14,7 @@ from x07py.wire.kafka.calls import answered, asked, scope_of
 from x07py.wire.kafka.membership import CONSUMER, assigned_places, flat, owned_places, subscribed_topics
 from x07py.wire.kafka.peers import Members, Membership
 from x07py.wire.kafka.producing import Producing
+from x07py.wire.kafka.recorded import AGAIN
 from x07py.wire.kafka.repeats import Repeats
 from x07py.wire.kafka.rows import Rows
 from x07py.wire.tape import LIBRARY_ERROR
@@ -115,7 +116,9 @@ class Recorder:
 
     def answered(self, ask: Ask, body: Any) -> None:
         """Write what the broker's answer to a request says."""
-        self._repeats.answered(ask, body, lambda: self._write_answer(ask, body))
+        self._repeats.answered(
+            ask, body, lambda: self._write_answer(ask, body), lambda: self._called(ask, body, again=True)
+        )
         self._settle(ask)
 
     def _write_answer(self, ask: Ask, body: Any) -> None:
@@ -308,12 +311,13 @@ class Recorder:
         if code not in _PASSING:
             self._write_outcome(name, "", request, code)
 
-    def _called(self, ask: Ask, body: Any) -> None:
+    def _called(self, ask: Ask, body: Any, *, again: bool = False) -> None:
         call, question = apis.CALLS[ask.request.key], asked(ask.body)
         if call.question:
             self.tape.questions.note(f"admin_{call.name}", scope_of(question), question, answered(body))
         else:
-            self.tape.write_call(f"admin_{call.name}", scope_of(question), question, answered(body))
+            said = answered(body) | ({AGAIN: True} if again else {})
+            self.tape.write_call(f"admin_{call.name}", scope_of(question), question, said)
 
 
 def _visible(batches: list[Batch], part: Any, *, committed: bool) -> list[Batch]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from x07py.errors import UnsupportedError
 from x07py.wire.kafka import apis
 from x07py.wire.kafka.calls import answered as outcome_of
+from x07py.wire.kafka.calls import asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 _STEPS = frozenset({apis.END_TXN, apis.TXN_OFFSET_COMMIT})
 """Steps of transactions, none of which is made twice with nothing between."""
 _BETWEEN = frozenset({apis.ADD_PARTITIONS_TO_TXN, apis.ADD_OFFSETS_TO_TXN})
-_WATCHED = _STEPS | _BETWEEN | {apis.INIT_PRODUCER_ID, *(key for key, call in apis.CALLS.items() if not call.question)}
+_CHANGES = frozenset(key for key, call in apis.CALLS.items() if not call.question)
+_WATCHED = _STEPS | _BETWEEN | {apis.INIT_PRODUCER_ID} | _CHANGES
 
 
 class _Call(NamedTuple):
@@ -44,16 +46,17 @@ class Repeats:
         self._last: dict[str, _Call] = {}
         self._lock = threading.Lock()
 
-    def answered(self, ask: Ask, body: Any, write: Callable[[], None]) -> None:
+    def answered(self, ask: Ask, body: Any, write: Callable[[], None], write_again: Callable[[], None]) -> None:
         """Take an answer.
 
         Args:
             ask: the request.
             body: the answer.
             write: writes both.
+            write_again: writes both for a change whose answer takes the place of the one that is written.
 
         Raises:
-            UnsupportedError: 9641 if the client sent it again and was answered otherwise than is written.
+            UnsupportedError: 9641 if a step of a transaction was sent again and answered otherwise than is written.
         """
         error = getattr(body, "error_code", None)
         if ask.request.key not in _WATCHED or (error is not None and int(error.value) in self._passing):
@@ -64,12 +67,15 @@ class Repeats:
             last = self._last.pop(name, None)
             is_repeat = last is not None and _is_repeat(ask, last.ask)
             is_written = last is not None and is_repeat and last.write is None
-            if last is not None and is_written and outcome_of(last.body) != outcome_of(body):
+            is_other = last is not None and is_written and _outcome(ask, last.body) != _outcome(ask, body)
+            if is_other and ask.request.key not in _CHANGES:
                 raise _answered_otherwise(ask)
             is_late = ask.peer.has_left and not is_written
             self._last[name] = _Call(ask, body, write if is_late else None)
         if last is not None and last.write is not None and not is_repeat:
             last.write()
+        if is_other:
+            write_again()
         if not is_late and not is_written:
             write()
 
@@ -84,11 +90,32 @@ class Repeats:
 
 def _is_repeat(ask: Ask, before: Ask) -> bool:
     """Tell whether a client sends a request again, whose answer it did not read."""
-    if before.peer is ask.peer or before.request.key != ask.request.key or before.body != ask.body:
+    if before.peer is ask.peer or before.request.key != ask.request.key or not _is_same(ask, before):
         return False
-    if ask.request.key in _STEPS:
+    if ask.request.key in _STEPS or _goes_on(ask, before):
         return before.peer.has_left
     return before.peer.has_left_unread
+
+
+def _is_same(ask: Ask, before: Ask) -> bool:
+    """Tell whether two requests ask for the same; Java gives a change that it sends again what is left of its time."""
+    if ask.request.key in _CHANGES:
+        return asked(ask.body) == asked(before.body)
+    return bool(ask.body == before.body)
+
+
+def _goes_on(ask: Ask, before: Ask) -> bool:
+    """Tell whether a request comes on a connection that its client opened after another request.
+
+    librdkafka and Java number their requests over all connections to a broker. A second client of the same name begins
+    anew, and so do the connections of clients that number them one by one, of which nothing can be told.
+    """
+    return ask.peer.first_number is not None and ask.peer.first_number > before.request.correlation
+
+
+def _outcome(ask: Ask, body: Any) -> Any:
+    """Return what a program learns of an answer; the numbers of a producer are its library's own matter."""
+    return body.error_code if ask.request.key == apis.INIT_PRODUCER_ID else outcome_of(body)
 
 
 def _answered_otherwise(ask: Ask) -> UnsupportedError:
