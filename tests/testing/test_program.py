@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,31 @@ def test_the_programs_own_sitecustomize_runs_too(project: Path) -> None:
     command = ("rr", "exec", "--cassette", "o.x07rr.bin", "--allow-empty", "--", "python", "shows.py")
     done = x07(*command, cwd=project, PYTHONPATH=str(project))
     assert (done.stdout, done.stderr.count("\n")) == ("ran\n", 1), done.stderr
+
+
+STARTS = """
+import os, subprocess, sys
+
+subprocess.run(["bash", "-c", "true"], check=True)
+subprocess.run("exit 0", shell=True, check=True)
+subprocess.run([sys.executable, "-I", "-c", ""], check=True)
+subprocess.run([sys.executable, "-c", ""], check=True)
+os.posix_spawn("/bin/true", ["true"], os.environ)
+"""
+
+
+def test_programs_whose_connections_are_not_seen_are_named(project: Path) -> None:
+    (project / "starts.py").write_text(STARTS)
+    command = ("rr", "exec", "--cassette", "u.x07rr.bin", "--allow-empty", "--mode")
+    python = Path(sys.executable).name
+    recorded = x07(*command, "all", "--", python, "starts.py", cwd=project)
+    assert recorded.returncode == 0, recorded.stderr
+    assert recorded.stderr.endswith(f"connections; not seen are those of bash, sh, {python}, true\n"), recorded.stderr
+    (project / "starts.py").write_text(
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)\n"
+    )
+    seen = x07(*command, "all", "--", python, "starts.py", cwd=project)
+    assert seen.stderr.endswith("Python's sockets and this process's connections\n"), seen.stderr
 
 
 def test_the_exit_code_is_the_programs(project: Path) -> None:

@@ -31,6 +31,7 @@ from x07py.testing.ending import end_with_parent
 from x07py.testing.idleness import interrupt_when_idle
 from x07py.testing.interpreters import opens_cassette
 from x07py.testing.network import leave_network
+from x07py.testing.starts import Starts
 from x07py.wire.waiting import is_ours
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def start_from_environment(folder: str) -> None:
         _write(report, "closed", error, "")
         os._exit(125)
     _write(report, "open", None, "")
-    atexit.register(_finish, cassette, report, os.getpid(), held)
+    atexit.register(_finish, cassette, report, os.getpid(), held, Starts())
     if order["until_idle_s"] is not None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job, which nothing would end
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -176,7 +177,7 @@ def _can_be_held(cassette: use_cassette) -> bool:
     return replays and not cassette.passthrough
 
 
-def _finish(cassette: use_cassette, report: Path, pid: int, held: str | None) -> None:
+def _finish(cassette: use_cassette, report: Path, pid: int, held: str | None, starts: Starts) -> None:
     if os.getpid() != pid:
         return
     error = None
@@ -185,16 +186,17 @@ def _finish(cassette: use_cassette, report: Path, pid: int, held: str | None) ->
     except X07Error as failure:
         error = failure
     sys.stdout.flush()
-    _write(report, "closed", error, f"{cassette.summary}; {_network(held)}")
+    _write(report, "closed", error, f"{cassette.summary}; {_network(held, starts)}")
 
 
-def _network(refusal: str | None) -> str:
-    """Say what holds the program off the network."""
+def _network(refusal: str | None, starts: Starts) -> str:
+    """Say what holds the program off the network, and what it has started that nothing holds."""
+    if refusal == "":
+        return "network: none (kernel namespace)"
+    unseen = f"; not seen are those of {', '.join(starts.unseen)}" if starts.unseen else ""
     if refusal is None:
-        return "network: open; seen are Python's sockets and this process's connections"
-    if refusal:
-        return f"network: refused in Python's sockets alone (kernel: {refusal})"
-    return "network: none (kernel namespace)"
+        return f"network: open; seen are Python's sockets and this process's connections{unseen}"
+    return f"network: refused in Python's sockets alone (kernel: {refusal}){unseen}"
 
 
 def _write(report: Path, state: str, error: X07Error | None, summary: str) -> None:
