@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LOCKS := .ci/locks
+locked = install --quiet --no-deps --require-hashes -r $(LOCKS)/$(1).txt
+own = install --quiet --no-deps --no-build-isolation --editable .
 
-.PHONY: coverage podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
+.PHONY: locks coverage podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -41,7 +44,8 @@ types: $(STAMP) ## mypy, strict, over the source, the tests and the benches
 
 public-types: ## pyright --verifytypes: each public name of the wheel has one type that every checker reads alike
 	rm -rf build/pyright && $(PYTHON) -m venv build/pyright
-	build/pyright/bin/pip install --quiet pyright '.[kafka,amqp,pytest,asyncapi]'
+	build/pyright/bin/pip $(call locked,public-types)
+	build/pyright/bin/pip $(own)
 	PATH="$$PWD/build/pyright/bin:$$PATH" VIRTUAL_ENV="$$PWD/build/pyright" pyright --verifytypes x07py --ignoreexternal
 
 arch: $(STAMP) ## hold this repository to its own layers and worlds
@@ -62,20 +66,18 @@ unit: $(STAMP) $(VENV)/lowest $(VENV)/foreign chromium $(if $(X07_SKIP_LIVE),,br
 	$(BIN)/python -m compileall -q x07py # x07 starts thousands of times, also where PYTHONDONTWRITEBYTECODE is set
 	$(BIN)/pytest -n 3 --dist worksteal --reruns $(RERUNS) # three on two cores too: many tests wait for brokers
 
-$(VENV)/foreign: tests/wire/clients/client.go tests/wire/clients/client.js ## clients of Kafka in Go and Node, for the tests
+$(VENV)/foreign: $(wildcard tests/wire/clients/go/* tests/wire/clients/node/*) ## clients of Kafka in Go and Node, for the tests
 	mkdir -p $@
-	cp tests/wire/clients/client.go $@/main.go
-	cp tests/wire/clients/client.js $@/
-	cd $@ && (test -f go.mod || go mod init clients) && go get github.com/twmb/franz-go/pkg/kgo@v1.22.3 && go build -o go-client .
-	cd $@ && npm install --silent --no-save --prefix . kafkajs@2
+	cp tests/wire/clients/go/* tests/wire/clients/node/* $@/
+	cd $@ && go build -o go-client . && npm ci --silent --no-audit --no-fund
 	touch $@
 
 $(VENV)/rows: ## clients of Kafka for Python that take other versions of what is in .venv, for the tests
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet 'faust-streaming>=0.11,<1' 'kafka-python>=2,<3' 'quixstreams>=3.28,<4' || { rm -rf $@; exit 1; }
+	$@/bin/pip $(call locked,rows) || { rm -rf $@; exit 1; }
 
 $(VENV)/lowest: $(STAMP) ## the lowest versions of client libraries that are declared, each beside the newest in .venv
-	$(BIN)/pip install --quiet --no-deps --target $@ 'confluent-kafka==2.12.*'
+	$(BIN)/pip $(call locked,lowest) --target $@
 
 brokers: $(STAMP) ## install what the live tests need and the machine lacks: RabbitMQ, Java, Maven, Kafka's jars
 	.ci/brokers
@@ -112,16 +114,14 @@ bench-drivers: $(VENV)/.bench $(VENV)/quix brokers ## publish, consume and laten
 
 $(VENV)/quix: $(STAMP)
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet 'quixstreams>=3.28,<4'
+	$@/bin/pip $(call locked,quix)
 
 bench-effects: $(STAMP) $(VENV)/effects ## score what effects find on lists of small modules; FOLDER=... for lists of your own
 	$(BIN)/python -m bench.effects $(FOLDER) --python $(VENV)/effects
 
 $(VENV)/effects: $(STAMP)
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet aiohttp arrow attrs click confluent-kafka httpx jinja2 jsonschema markdown-it-py \
-		more-itertools msgspec networkx numpy orjson pandas pydantic pydantic-settings python-dateutil pyyaml requests rich \
-		sqlalchemy stripe structlog tenacity tomlkit toolz
+	$@/bin/pip $(call locked,effects)
 
 stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr: one digest, and no network call in the trace (root)
 	$(BIN)/python -m bench.stability
@@ -144,7 +144,7 @@ bench-%: $(VENV)/.bench
 	$(BIN)/python -m bench.$*
 
 $(VENV)/.bench: $(STAMP)
-	$(BIN)/pip install --quiet --group bench
+	$(BIN)/pip $(call locked,bench)
 	touch $@
 
 aarch64: $(STAMP) ## boot small Debian systems for it under QEMU, and run the sandbox's tests there
@@ -203,7 +203,7 @@ programs: $(STAMP) $(VENV)/programs chromium ## learn of thirteen programs that 
 
 $(VENV)/programs: $(STAMP)
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet --editable . aiohttp celery gunicorn ipykernel nbclient uvicorn || { rm -rf $@; exit 1; }
+	$@/bin/pip $(call locked,programs) && $@/bin/pip $(own) || { rm -rf $@; exit 1; }
 
 packages: $(STAMP) ## the guide's story by pip and uv in fresh environments, a proxy, and 60 kills of add and remove
 	X07_CAMPAIGN=1 $(BIN)/pytest -q -s --durations=5 tests/pkg/test_story.py tests/pkg/test_crash_in_environment.py
@@ -222,10 +222,13 @@ fmt: $(STAMP) ## format, and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(STAMP): pyproject.toml
+locks: $(STAMP) ## pin the newest of what development and CI install, with hashes
+	.ci/lock
+
+$(STAMP): pyproject.toml $(LOCKS)/dev.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[kafka,amqp,wire]' --group dev
+	$(BIN)/pip $(call locked,dev)
+	$(BIN)/pip $(own)
 	touch $@
 
 clean: ## remove the environment and the caches

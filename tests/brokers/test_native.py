@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,9 @@ from tests.cli.test_bad_input import refused
 from tests.cli.test_reports import report
 from tests.support.project import x07
 from x07py.brokers.health import answers
+from x07py.brokers.native import fetch_kafka
 from x07py.brokers.process import RunningBroker, broker_folder, find_broker, state_file
+from x07py.errors import DriverError
 
 KINDS = ("kafka", "amqp")
 
@@ -148,3 +151,27 @@ def test_missing_programs_and_contradictions(project: Path) -> None:
     refused("broker", "up", "kafka", "--docker", "--native", cwd=project, code="X07_USAGE")
     refused("broker", "up", "amqp", "--embedded", cwd=project, code="X07_USAGE")
     refused("broker", "up", "kafka", "--embedded", "--port", "9092", cwd=project, code="X07_USAGE")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("change", ["a byte", "a file more", "a file less"])
+def test_jars_are_held_to_their_checksums_each_time(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fetch_kafka(print, tmp_path)
+    jars = tmp_path / "cache" / "x07py" / real.name
+    shutil.copytree(real, jars, copy_function=os.link)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert fetch_kafka(print, tmp_path / "project") == jars
+    one = min(jars.glob("kafka-clients-*.jar"))
+    if change == "a file more":
+        (jars / "evil.jar").write_bytes(b"PK")
+    else:
+        data = one.read_bytes()
+        one.unlink()
+        if change == "a byte":
+            one.write_bytes(data[:-1] + b"!")
+    with pytest.raises(DriverError) as caught:
+        fetch_kafka(print, tmp_path / "project")
+    assert (caught.value.code, caught.value.where) == (9629, str(jars))
+    assert ("evil.jar" if change == "a file more" else one.name) in caught.value.message

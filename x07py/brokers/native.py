@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
 
 from x07py.errors import DriverError, NotInstalledError, error_of
-from x07py.files import read_file
+from x07py.files import digest_tree, read_file
 from x07py.files.own import cache_folder, state_folder
+from x07py.printing import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_POM = Path(__file__).with_name("kafka.pom.xml")
+_POM, _SUMS = (Path(__file__).with_name(name) for name in ("kafka.pom.xml", "kafka.sha256"))
 _FETCH_TIMEOUT_S = 600
 _FORMAT_TIMEOUT_S = 60
 _CLUSTER = "x07py-development-000"
@@ -179,28 +180,46 @@ def kafka_version() -> str:
 def fetch_kafka(say: Callable[[str], None], project: Path | None = None) -> Path:
     """Return the folder of Kafka's jars, fetching them into the user's cache the first time.
 
+    Each time they are held to the checksums that x07py brings with it, because a broker runs what they hold.
+
     Args:
         say: gets one line before anything is fetched.
         project: a folder whose own jars are never run, wherever ``XDG_CACHE_HOME`` points; by default the current one.
 
     Raises:
-        DriverError: 9629 if Maven is missing or fails.
+        DriverError: 9629 if Maven is missing or fails, or the jars are not those that x07py names.
     """
     here = project or Path.cwd()
     cache = (cache_folder(here) or state_folder(here)) / "x07py"
     jars = cache / f"kafka-{kafka_version()}"
     if jars.is_dir():
+        _hold_to_sums(jars)
         return jars
     maven = _program("mvn", "apt-get install maven")
     say(f"fetching Apache Kafka {kafka_version()} from Maven Central (40 MB, once)")
     partial = cache / f"{jars.name}.{os.getpid()}"
     where = [f"-DoutputDirectory={partial}", "-DincludeScope=runtime"]
-    _run([maven, "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", *where], 9629, "cannot fetch Kafka")
+    _run([maven, "-q", "-B", "-C", "-f", str(_POM), "dependency:copy-dependencies", *where], 9629, "cannot fetch Kafka")
+    _hold_to_sums(partial)
     try:
         partial.rename(jars)
     except OSError:  # another process was faster
         shutil.rmtree(partial)
     return jars
+
+
+def _hold_to_sums(jars: Path) -> None:
+    """Refuse a folder that does not hold exactly the files of the list, each with its SHA-256."""
+    rows = (line.split() for line in _SUMS.read_text(encoding="ascii").splitlines())
+    wanted = {name: bytes.fromhex(digest) for digest, name in rows}
+    found = digest_tree(jars)
+    if wrong := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
+        raise error_of(
+            9629,
+            f"{escaped(wrong[0])} of Apache Kafka {kafka_version()} is not the file that was released",
+            where=str(jars),
+            hint="delete this folder, then run the command again, which fetches them anew",
+        )
 
 
 def _program(name: str, hint: str) -> str:
