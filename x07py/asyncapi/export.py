@@ -50,14 +50,18 @@ def asyncapi_document(root: Path, *, title: str, version: str) -> JsonObject:
         ContractError: 9501 for the topic catalogue, 9701 and 9703 for Kafka's files, 9801, 9803 and 9844 for AMQP's,
             ``X07_CONTRACT_PATH`` for a path that leaves the project.
     """
-    catalogue = read_contract(root / TOPIC_INDEX, code=9501, hint=f"list the project's topics in {TOPIC_INDEX}")
+    catalogue = read_contract(
+        root / TOPIC_INDEX, root=root, code=9501, hint=f"list the project's topics in {TOPIC_INDEX}"
+    )
     topologies = list(_documents(root, AMQP_INDEX, "topologies", "path", (9801, 9844)))
     servers, schemes = _servers(root)
     queues = {row["name"]: row for _, document in topologies for row in document.get("queues", [])}
     rows = {row["id"]: row for row in catalogue.get("topics", [])}
     channels = {topic.id: _channel(topic, rows[topic.id], queues.get(topic.id)) for topic in read_topics(root).values()}
     schemas = {
-        _stem(path): _in_document(read_object(resolve_inside(root, path), code=9501, hint=_HINT), _stem(path))
+        _stem(path): _in_document(
+            read_object(resolve_inside(root, path), root=root, code=9501, hint=_HINT), _stem(path)
+        )
         for row in rows.values()
         for path in schema_paths(row)
     }
@@ -89,7 +93,7 @@ def _documents(
     for entry in read_index(root, index_path, codes[0], _HINT).get(collection, []):
         path = str(entry.get(path_key, ""))
         found = entry.get("document")
-        yield entry, found or read_contract(resolve_inside(root, path), code=codes[1], hint=_HINT)
+        yield entry, found or read_contract(resolve_inside(root, path), root=root, code=codes[1], hint=_HINT)
 
 
 def _extension(entry: JsonObject, document: JsonObject) -> JsonObject:

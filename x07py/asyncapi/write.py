@@ -44,7 +44,7 @@ def write_contracts(root: Path, starter: Starter) -> list[str]:
     if not (root / MANIFEST_PATH).exists() and not contracts_only(root):
         first_manifest(root)
     manifest = read_object(
-        root / MANIFEST_PATH, code="E_ARCH_MANIFEST_JSON_PARSE", hint="x07 arch check shows the fault"
+        root / MANIFEST_PATH, root=root, code="E_ARCH_MANIFEST_JSON_PARSE", hint="x07 arch check shows the fault"
     )
     if "contracts_v1" in manifest:
         raise ArchError(

@@ -35,7 +35,7 @@ def read_budget(root: Path, profile_id: str, world: str) -> Budget:
     built_in = built_in_budget(profile_id)
     if built_in is not None and not (root / INDEX).exists():
         return _budget(profile_id, built_in, root / INDEX)
-    index = read_object(root / INDEX, code="X07_BUDGET_PROFILE", hint=_HINT)
+    index = read_object(root / INDEX, root=root, code="X07_BUDGET_PROFILE", hint=_HINT)
     entry = find_by_id(index, "profiles", profile_id)
     if entry is None:
         _refuse(
@@ -45,7 +45,7 @@ def read_budget(root: Path, profile_id: str, world: str) -> Budget:
     if worlds and (not isinstance(worlds, list) or world not in worlds):
         _refuse(root / INDEX, f"budget profile {profile_id!r} is not for world {world}")
     path = resolve_inside(root, str(entry.get("profile_path", "")))
-    document = read_object(path, code="X07_BUDGET_PROFILE", hint=_HINT)
+    document = read_object(path, root=root, code="X07_BUDGET_PROFILE", hint=_HINT)
     cfg = document.get("cfg")
     if document.get("id") != profile_id or not isinstance(cfg, dict) or cfg.get("mode") not in _MODES:
         _refuse(path, f"it is no budget profile {profile_id!r} with one of the modes {', '.join(_MODES)}")

@@ -109,20 +109,21 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> JsonObject:
     return result
 
 
-def read_object(path: Path, *, code: int | str, hint: str) -> JsonObject:
+def read_object(path: Path, *, root: Path, code: int | str, hint: str) -> JsonObject:
     """Read a JSON file whose root is an object.
 
     Args:
         path: the file.
+        root: the project, which no link leads out of.
         code: code of the error when the file is missing, unreadable, or not such JSON.
         hint: what the reader of the error should do.
 
     Raises:
         ContractError: with `code`.
-        FileError: ``X07IO_READ`` if the file exists and the system refuses to read it.
+        FileError: ``X07IO_READ`` if the file exists and cannot be read, or a link leads out of the project.
     """
     try:
-        document = parse_json(read_file(path, limit=CONTRACT_BYTES))
+        document = parse_json(read_file(path, limit=CONTRACT_BYTES, root=root))
     except FileNotFoundError:
         raise ContractError(code, "the file does not exist", where=str(path), hint=hint) from None
     except (ValueError, RecursionError) as error:
@@ -134,9 +135,9 @@ def read_object(path: Path, *, code: int | str, hint: str) -> JsonObject:
     return document
 
 
-def read_contract(path: Path, *, code: int | str, hint: str) -> JsonObject:
+def read_contract(path: Path, *, root: Path, code: int | str, hint: str) -> JsonObject:
     """Read a contract as `read_object` does, and fill in what a file of x07py's own formats leaves out."""
-    return filled(read_object(path, code=code, hint=hint))
+    return filled(read_object(path, root=root, code=code, hint=hint))
 
 
 def find_by_id(index: JsonObject, collection: str, wanted: str) -> JsonObject | None:

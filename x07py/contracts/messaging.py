@@ -37,7 +37,7 @@ def read_topics(root: Path) -> dict[str, Topic]:
         ContractError: 9501 if the index is missing, not JSON, or a topic has no usable ``max_value_bytes``.
     """
     path = root / TOPIC_INDEX
-    index = read_contract(path, code=9501, hint=f"list the project's topics in {TOPIC_INDEX}")
+    index = read_contract(path, root=root, code=9501, hint=f"list the project's topics in {TOPIC_INDEX}")
     rows = index.get("topics")
     topics: dict[str, Topic] = {}
     for row in rows if isinstance(rows, list) else []:

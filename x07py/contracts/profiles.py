@@ -64,7 +64,7 @@ def read_index(root: Path, path: str, code: int, hint: str) -> JsonObject:
     beside = _beside(root, path)
     if beside["profiles"] and not (root / path).exists():
         return {**beside}
-    index = read_contract(root / path, code=code, hint=hint)
+    index = read_contract(root / path, root=root, code=code, hint=hint)
     for name, rows in beside.items():
         if rows:
             index[name] = [*(index[name] if isinstance(index.get(name), list) else []), *rows]
@@ -95,7 +95,7 @@ def _beside(root: Path, index: str) -> dict[str, list[JsonObject]]:
     if not (root / TOPIC_INDEX).is_file():
         return {"profiles": []}
     hint = "x07 arch check tells what is wrong"
-    return beside_topics(read_contract(root / TOPIC_INDEX, code=9501, hint=hint), index.split("/")[2])
+    return beside_topics(read_contract(root / TOPIC_INDEX, root=root, code=9501, hint=hint), index.split("/")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def load_profile(root: Path, index_path: str, path_key: str, profile_id: str, co
     if entry is None or not isinstance(relative, str) or not relative:
         raise unknown(codes.missing, "profile", profile_id, place_of(root, index_path), ids_of(index, "profiles"))
     file = resolve_inside(root, relative)
-    document = read_contract(file, code=codes.file, hint=f"{index_path} names this file")
+    document = read_contract(file, root=root, code=codes.file, hint=f"{index_path} names this file")
     return Loaded(entry, document, file, codes)
 
 

@@ -87,7 +87,7 @@ def read_rr_policy(root: Path, policy_id: str) -> RRPolicy:
     path, policy = index_path, policy_document(policy_id)
     if "policy_path" in entry:
         path = resolve_inside(root, str(entry["policy_path"]))
-        policy = read_contract(path, code="X07RR_POLICY", hint=f"{RR_INDEX} names this file")
+        policy = read_contract(path, root=root, code="X07RR_POLICY", hint=f"{RR_INDEX} names this file")
     if policy.get("id") != policy_id:
         raise _fault(path, f"the file's id is {policy.get('id')!r}, the index says {policy_id!r}")
     defaults = index.get("defaults")
@@ -110,7 +110,7 @@ def read_rr_policy(root: Path, policy_id: str) -> RRPolicy:
 def _read_index(root: Path) -> JsonObject:
     if not (root / RR_INDEX).exists():
         return policy_index(POLICY_ID)
-    return read_contract(root / RR_INDEX, code="X07RR_INDEX", hint=f"recording needs {RR_INDEX}")
+    return read_contract(root / RR_INDEX, root=root, code="X07RR_INDEX", hint=f"recording needs {RR_INDEX}")
 
 
 def only_policy_id(root: Path) -> str:
@@ -136,7 +136,7 @@ def _read_sanitizer(root: Path, entry: JsonObject) -> Sanitizer:
     path, document = root / RR_INDEX, sanitizer_document(str(entry.get("sanitize_id")))
     if "sanitize_path" in entry:
         path = resolve_inside(root, str(entry["sanitize_path"]))
-        document = read_contract(path, code="X07RR_SANITIZER", hint=f"{RR_INDEX} names this file")
+        document = read_contract(path, root=root, code="X07RR_SANITIZER", hint=f"{RR_INDEX} names this file")
     salt = document.get("stable_pseudonym_salt")
     token = document.get("redact_token", "<redacted>")
     if not isinstance(token, str) or (salt is not None and not isinstance(salt, str)):

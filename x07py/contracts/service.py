@@ -9,6 +9,7 @@ from x07py.contracts.loader import JsonObject, read_object
 from x07py.contracts.schema_check import surely_fits
 from x07py.contracts.schemas import load_schema
 from x07py.errors import ContractError
+from x07py.files import is_inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +59,11 @@ class Service:
 
 
 def service_ids(root: Path) -> list[str]:
-    """Return the ids of the services of a project, sorted."""
-    return sorted(path.name.removesuffix(ENDING) for path in (root / FOLDER).glob(f"*{ENDING}"))
+    """Return the ids of the services of a project, sorted; a folder that a link leads out to holds none."""
+    folder = root / FOLDER
+    if not is_inside(folder, root):
+        return []
+    return sorted(path.name.removesuffix(ENDING) for path in folder.glob(f"*{ENDING}"))
 
 
 def read_service(root: Path, service_id: str) -> Service:
@@ -73,7 +77,7 @@ def read_service(root: Path, service_id: str) -> Service:
         hint = f"there are: {', '.join(known)}" if known else f"write {FOLDER}/{service_id}{ENDING}"
         raise ContractError(9904, f"no service has the id {service_id!r}", where=str(root / FOLDER), hint=hint)
     path = root / FOLDER / f"{service_id}{ENDING}"
-    document = read_object(path, code=9904, hint="x07 arch check tells what is wrong")
+    document = read_object(path, root=root, code=9904, hint="x07 arch check tells what is wrong")
     wrong = _fault(document, service_id)
     if wrong:
         raise ContractError(9904, wrong, where=str(path), hint="x07 arch check shows every fault")

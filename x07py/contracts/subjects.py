@@ -79,7 +79,7 @@ def read_index(root: Path) -> JsonObject:
         ContractError: 9599 if it is missing or does not fit its schema.
     """
     path = root / INDEX
-    index = read_object(path, code=9599, hint=f"pin the project's schemas in {INDEX}")
+    index = read_object(path, root=root, code=9599, hint=f"pin the project's schemas in {INDEX}")
     if not surely_fits(index, load_schema(INDEX_SCHEMA)):
         raise ContractError(9599, f"the index does not fit the schema {INDEX_SCHEMA}", where=str(path), hint=_HINT)
     return index

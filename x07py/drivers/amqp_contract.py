@@ -126,7 +126,7 @@ def read_topology(root: Path, topology_id: str) -> JsonObject:
     relative = entry.get("path")
     if not isinstance(relative, str) or not relative:
         raise ContractError(9842, f"topology {topology_id!r} has no path", where=str(path), hint="give its file")
-    return read_contract(resolve_inside(root, relative), code=9844, hint=f"{path} names this file")
+    return read_contract(resolve_inside(root, relative), root=root, code=9844, hint=f"{path} names this file")
 
 
 def _failover(loaded: Loaded) -> tuple[str, ...]:

@@ -244,7 +244,7 @@ def read_contract(root: Path, relative: str, *, code: int) -> JsonObject:
         ContractError: with `code`; ``X07_CONTRACT_PATH`` for a file outside.
         FileError: ``X07IO_READ``.
     """
-    return read_object(resolve_inside(root, relative), code=code, hint=f"correct {relative}")
+    return read_object(resolve_inside(root, relative), root=root, code=code, hint=f"correct {relative}")
 
 
 def broker_variable(kind: str, profile: str) -> str:

@@ -195,8 +195,8 @@ def _deeply(question: Question, store: Store) -> tuple[Answer, list[str]]:
 
 
 def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
-    summaries = Summaries(store)
     finder = Finder(question.environment, question.project)
+    summaries = Summaries(store, finder.checkout(question.root))
     table = primitives().with_told(question.told)
     machine = Machine(finder, summaries, table, frozenset(question.judged), question.refused, question.trusted)
     starts = starts_of(machine, question.judged, question.function)

@@ -17,7 +17,7 @@ from x07py.errors import UsageError
 from x07py.files import MANIFEST_BYTES, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Kind = Literal["project", "standard library", "installed", "builtin", "native", "folder", "missing"]
 
@@ -124,6 +124,24 @@ class Finder:
         if found is None:
             found = self._known[name] = self._find(name)
         return found
+
+    def checkout(self, root: Path | None) -> Callable[[str], Path | None]:
+        """Return what tells the folder that a module's file must lie in: the project for what the project brings.
+
+        That is its own modules, and what an editable installation finds in its folders. An environment that lies in
+        the project is no part of it: its packages may be links to a store of the user.
+        """
+        if root is None:
+            return lambda _: None
+        top = f"{os.path.realpath(root)}/"
+        places = [f"{one}/" for one in self.environment.packages if not _is_packages(one)]
+        own = tuple(
+            one
+            for one in places
+            if f"{os.path.realpath(one)}/".startswith(top) or os.path.abspath(one).startswith(top)  # noqa: PTH100
+        )
+        modules = set(self.project.values())
+        return lambda path: root if path in modules or path.startswith(own) else None
 
     def folders(self) -> list[str]:
         """Return the folders that were looked through."""

@@ -14,7 +14,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from x07py._version import __version__
 from x07py.effects.elf import Bound, bound_of
@@ -23,6 +23,9 @@ from x07py.effects.summary import VERSION, Summary, from_plain, plain
 from x07py.errors import FileError
 from x07py.files import SOURCE_BYTES, read_file, source_text
 from x07py.files.own import Seal, cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ANSWERS = "answers/"
 """What starts the names of what this whole room made; all else comes from `lower` alone."""
@@ -99,10 +102,16 @@ def facts_of(path: str) -> Facts | None:
 
 
 class Summaries:
-    """Reads files to summaries through a store, and remembers which files it read."""
+    """Reads files to summaries through a store, and remembers which files it read.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: what is known from earlier.
+        checkout: what tells the folder that a file must lie in, links followed; None for files of the environment.
+    """
+
+    def __init__(self, store: Store, checkout: Callable[[str], Path | None]) -> None:
         self._store = store
+        self._checkout = checkout
         self.read: dict[str, Facts | None] = {}
         self.parsed: int = 0
 
@@ -110,7 +119,7 @@ class Summaries:
         """Return what an extension module may call, or None if its file does not tell."""
         self.read[path] = facts_of(path)
         try:
-            return bound_of(read_file(Path(path), limit=_MOST_BYTES))
+            return bound_of(read_file(Path(path), limit=_MOST_BYTES, root=self._checkout(path)))
         except OSError:
             return None
 
@@ -118,7 +127,7 @@ class Summaries:
         """Return the summary of a file, or why it has none."""
         self.read[path] = facts_of(path)
         try:
-            data = read_file(Path(path), limit=SOURCE_BYTES)
+            data = read_file(Path(path), limit=SOURCE_BYTES, root=self._checkout(path))
         except OSError as error:
             return f"cannot be read: {error.strerror}"
         name = hashlib.sha256(data).hexdigest()

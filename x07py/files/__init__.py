@@ -24,6 +24,7 @@ from x07py.files.reading import (
     TooLargeError,
     cannot_read,
     digest_file,
+    is_inside,
     open_file,
     read_file,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "decoded",
     "digest_file",
     "digest_tree",
+    "is_inside",
     "line_end",
     "load_json",
     "make_folder",

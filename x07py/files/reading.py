@@ -85,7 +85,7 @@ def open_file(path: Path, *, root: Path | None = None) -> FileIO:
     Raises:
         NotAFileError, LinkError, OSError: as `read_file`.
     """
-    if root is not None and not _inside(path, root):
+    if root is not None and not is_inside(path, root):
         raise LinkError(path, "a symbolic link leads out of the project, where nothing is read")
     mode = os.stat(path).st_mode  # noqa: PTH116 (a file of every module of a project passes here)
     if not stat.S_ISREG(mode):
@@ -122,6 +122,7 @@ def digest_file(path: Path, *, root: Path | None = None) -> str:
         return digest.hexdigest()
 
 
-def _inside(path: Path, root: Path) -> bool:
+def is_inside(path: Path, root: Path) -> bool:
+    """Tell whether a file or folder lies in a project, links followed."""
     real, top = os.path.realpath(path), os.path.realpath(root)
     return real == top or real.startswith(top.rstrip(os.sep) + os.sep)

@@ -51,7 +51,7 @@ def read_cassette(path: Path, max_bytes: int | None = None) -> bytes:
         CassetteError: 2002 if it cannot be opened or read, 2003 if it has more than `max_bytes`.
     """
     try:
-        return read_file(path, limit=_LARGEST if max_bytes is None else max_bytes, root=_root_of(path))
+        return read_file(path, limit=_LARGEST if max_bytes is None else max_bytes, root=project_of(path))
     except TooLargeError:
         raise CassetteError(
             2003,
@@ -69,7 +69,7 @@ def read_cassette(path: Path, max_bytes: int | None = None) -> bytes:
         ) from None
 
 
-def _root_of(cassette: Path) -> Path | None:
+def project_of(cassette: Path) -> Path | None:
     """Return the project whose ``.x07_rr`` a file lies in: no folder from there on may be a link."""
     return next((one.parent for one in cassette.parents if one.name == FOLDER), None)
 
@@ -114,7 +114,7 @@ class PartialFile:
         self.cassette = cassette
         self.path: Path = cassette.with_name(cassette.name + PARTIAL)
         try:
-            root = _root_of(cassette)
+            root = project_of(cassette)
             folder = open_folder(cassette.parent, root=root, create=True)
             try:
                 found = open_in(folder, self.path.name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -179,7 +179,7 @@ class PartialFile:
             self._file.close()
 
     def _rename(self) -> None:
-        folder = open_folder(self.cassette.parent, root=_root_of(self.cassette))
+        folder = open_folder(self.cassette.parent, root=project_of(self.cassette))
         try:
             os.fchmod(self._file.fileno(), self._mode)
             os.replace(self.path.name, self.cassette.name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -232,7 +232,7 @@ def publish_recovered(source: Path, target: Path, data: bytes, entries: int) -> 
             kept.hardlink_to(source)
         with SideFile(target) as side:
             side.expect(hashlib.sha256(data).hexdigest(), len(data), entries)
-            replace_file(target, data, root=_root_of(target))
+            replace_file(target, data, root=project_of(target))
             side.settle()
         if source.name == target.name + PARTIAL:
             source.unlink()
@@ -273,7 +273,7 @@ class SideFile:
             CassetteError: 2054 if the file is not a side file.
         """
         try:
-            document = load_json(read_file(self.path, limit=_LARGEST_SIDE, root=_root_of(self.path)))
+            document = load_json(read_file(self.path, limit=_LARGEST_SIDE, root=project_of(self.path)))
             if document["schema_version"] != _SIDE_SCHEMA or not isinstance(document["cassettes"], dict):
                 raise ValueError
         except FileNotFoundError:
@@ -313,7 +313,7 @@ class SideFile:
 
     def _write(self, document: dict[str, Any]) -> None:
         replace_file(
-            self.path, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n", root=_root_of(self.path)
+            self.path, json.dumps(document, indent=2, sort_keys=True).encode() + b"\n", root=project_of(self.path)
         )
 
     def varying(self) -> Varying:

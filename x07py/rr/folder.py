@@ -6,7 +6,8 @@ from pathlib import Path
 
 from x07py.contracts.loader import find_root
 from x07py.errors import FileError
-from x07py.rr.cassette_files import FOLDER, PARTIAL
+from x07py.files import LinkError, cannot_read, is_inside
+from x07py.rr.cassette_files import FOLDER, PARTIAL, project_of
 
 
 def locate(name: str) -> Path:
@@ -29,6 +30,14 @@ def locate(name: str) -> Path:
 
 
 def cassettes_in(folder: Path) -> list[Path]:
-    """Return the cassettes and interrupted recordings below `folder`, sorted."""
+    """Return the cassettes and interrupted recordings below `folder`, sorted.
+
+    Raises:
+        FileError: ``X07IO_READ`` if the project's folder of cassettes is a link that leads out of it.
+    """
+    root = project_of(folder / PARTIAL)
+    if root is not None and not is_inside(folder, root):
+        error = LinkError(folder, "a symbolic link leads out of the project, where nothing is read")
+        raise cannot_read(folder, error, "put the folder itself in the link's place")
     endings = (".x07rr.bin", ".rrbin", PARTIAL)
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name.endswith(endings))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from x07py.errors import FileError
 from x07py.files import load_json, read_file
 from x07py.rr.cassette import Cassette
+from x07py.rr.cassette_files import project_of
 from x07py.rr.folder import cassettes_in
 from x07py.rr.guard import readings, secret_in
 from x07py.rr.text_side import text_side_of
@@ -133,7 +134,7 @@ def sorted_out(found: Iterable[Found], accepted: list[dict[str, str]]) -> tuple[
 
 def _parts(path: Path) -> Iterator[tuple[str, bytes]]:
     if path.suffix == ".md":
-        for number, line in enumerate(read_file(path, limit=_LARGEST).split(b"\n"), 1):
+        for number, line in enumerate(read_file(path, limit=_LARGEST, root=project_of(path)).split(b"\n"), 1):
             yield f"line {number}", line
         return
     for number, entry in enumerate(Cassette.load(path).entries):

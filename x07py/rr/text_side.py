@@ -21,6 +21,7 @@ from x07py.files import load_json, read_file, replace_file
 from x07py.msg import Envelope
 from x07py.printing import escaped
 from x07py.rr.alignment import DELIVER, PUBLISH, message_of
+from x07py.rr.cassette_files import project_of
 from x07py.rr.varying import VARIES, Numbers
 from x07py.rr.volatile import is_counted, stable_headers
 
@@ -120,7 +121,7 @@ def check_text_side(path: Path, cassette: Cassette, varying: Varying) -> bool:
     beside = text_side_of(path)
     expected = text_side(cassette, path.name, varying).encode()
     try:
-        found = read_file(beside, limit=len(expected))
+        found = read_file(beside, limit=len(expected), root=project_of(path))
     except FileNotFoundError:
         return False
     except OSError:

@@ -12,7 +12,7 @@ from x07py.arch.documents import jcs_sha256
 from x07py.arch.model import finding
 from x07py.drivers.plugin import driver_kinds, find_driver
 from x07py.errors import NotInstalledError, X07Error
-from x07py.files import CONTRACT_BYTES, load_json, read_file
+from x07py.files import CONTRACT_BYTES, is_inside, load_json, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,6 +90,8 @@ def index_of(kind: str) -> str:
 
 def _kinds(root: Path) -> list[str]:
     """Return the kinds that the project has an index for, without those whose drivers have a check of their own."""
+    if not is_inside(root / _FOLDER, root):
+        return []
     try:
         names = [one.name for one in (root / _FOLDER).iterdir() if one.is_dir() and not one.is_symlink()]
     except OSError:
