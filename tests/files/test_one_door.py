@@ -32,6 +32,7 @@ WRITES = "opened to be written, where the program that is run, or the user, says
 ALLOWED = {
     "arch/draw.py:page": OWN,
     "arch/store.py:_version": OWN,
+    "brokers/native.py:_hold_to_sums": OWN,
     "brokers/process.py:_spawn": "the log of a broker in the user's own folder, opened to be written",
     "brokers/process.py:_started": KERNEL,
     "brokers/process.py:starting": "a file to lock in the user's own folder",
