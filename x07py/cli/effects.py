@@ -88,7 +88,8 @@ def effects(
             where=str(repo_root.resolve()),
             hint=_instead(module, project),
         )
-    answer = analyze(Question(project, judged, environment, root=repo_root, function=function))
+    question = Question(project, judged, environment, root=repo_root, function=function, installed=bool(distribution))
+    answer = analyze(question)
     rows = [(name, reach) for name in judged for reach in answer.findings(name) if _asked(reach, function)]
     if function and not any(one.name == function for one in answer.functions[module]):
         raise UsageError("X07_USAGE", f"{module} has no function {function!r}", hint="methods: module:Class.method")

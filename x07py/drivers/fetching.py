@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from x07py.contracts.subjects import FOLDER, INDEX, INDEX_SCHEMA, read_index
 from x07py.drivers.subjects import KINDS_OF_REGISTRIES, strange
 from x07py.errors import ContractError, SchemaRefusedError
-from x07py.files import CONTRACT_BYTES, read_file, replace_file
+from x07py.files import CONTRACT_BYTES, load_json, read_file, replace_file
 from x07py.serialization import LEVELS, data_of, text_of
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def _compare(
 def _meaning(kind: str, data: bytes) -> Any:
     text = text_of(kind, data)
     try:
-        return text if kind == "protobuf" else json.loads(text)
-    except (ValueError, RecursionError):
+        return text if kind == "protobuf" else load_json(text)
+    except ValueError:
         return text
 
 

@@ -126,6 +126,7 @@ class Question:
         told: functions of trusted modules whose use counts all the same, by each full name: capability and reason.
         root: the project's folder, in which no cache is believed; None keeps nothing.
         function: name of a function that may be called with anything, though only its module's calls judge it.
+        installed: the modules are those of an installed distribution, whose files need not lie in the project.
     """
 
     project: Mapping[str, str]
@@ -136,6 +137,7 @@ class Question:
     told: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     root: Path | None = None
     function: str = ""
+    installed: bool = False
 
     def digest(self) -> str:
         """Return what tells this question from others."""
@@ -196,7 +198,7 @@ def _deeply(question: Question, store: Store) -> tuple[Answer, list[str]]:
 
 def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
     finder = Finder(question.environment, question.project)
-    summaries = Summaries(store, finder.checkout(question.root))
+    summaries = Summaries(store, finder.checkout(question.root, installed=question.installed))
     table = primitives().with_told(question.told)
     machine = Machine(finder, summaries, table, frozenset(question.judged), question.refused, question.trusted)
     starts = starts_of(machine, question.judged, question.function)

@@ -125,11 +125,15 @@ class Finder:
             found = self._known[name] = self._find(name)
         return found
 
-    def checkout(self, root: Path | None) -> Callable[[str], Path | None]:
+    def checkout(self, root: Path | None, *, installed: bool) -> Callable[[str], Path | None]:
         """Return what tells the folder that a module's file must lie in: the project for what the project brings.
 
         That is its own modules, and what an editable installation finds in its folders. An environment that lies in
         the project is no part of it: its packages may be links to a store of the user.
+
+        Args:
+            root: the project's folder, None for no project.
+            installed: the modules that are asked about are those of an installed distribution.
         """
         if root is None:
             return lambda _: None
@@ -140,7 +144,7 @@ class Finder:
             for one in places
             if f"{os.path.realpath(one)}/".startswith(top) or os.path.abspath(one).startswith(top)  # noqa: PTH100
         )
-        modules = set(self.project.values())
+        modules = set() if installed else set(self.project.values())
         return lambda path: root if path in modules or path.startswith(own) else None
 
     def folders(self) -> list[str]:
