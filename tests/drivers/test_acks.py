@@ -63,7 +63,8 @@ def test_each_ack_says_where_its_own_message_stands(live_kafka: RunningBroker) -
     elsewhere = [Envelope(other, b"k", b"%d" % n) for n in range(100)]
     placed = [Envelope(many, b"", b"at %d" % n, {"x07-partition": str(n % PARTITIONS)}) for n in range(40)]
     batch = [one for row in zip(unlike[:100], headed, elsewhere, alike[:100], strict=True) for one in row]
-    batch += placed + alike[100:] + unlike[100:]
+    batch += placed + alike[100:200] + unlike[100:]
+    batch += [one for row in zip(unlike[:100], alike[200:], strict=True) for one in row]  # every other without a key
 
     async def publish() -> list[Ack]:
         async with open_driver("kafka", profile="local_dev_v1") as driver:
