@@ -86,14 +86,19 @@ EVERYWHERE = {f"{world.replace('-', '_')}_{way}": world for world in WORLDS for 
 REFUSED = {name for name, world in EVERYWHERE.items() if world in {"solve-pure", "solve-fs", "solve-kv"}}
 
 
-@pytest.mark.parametrize("locked", [True, False])
-def test_a_driver_in_a_world_without_network_and_cassettes(locked: bool, project: Path) -> None:
+def begin(project: Path, *, locked: bool) -> None:
+    """Leave a project without modules, whose lock holds the Kafka driver or which has no lock."""
     if locked:
         pkg(project, "add", "kafka")
     else:
         (project / "x07.lock").unlink()
         (project / "pyproject.toml").write_text('[project]\nname = "shop"\n')
     (project / "core.py").unlink()
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_driver_in_a_world_without_network_and_cassettes(locked: bool, project: Path) -> None:
+    begin(project, locked=locked)
     nodes = [node(name, world) for name, world in EVERYWHERE.items()]
     externals = {"allowed_import_prefixes": ["x07py"], "allowed_exact": []}
     modules = {f"{name}.py": WAYS[name[-1]] for name in EVERYWHERE}
@@ -129,12 +134,7 @@ CALLS = {
 )
 def test_a_call_over_nodes_that_ends_in_a_driver(below: str, said: bool, locked: bool, project: Path) -> None:
     """Told where the chain starts, unless the function that opens stands in such a node itself."""
-    if locked:
-        pkg(project, "add", "kafka")
-    else:
-        (project / "x07.lock").unlink()
-        (project / "pyproject.toml").write_text('[project]\nname = "shop"\n')
-    (project / "core.py").unlink()
+    begin(project, locked=locked)
     worlds = {**dict.fromkeys(CALLS, "solve-pure"), "adapter": below, "middle": "run-os"}
     rules = [{"id": "all", "kind": "deps_v1", "from": name, "to": list(worlds), "mode": "allow"} for name in worlds]
     externals = {"allowed_import_prefixes": ["x07py"], "allowed_exact": []}
