@@ -98,8 +98,8 @@ async def members_share_what_comes(subject: Subject, place: str) -> bool:
         def twice(start: int = _SHARED) -> int:
             return len({n for n in first.got if n >= start} & {*second.got})
 
+        await _publish(newer, place, [0])  # first, since that may be what makes the place
         loops = [asyncio.create_task(first.run(probes=True))]
-        await _publish(newer, place, [0])
         await until(lambda: bool(first.got))
         loops.append(asyncio.create_task(second.run(probes=False)))
         await until(lambda: first.got[-1] + 1 in second.got or twice(0) > _TWICE)
