@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from x07py.contracts.packages import ProjectPackages
     from x07py.run.profile import Profile, ProjectToRun
     from x07py.sandbox.notifications import Access
+    from x07py.worlds import World
 
 _SHM = "/dev/shm"  # noqa: S108 (a place of its own is mounted there)
 _MAX_SECONDS = 1_000_000_000
@@ -69,13 +70,7 @@ def make_plan(
     _check_values(profile)
     packages = project_packages(project.root, profile.world)
     explained = () if world.solve else _explanations(packages, scratch)
-    if "fixtures" in world.files and fixture_folder(project.root) is None:
-        raise RunError(
-            "X07RUN_FIXTURES",
-            f"world {world.name} reads fixtures, and the project has none",
-            where=str(project.root),
-            hint=f"make the folder {FIXTURES[1]}, or run in solve-rr or solve-pure",
-        )
+    _check_fixtures(project.root, world)
     limits = ProcessLimits()
     if profile.policy is not None:
         if profile.world != "run-os-sandboxed":
@@ -83,19 +78,7 @@ def make_plan(
         policy = read_policy(project.root / profile.policy)
         limits, profile = policy.limits, apply(policy, profile)
     _check_grants(profile, more, less)
-    write = _paths(project.root, profile, "allow_write")
-    if profile.rr not in {None, "off", "replay"} and world.solve:
-        raise RunError(
-            "X07RUN_CONTRADICTION",
-            f"world {world.name} cannot write, so it cannot {profile.rr.replace('_', ' ')}",
-            where="--rr",
-            hint="record with --profile sandbox; solve worlds replay",
-        )
-    if profile.rr not in {None, "off", "replay"}:
-        cassettes = project.root / CASSETTES
-        refuse_link(cassettes)
-        cassettes.mkdir(exist_ok=True)
-        write.append(PathGrant(cassettes, "--rr"))
+    write = [*_paths(project.root, profile, "allow_write"), *_recordings(project.root, profile, world)]
     return RunPlan(
         world=profile.world,
         argv=command_line(project.root, profile.entry or project.entry, args, explained, solve=world.solve),
@@ -117,6 +100,33 @@ def make_plan(
         limits=replace(limits, memory=profile.max_memory),
         timeout=profile.timeout,
     )
+
+
+def _check_fixtures(root: Path, world: World) -> None:
+    if "fixtures" in world.files and fixture_folder(root) is None:
+        raise RunError(
+            "X07RUN_FIXTURES",
+            f"world {world.name} reads fixtures, and the project has none",
+            where=str(root),
+            hint=f"make the folder {FIXTURES[1]}, or run in solve-rr or solve-pure",
+        )
+
+
+def _recordings(root: Path, profile: Profile, world: World) -> list[PathGrant]:
+    """Return the folder of cassettes, made if need be, where the program records into it."""
+    if profile.rr in {None, "off", "replay"}:
+        return []
+    if world.solve:
+        raise RunError(
+            "X07RUN_CONTRADICTION",
+            f"world {world.name} cannot write, so it cannot {profile.rr.replace('_', ' ')}",
+            where="--rr",
+            hint="record with --profile sandbox; solve worlds replay",
+        )
+    cassettes = root / CASSETTES
+    refuse_link(cassettes)
+    cassettes.mkdir(exist_ok=True)
+    return [PathGrant(cassettes, "--rr")]
 
 
 def _hosts(profile: Profile, kind: str) -> tuple[HostRule, ...]:

@@ -142,13 +142,11 @@ def _segments(numbers: dict[str, int], wanted: Wanted) -> list[tuple[int, Progra
     return segments
 
 
-def _special(wanted: Wanted) -> dict[str, Program]:
+def _network(wanted: Wanted) -> dict[str, Program]:
     no = refuse(errno.EACCES)
     denied = always(no)
     tcp = ALLOW if wanted.relay else NOTIFY
-    metadata = NOTIFY if (wanted.processes or wanted.clock) and not wanted.relay else refuse(errno.EPERM)
-    priorities = refuse(errno.EPERM) if wanted.relay else NOTIFY
-    network = {
+    return {
         "sendto": arguments.sendto(),
         "sendmsg": arguments.unless_flag(2, arguments.FASTOPEN, errno.EACCES),
         "sendmmsg": arguments.unless_flag(3, arguments.FASTOPEN, errno.EACCES),
@@ -159,8 +157,13 @@ def _special(wanted: Wanted) -> dict[str, Program]:
         "listen": always(NOTIFY) if wanted.network and not wanted.relay else denied,
         "socketpair": arguments.socketpair(),
     }
+
+
+def _special(wanted: Wanted) -> dict[str, Program]:
+    metadata = NOTIFY if (wanted.processes or wanted.clock) and not wanted.relay else refuse(errno.EPERM)
+    priorities = refuse(errno.EPERM) if wanted.relay else NOTIFY
     rows = {
-        **network,
+        **_network(wanted),
         "open": arguments.opening(1, 2),
         "openat": arguments.opening(2, 3),
         "creat": arguments.unless_flag(1, arguments.SET_ID_BITS, errno.EPERM),

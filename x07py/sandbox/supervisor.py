@@ -116,18 +116,22 @@ class Supervisor:
         self._handlers |= Priorities(self.listener.still_waits).handlers()
         self.turns: Turns | None = None
         if seed is not None:
-            clock = VirtualClock(seed, self.listener.still_waits)
-            waits = Waits(self.listener, clock)
-            self.turns = waits.turns = Turns(clock, self._decide, self.listener.send, on_deadlock, Schedule(schedule))
-            identity = Identity(self.turns)
-            self._handlers |= clock.handlers() | waits.handlers() | identity.handlers()
-            self._handlers |= Priorities(self.listener.still_waits, identity.thread).handlers()
-            self._handlers |= Descriptors(self.listener.still_waits).handlers()
+            self._be_virtual(seed, schedule, on_deadlock)
         if observe:
             self._handlers |= Observer(self._note).handlers()
         elif roots is not None:
             self._roots = roots
             self._handlers |= Observer(self._tell).handlers()
+
+    def _be_virtual(self, seed: bytes, schedule: int | None, on_deadlock: Callable[[], None]) -> None:
+        """Answer time, randomness, waits and identities from `seed`, and let one thread run at a time."""
+        clock = VirtualClock(seed, self.listener.still_waits)
+        waits = Waits(self.listener, clock)
+        self.turns = waits.turns = Turns(clock, self._decide, self.listener.send, on_deadlock, Schedule(schedule))
+        identity = Identity(self.turns)
+        self._handlers |= clock.handlers() | waits.handlers() | identity.handlers()
+        self._handlers |= Priorities(self.listener.still_waits, identity.thread).handlers()
+        self._handlers |= Descriptors(self.listener.still_waits).handlers()
 
     def start(self) -> None:
         """Serve in threads of this process."""

@@ -141,16 +141,7 @@ class Contracts:
         if editors := named_schema(document):
             self.editor_schemas.add(editors)
         self._credentials(document, path)
-        if self.canonical and data.rstrip(b"\n") != canonical(document):
-            self.report(
-                finding(
-                    "E_ARCH_CONTRACT_NOT_CANONICAL",
-                    "the file is not in canonical form (RFC 8785), and canonical_json.require asks for it",
-                    path=path,
-                    hint="x07 arch check --write",
-                )
-            )
-            self.repair(path, (), "write it in canonical form")
+        self._form(data, document, path)
         found = document.get("schema_version") if isinstance(document, dict) else None
         wider = _wider(schema)
         if wider is not None and isinstance(found, str) and found.startswith(f"{wider}@"):
@@ -169,6 +160,18 @@ class Contracts:
             operations = tuple({"op": "add", "path": f"/{key}", "value": value} for key, value in lacking.items())
             self.repair(path, operations, "fill in what is required")
         return None if faults else filled(document)
+
+    def _form(self, data: bytes, document: object, path: str) -> None:
+        if self.canonical and data.rstrip(b"\n") != canonical(document):
+            self.report(
+                finding(
+                    "E_ARCH_CONTRACT_NOT_CANONICAL",
+                    "the file is not in canonical form (RFC 8785), and canonical_json.require asks for it",
+                    path=path,
+                    hint="x07 arch check --write",
+                )
+            )
+            self.repair(path, (), "write it in canonical form")
 
     def json_schema(self, path: str, code: str) -> None:
         """Take the JSON Schema of a message up, or report why it is none."""
