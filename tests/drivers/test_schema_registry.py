@@ -56,7 +56,7 @@ class Place:
     orders: str
     money: str
 
-    def pin(self, *versions: dict[str, Any]) -> None:
+    def pin(self, *versions: dict[str, Any], id_in: str = "prefix") -> None:
         """Pin versions of the orders, which refer to money."""
         folder = self.root / "arch/msg/schemas"
         folder.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ class Place:
                 }
             )
         subjects = [
-            {"subject": self.orders, "kind": "avro", "versions": rows},
+            {"subject": self.orders, "kind": "avro", "id_in": id_in, "versions": rows},
             {
                 "subject": self.money,
                 "kind": "avro",
@@ -123,29 +123,30 @@ async def fails() -> X07Error:
     return caught.value
 
 
-async def both_versions(place: Place) -> list[Any]:
+async def both_versions(place: Place, id_in: str) -> list[Any]:
     """Register one version, then another; read what the newer wrote as the older, whose subject learns it."""
-    place.pin(order())
+    place.pin(order(), id_in=id_in)
     older = (await subjects(register=True))[place.orders]
-    place.pin(order(), NEWER)
+    place.pin(order(), NEWER, id_in=id_in)
     newer = (await subjects(register=True))[place.orders]
-    message = newer.encode({**VALUE, "paid": True})
+    message = newer.write(Envelope("orders"), {**VALUE, "paid": True})
     with pytest.raises(SchemaUnknownError):
         older.decode(message)
     async with open_driver("kafka", profile="local_dev_v1") as driver:
         knows = await know_writer(driver, older, message)
         assert await know_writer(driver, knows, message) is knows
-    return [message, knows.decode(message), newer.decode(older.encode(VALUE))]
+    return [message, knows.decode(message), newer.decode(older.write(Envelope("orders"), VALUE))]
 
 
-async def test_what_the_registry_says_is_recorded_and_replayed_without_it(place: Place) -> None:
+@pytest.mark.parametrize("id_in", ["prefix", "header"])
+async def test_what_the_registry_says_is_recorded_and_replayed_without_it(place: Place, id_in: str) -> None:
     with session(cassette="asked.x07rr.bin", mode="record"):
-        live = await both_versions(place)
+        live = await both_versions(place, id_in)
     assert live[1:] == [VALUE, {**VALUE, "paid": False}]
     assert PASSWORD.encode() not in (place.root / ".x07_rr/asked.x07rr.bin").read_bytes()
     place.point_at(f"http://127.0.0.1:{free_port()}", **SECRETS)
     with session(cassette="asked.x07rr.bin", mode="replay"):
-        assert await both_versions(place) == live
+        assert await both_versions(place, id_in) == live
     place.pin(NEWER)
     with pytest.raises(DiffersFromRecordingError), session(cassette="asked.x07rr.bin", mode="replay"):
         await subjects(register=True)
@@ -227,6 +228,7 @@ for _ in range(200):
 @pytest.mark.parametrize(
     "answer",
     [
+        *({"ids": [1, 2], "guids": [None]}, {"ids": [1, 2], "guids": ["x", 5]}),
         *({}, {"ids": 5}, {"ids": [1]}, {"ids": ["1", "2"]}, {"ids": [1, True]}, {"type": "AVRO", "schema": "x"}, DEEP),
         {"type": "AVRO", "schema": '"int"', "references": [{"type": "AVRO", "schema": '"int"', "references": []}]},
     ],
@@ -275,6 +277,19 @@ async def test_a_registry_that_cannot_be_meant(place: Place, wrong: dict[str, An
     assert error.code == 9750
     write(place.root, manifest(node("a"), contracts_v1=CONTRACTS), {"a.py": ""})
     assert "E_ARCH_MSG_KAFKA_PROFILE_INVALID" in {row.code for row in run(place.root, write_lock=True).findings}
+
+
+async def test_a_registry_without_guids_has_none_for_a_header(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a recording that was made before there were any."""
+    place.pin(order(), id_in="header")
+
+    async def changed(*asked: Any) -> Any:
+        return {"ids": [1, 2]}
+
+    monkeypatch.setattr(Driver, "control", changed)
+    error = await fails()
+    assert isinstance(error, SchemaRefusedError)
+    assert (error.code, "no GUIDs" in error.message, "record again" in str(error.hint)) == (9769, True, True)
 
 
 def test_grants_and_secrets_of_a_profile_cover_its_registry(place: Place) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from x07py.contracts.loader import JsonObject, read_object, resolve_inside
 from x07py.contracts.schema_check import surely_fits
@@ -22,6 +22,7 @@ FOLDER = "arch/msg/schemas"
 INDEX = f"{FOLDER}/subjects.json"
 INDEX_SCHEMA = "x07py.arch.msg.subjects"
 DEFAULT: Compatibility = "backward"
+IdPlace = Literal["prefix", "header"]
 _DEEPEST = 100
 _HINT = "x07 arch check tells what is wrong"
 
@@ -44,10 +45,11 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class PinnedSubject:
-    """The versions of a subject, by number, the oldest first, and what they are held to."""
+    """The versions of a subject, by number, the oldest first, what they are held to, and where ids are written."""
 
     name: str
     compatibility: Compatibility
+    id_in: IdPlace
     versions: Mapping[int, Pinned]
 
 
@@ -108,7 +110,8 @@ class Pins:
         """Return what a row pins; raises as `version`."""
         numbers = sorted(one["version"] for one in row["versions"])
         versions = {number: self.version(row["subject"], number) for number in numbers}
-        return PinnedSubject(row["subject"], row.get("compatibility", DEFAULT), versions)
+        held, place = row.get("compatibility", DEFAULT), row.get("id_in", "prefix")
+        return PinnedSubject(row["subject"], held, place, versions)
 
     def version(self, subject: str, number: int, above: tuple[tuple[str, int], ...] = ()) -> Pinned:
         """Return one version, with what it refers to.

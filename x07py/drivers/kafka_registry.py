@@ -52,7 +52,8 @@ class SchemaRegistry:
         self._client: Any = None
 
     def schema_ids(self, request: Json) -> Json:
-        """Return the id of each schema; new ones are registered if the request says so.
+        """Return the number of each schema, and its GUID if the registry has such; new ones are registered if the
+        request says so.
 
         Raises:
             NotFoundError: 9766 for a schema that the registry does not have.
@@ -64,26 +65,25 @@ class SchemaRegistry:
         for asked in request["schemas"]:
             references = [library.SchemaReference(*one) for one in asked["references"]]
             schema = library.Schema(asked["schema"], asked["type"], references)
-            call = self._client.register_schema if request["register"] else self._looked_up
+            call = self._client.register_schema_full_response if request["register"] else self._client.lookup_schema
             what = f"version {asked['version']} of {asked['subject']!r}"
             found.append(self._ask(what, call, asked["subject"], schema))
-        return {"ids": found}
-
-    def _looked_up(self, subject: str, schema: Any) -> int:
-        number: int = self._client.lookup_schema(subject, schema).schema_id
-        return number
+        return {"ids": [one.schema_id for one in found], "guids": [one.guid for one in found]}
 
     def schema(self, request: Json) -> Json:
-        """Return what an id stands for, with what that refers to, 100 schemas at most.
+        """Return what an id or a GUID stands for, with what that refers to, 100 schemas at most.
 
         Raises:
             SchemaRefusedError: 9769 for more, as when schemas refer to each other in a circle.
             DriverError: as `schema_ids`.
         """
         self._library()
-        found = self._ask(
-            f"the schema of id {request['id']}", self._client.get_schema, request["id"], None, "serialized"
-        )
+        if "guid" in request:
+            what = f"the schema of GUID {request['guid']}"
+            found = self._ask(what, self._client.get_schema_by_guid, request["guid"], "serialized")
+        else:
+            what = f"the schema of id {request['id']}"
+            found = self._ask(what, self._client.get_schema, request["id"], None, "serialized")
         answers: dict[tuple[str, int], Any] = {}
         places = count()
 
@@ -96,7 +96,7 @@ class SchemaRegistry:
 
         def whole(schema: Any) -> Json:
             if next(places) > _MOST_REFERENCES:
-                message = f"schema {request['id']} refers to more than {_MOST_REFERENCES} schemas, or to itself"
+                message = f"{what} refers to more than {_MOST_REFERENCES} schemas, or to itself"
                 hint = "look at its references in the registry"
                 raise SchemaRefusedError(9769, message, where=self._where, hint=hint)
             references = [{"name": one.name, **whole(asked(one))} for one in schema.references or ()]

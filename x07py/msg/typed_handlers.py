@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from x07py.errors import UsageError
 
@@ -17,7 +17,15 @@ M = TypeVar("M")
 _PLACES = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def typed(decode: Callable[[bytes], M]) -> Callable[[Callable[..., Any]], Callable[[Envelope], Any]]:
+class Reader(Protocol):
+    """What decodes a value and may need the message's headers for it, as a `Subject` does."""
+
+    def decode(self, data: Envelope) -> Any:
+        """Return the decoded value of a message."""
+        ...
+
+
+def typed(decode: Callable[[bytes], M] | Reader) -> Callable[[Callable[..., Any]], Callable[[Envelope], Any]]:
     """Return a decorator for a handler that takes the decoded value, and the envelope if it has a second parameter.
 
     A value that does not decode is a message that the handler cannot take: its error makes it a dead letter.
@@ -28,11 +36,14 @@ def typed(decode: Callable[[bytes], M]) -> Callable[[Callable[..., Any]], Callab
         def handle(order: Order) -> Envelope | None: ...
 
     Args:
-        decode: from the bytes of a value to what the handler takes.
+        decode: from the bytes of a value to what the handler takes; or what decodes messages, as a `Subject` does.
 
     Raises:
         UsageError: ``X07_HANDLER``, when it decorates, for a function of no or of more than two parameters.
     """
+
+    def read(envelope: Envelope) -> Any:
+        return decode(envelope.value) if callable(decode) else decode.decode(envelope)
 
     def decorate(handler: Callable[..., Any]) -> Callable[[Envelope], Any]:
         places = [one for one in inspect.signature(handler).parameters.values() if one.kind in _PLACES]
@@ -43,7 +54,7 @@ def typed(decode: Callable[[bytes], M]) -> Callable[[Callable[..., Any]], Callab
         both = len(places) == 2
 
         def arguments(envelope: Envelope) -> tuple[Any, ...]:
-            value = decode(envelope.value)
+            value = read(envelope)
             return (value, envelope) if both else (value,)
 
         if inspect.iscoroutinefunction(handler):

@@ -2,8 +2,9 @@
 
 A `Subject` holds schemas by their ids, turns values into bytes and back, and is handed to the program's core like any
 other value. The bytes are those of Confluent's serializers: a zero, four bytes of schema id, for Protobuf the place of
-the message in its file, and the value. Rivals that lost: the serializers of confluent-kafka themselves (they ask the
-registry in the middle of a call), classes for messages made from their schemas (pydantic and msgspec have better ones).
+the message in its file, and the value; or, where a subject says so, the schema's GUID in a header (`ids`). Rivals that
+lost: the serializers of confluent-kafka themselves (they ask the registry in the middle of a call), and classes made
+from their schemas (pydantic and msgspec have better ones).
 """
 
 from x07py.serialization.compatibility import (
@@ -14,15 +15,18 @@ from x07py.serialization.compatibility import (
     incompatibilities,
     misfits,
 )
+from x07py.serialization.ids import Field, SchemaId, schema_id
 from x07py.serialization.schema import KINDS, Schema
-from x07py.serialization.subject import Subject, data_of, parse, schema_id, text_of
+from x07py.serialization.subject import Subject, data_of, parse, text_of
 
 __all__ = [
     "KINDS",
     "LEVELS",
     "Compatibility",
+    "Field",
     "Misfit",
     "Schema",
+    "SchemaId",
     "Subject",
     "UnfinishedError",
     "data_of",

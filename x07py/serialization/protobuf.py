@@ -106,6 +106,10 @@ class ProtobufFormat:
         """Return the message without its place, as ``FromString`` of a generated class reads it."""
         return body[writer._named(body)[1] :]
 
+    def mark_size(self, body: bytes) -> int:
+        """Return how many bytes name the message."""
+        return read_place(body)[1]
+
     def _named(self, body: bytes) -> tuple[str, int]:
         place, start = read_place(body)
         name = self._names.get(place)

@@ -46,6 +46,10 @@ class Format(Protocol):
         """Return the value's own bytes."""
         ...
 
+    def mark_size(self, body: bytes) -> int:
+        """Return how many of the first bytes say which of the schema's messages it is; only Protobuf has such."""
+        ...
+
 
 def lacking(kind: str, error: ImportError) -> NotInstalledError:
     """Return the error of a library that is not there."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import struct
 from copy import copy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import SchemaError, SchemaUnknownError
+from x07py.serialization.ids import head_of, put, strange_header, take_apart
 from x07py.serialization.schema import KINDS, Format, Schema, lacking, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
-_HEAD = struct.Struct(">BI")
-_NOTHING: Mapping[int, Format] = MappingProxyType({})
+    from x07py.msg import Envelope
+    from x07py.serialization.ids import Field, SchemaId
+
+    _Schemas = Mapping[int, Schema] | Mapping[UUID, Schema] | Mapping[SchemaId, Schema]
+
+_NOTHING: Mapping[SchemaId, Format] = MappingProxyType({})
 
 
 class Subject:
@@ -22,8 +27,10 @@ class Subject:
 
     Args:
         name: what the registry calls it, ``TOPIC-value`` most often.
-        schemas: what values may have been written by, by the id that the registry gave each.
-        schema_id: of the schema that values are written by, and read as.
+        schemas: what values may have been written by, by what the registry calls each: its number, or its GUID, or
+            both, each with an entry.
+        schema_id: of the schema that values are written by, and read as. A number is written in front of the value, a
+            GUID into a header of the message.
 
     Raises:
         SchemaError: 9598 if a schema cannot be used, or is of another kind than the others.
@@ -33,65 +40,99 @@ class Subject:
 
     __slots__ = ("_formats", "_head", "_own", "name", "schema_id")
 
-    def __init__(self, name: str, schemas: Mapping[int, Schema], schema_id: int) -> None:
+    def __init__(self, name: str, schemas: _Schemas, schema_id: SchemaId) -> None:
         self.name = name
         self.schema_id = schema_id
         self._formats = self._ready(schemas)
         if schema_id not in self._formats:
             raise self._unknown(schema_id)
         self._own = self._formats[schema_id]
-        self._head = _HEAD.pack(0, schema_id)
+        self._head = head_of(schema_id)
 
     @property
-    def schemas(self) -> Mapping[int, Schema]:
+    def schemas(self) -> Mapping[SchemaId, Schema]:
         """The schemas by their ids."""
         return {number: one.schema for number, one in self._formats.items()}
 
     def encode(self, value: Any) -> bytes:
-        """Return a value as it is sent.
+        """Return a value as it is sent, its schema's number in front.
 
         Args:
             value: for Avro and JSON what their libraries take, dictionaries most often; for Protobuf a message.
 
         Raises:
-            SchemaError: 9597 if it does not fit the schema.
+            SchemaError: 9595 if ids go into headers, which bytes do not have, 9597 if it does not fit the schema.
         """
+        if not isinstance(self.schema_id, int):
+            message = f"{self.name!r} has its schema's id written into a header, which bytes alone do not have"
+            raise SchemaError(9595, message, hint="use `write`, which takes the message and returns it with the value")
         return self._head + self._own.encode(value)
 
-    def decode(self, data: bytes) -> Any:
-        """Return the value of what was sent; as `typed(orders.decode)` it is what a handler takes.
+    def write(self, envelope: Envelope, value: Any, field: Field = "value") -> Envelope:
+        """Return a message with a value in place of what it has, and its schema's id where this subject puts it.
+
+        Args:
+            envelope: gives everything else.
+            value: as of `encode`.
+            field: which part of the message the value becomes.
 
         Raises:
-            SchemaError: 9595 if no schema id is in front, 9597 if the value does not fit.
-            SchemaUnknownError: 9596 for a schema that this subject does not hold.
+            SchemaError: 9597 if it does not fit the schema.
+            EnvelopeError: 9506 if the message would have 2 GiB or more, 9592 if its ``x07-headers`` is malformed.
         """
-        writer, body = self._written(data)
+        if isinstance(self.schema_id, int):
+            return put(envelope, field, self.encode(value), None)
+        written = self._own.encode(value)
+        size = self._own.mark_size(written)
+        return put(envelope, field, written[size:], self._head + written[:size])
+
+    def decode(self, data: bytes | Envelope, field: Field = "value") -> Any:
+        """Return the value of what was sent. What a handler takes, it is as `typed(orders)`.
+
+        Args:
+            data: the value's bytes, with an id in front; or the message, which may have the id in a header.
+            field: which part of the message is read.
+
+        Raises:
+            SchemaError: 9595 if there is no schema id, 9597 if the value does not fit.
+            SchemaUnknownError: 9596 for a schema that this subject does not hold.
+            EnvelopeError: 9592 if the reserved header ``x07-headers`` is malformed.
+        """
+        writer, body = self._written(data, field)
         return self._own.decode(body, writer)
 
-    def payload(self, data: bytes) -> bytes:
-        """Return what was sent without what is in front: what ``FromString`` of a class reads that protoc generated.
+    def payload(self, data: bytes | Envelope, field: Field = "value") -> bytes:
+        """Return the value without what stands around it: what ``FromString`` of a class reads that protoc generated.
 
-        Raises:
-            SchemaError: as `decode`.
+        Args and raises: as `decode`.
         """
-        writer, body = self._written(data)
+        writer, body = self._written(data, field)
         return self._own.payload(body, writer)
 
-    def _ready(self, schemas: Mapping[int, Schema], known: Mapping[int, Format] = _NOTHING) -> dict[int, Format]:
+    def _ready(self, schemas: _Schemas, known: Mapping[SchemaId, Format] = _NOTHING) -> dict[SchemaId, Format]:
         if len({schema.kind for schema in schemas.values()}) > 1:
             hint = "give each kind a subject of its own"
             raise SchemaError(9598, f"the schemas of {self.name!r} are of several kinds", hint=hint)
-        return {number: known.get(number) or parse(schema) for number, schema in schemas.items()}
+        parsed = {one.schema: one for one in known.values()}
+        found: dict[SchemaId, Format] = {}
+        for number, schema in schemas.items():
+            found[number] = parsed[schema] = parsed.get(schema) or parse(schema)
+        return found
 
-    def _written(self, data: bytes) -> tuple[Format, bytes]:
-        number = schema_id(data)
+    def _written(self, data: bytes | Envelope, field: Field) -> tuple[Format, bytes]:
+        """Return what wrote a value, and the value as it stands behind an id."""
+        number, mark, body = take_apart(data, field)
         writer = self._formats.get(number)
         if writer is None:
             raise self._unknown(number)
-        return writer, data[_HEAD.size :]
+        if mark is None:
+            return writer, body
+        if writer.mark_size(mark) != len(mark):
+            raise strange_header(f"{mark[:20]!r} is left over behind the id {number}")
+        return writer, mark + body
 
-    def _unknown(self, number: int) -> SchemaUnknownError:
-        known = ", ".join(map(str, sorted(self._formats)))
+    def _unknown(self, number: SchemaId) -> SchemaUnknownError:
+        known = ", ".join(sorted(map(str, self._formats)))
         return SchemaUnknownError(
             9596,
             f"{self.name!r} holds no schema of the id {number}",
@@ -99,7 +140,7 @@ class Subject:
             hint="pin the schema in arch/msg, or fetch it in the adapter",
         )
 
-    def learn(self, number: int, schema: Schema) -> Subject:
+    def learn(self, number: SchemaId, schema: Schema) -> Subject:
         """Return a subject that holds one more schema.
 
         Raises:
@@ -108,20 +149,6 @@ class Subject:
         learned = copy(self)
         learned._formats = self._ready({**self.schemas, number: schema}, self._formats)
         return learned
-
-
-def schema_id(data: bytes) -> int:
-    """Return the id of the schema that a value was written by.
-
-    Raises:
-        SchemaError: 9595 if no such id is in front.
-    """
-    if len(data) < _HEAD.size or data[0] != 0:
-        message = "there is no schema id in front of the value"
-        hint = "was it written by a serializer of a schema registry? ids in headers are not read"
-        raise SchemaError(9595, message, where=f"it begins with {data[:5]!r}", hint=hint)
-    number: int = _HEAD.unpack_from(data)[1]
-    return number
 
 
 def parse(schema: Schema) -> Format:

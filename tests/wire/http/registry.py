@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,7 +38,8 @@ class _Registry(ThreadingHTTPServer):
 
     def version(self, subject: str, version: int) -> dict[str, Any]:
         number = self.subjects[subject][version - 1]
-        return {"subject": subject, "version": version, "id": number, **self.schemas[number - 1]}
+        schema = self.schemas[number - 1]
+        return {"subject": subject, "version": version, "id": number, "guid": _guid(schema), **schema}
 
     def register(self, subject: str, schema: dict[str, Any]) -> dict[str, Any]:
         if schema not in self.schemas:
@@ -59,6 +61,10 @@ class _Registry(ThreadingHTTPServer):
         return next(
             (self.version(subject, n) for n, one in enumerate(versions, 1) if self.schemas[one - 1] == schema), None
         )
+
+
+def _guid(schema: dict[str, Any]) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(schema)))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -118,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
             if by_id := re.match(r"/schemas/ids/(\d+)$", path):
                 number = int(by_id[1])
                 self._say(server.schemas[number - 1] if number <= len(server.schemas) else None)
+            elif by_guid := re.match(r"/schemas/guids/([0-9a-f-]+)$", path):
+                self._say(next((one for one in server.schemas if _guid(one) == by_guid[1]), None))
             elif found := re.match(r"/subjects/([^/]+)/versions$", path):
                 versions = server.subjects.get(unquote(found[1]))
                 self._say(versions and list(range(1, len(versions) + 1)))
