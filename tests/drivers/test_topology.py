@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiormq.exceptions import ChannelPreconditionFailed
 from pamqp.commands import Basic
 
 from tests.support.live import rabbitmqctl
@@ -16,6 +17,7 @@ from tests.support.project import x07_here
 from x07py import Envelope, open_driver
 from x07py.brokers.native import free_port
 from x07py.drivers.amqp_native import from_amqp, to_amqp
+from x07py.drivers.amqp_topology import is_about_type
 from x07py.errors import ContractError, DriverError, UnsupportedError
 from x07py.explore.standing import simulated_brokers
 
@@ -96,10 +98,22 @@ async def test_a_type_that_no_plugin_brings_is_a_conflict_and_refused(on_amqp: P
     found = await planned(given)
     assert found["plan"][0]["action"] == "conflict"
     assert "rabbitmq-plugins enable rabbitmq_delayed_message_exchange" in found["plan"][0]["detail"]
-    assert "the profile has no management_url" in found["note"]
+    assert "the profile has no management_url; types of exchanges: as amq.direct was declared" in found["note"]
     with pytest.raises(UnsupportedError, match="no exchanges of type 'x-delayed-message'"):
         await planned(given, "apply_topology")
     assert actions(await planned(topology_of(name, "direct"))) == ["create", "create", "bind", "bind"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_it"),
+    [
+        ("PRECONDITION_FAILED - unknown exchange type 'x-delayed-message'", True),
+        ("PRECONDITION_FAILED - invalid exchange type 'x-random'", True),
+        ("PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'amq.direct' in vhost '/'", False),
+    ],
+)
+def test_rabbitmq_4_says_by_the_same_code_that_a_type_is_missing(reason: str, is_it: bool) -> None:
+    assert is_about_type(ChannelPreconditionFailed(reason)) is is_it
 
 
 async def test_the_simulated_broker_delays_and_has_no_other_plugin(project: Path) -> None:

@@ -45,12 +45,14 @@ class Management:
         """Return the types of exchanges that the broker has.
 
         Raises:
-            NoManagementError: there is no such API, it does not answer, or not to this user.
+            NoManagementError: there is no such API, it does not answer, not to this user, or without the types.
         """
         if not self._profile.management_url:
             raise NoManagementError("the profile has no management_url")
         found = await self._get("overview")
         rows = found.get("exchange_types") if isinstance(found, dict) else None
+        if not rows:
+            raise NoManagementError("it does not list the types of exchanges")
         return frozenset(str(row["name"]) for row in _rows(rows) if "name" in row)
 
     async def is_bound(self, source: str, kind: str, target: str, key: str, arguments: Json) -> bool:

@@ -3,8 +3,8 @@
 AMQP has no way to read a declaration. Declaring again what is there changes nothing if it is equal and fails if it is
 not, so that is how the plan finds out; what is not there is found by a passive declaration. Bindings and policies are
 looked up by the management API, where it answers; without it nothing tells of them, and binding twice is the same as
-once. Whether a broker has a type of exchanges is asked by declaring ``amq.direct``, which every broker has, with that
-type: it is refused for the type that it has, or because no plugin brings this one.
+once. So are types of exchanges; without the API, ``amq.direct``, which every broker has, is declared with the type: it
+is refused for the type that it has, or because no plugin brings this one.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _PLUGINS = {
     "x-recent-history": "rabbitmq_recent_history_exchange",
 }
 _ALWAYS_THERE = "amq.direct"
+_NO_SUCH_TYPE = re.compile(r"(unknown|invalid) exchange type")
 MANAGEMENT, DECLARATIONS = "management_api", "declarations"
 
 
@@ -69,10 +70,11 @@ async def plan_topology(link: Link, topology: Json) -> Plan:
     management: Management | None = Management(link.profile)
     try:
         lacking = asked - await management.exchange_types() if management else set()
-        note = "bindings and policies: as the management API tells"
+        note = "bindings, policies and types of exchanges: as the management API tells"
     except NoManagementError as error:
         management, lacking = None, {kind for kind in sorted(asked) if not await _has_type(link, kind)}
         note = f"bindings that are there already, and policies, are not known: AMQP does not tell, and {error}"
+        note += f"; types of exchanges: as {_ALWAYS_THERE} was declared with each" if asked else ""
     steps = [await _look(link, "exchange", row, lacking) for row in exchanges]
     steps += [await _look(link, "queue", row, lacking) for row in queues]
     there = {(step["kind"], step["name"]) for step in steps if step["action"] == "keep"}
@@ -111,7 +113,7 @@ def _binding(row: dict[str, Any], action: str, more: str = "") -> Step:
 async def _has_type(link: Link, kind: str) -> bool:
     """Tell whether the broker has a type of exchanges; where the user may not ask, it is taken to have it.
 
-    The broker ends the connection over a type that it does not have, so this takes one of its own.
+    RabbitMQ 3 ends the connection over a type that it does not have, so this takes one of its own.
     """
     own = link.another()
     try:
@@ -119,11 +121,17 @@ async def _has_type(link: Link, kind: str) -> bool:
         await channel.exchange_declare(_ALWAYS_THERE, exchange_type=kind, durable=True)
     except amqp.ConnectionCommandInvalid:
         return False
-    except amqp.AMQPChannelError:
-        return True
+    except amqp.AMQPChannelError as error:
+        return not is_about_type(error)
     finally:
         await own.close()
     return True
+
+
+def is_about_type(error: amqp.AMQPChannelError) -> bool:
+    """Tell whether RabbitMQ 4 refuses a declaration because it has no such type of exchanges, with the code (406) that
+    it has for any other type than the exchange's own as well."""
+    return _NO_SUCH_TYPE.search(reason_of(error)) is not None
 
 
 def lack(kind: str) -> str:
