@@ -14,7 +14,7 @@ import pytest
 from x07py import use_cassette
 from x07py.errors import CassetteError
 from x07py.sandbox.network import Address, mapped
-from x07py.testing.any_program import Doorway
+from x07py.testing.doorway import Doorway
 
 LOOPBACK = mapped(socket.inet_aton("127.0.0.1"))
 

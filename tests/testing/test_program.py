@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import socket
+import socketserver
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -96,16 +100,64 @@ os.posix_spawn("/bin/true", ["true"], os.environ)
 
 def test_programs_whose_connections_are_not_seen_are_named(project: Path) -> None:
     (project / "starts.py").write_text(STARTS)
-    command = ("rr", "exec", "--cassette", "u.x07rr.bin", "--allow-empty", "--mode")
+    (project / "seen.py").write_text("import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)\n")
+    command = ("rr", "exec", "--allow-empty", "--mode", "all", "--cassette")
     python = Path(sys.executable).name
-    recorded = x07(*command, "all", "--", python, "starts.py", cwd=project)
-    assert recorded.returncode == 0, recorded.stderr
-    assert recorded.stderr.endswith(f"connections; not seen are those of bash, sh, {python}, true\n"), recorded.stderr
-    (project / "starts.py").write_text(
-        "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)\n"
+    inner = [
+        " ".join(("x07", *command, f"{name}.x07rr.bin", "--", python, f"{name}.py")) for name in ("starts", "seen")
+    ]
+    shell = f"import os; os.system({'; '.join(inner)!r})"  # below one filter of the kernel there can be no other
+    done = x07(*command, "outer.x07rr.bin", "--", python, "-c", shell, cwd=project)
+    starts, seen, outer = done.stderr.splitlines()
+    assert starts.endswith(
+        f"connections (kernel: Device or resource busy); not seen are those of bash, sh, {python}, true"
     )
-    seen = x07(*command, "all", "--", python, "starts.py", cwd=project)
-    assert seen.stderr.endswith("Python's sockets and this process's connections\n"), seen.stderr
+    assert seen.endswith("Python's sockets and this process's connections (kernel: Device or resource busy)")
+    assert outer.endswith("Python's sockets and what else connects (kernel: hands over)")
+
+
+NATIVE = """
+import ctypes, subprocess, sys
+
+host, port = b"\\x7f\\0\\0\\1", int(sys.argv[1])
+libc = ctypes.CDLL(None)
+one = libc.socket(2, 1, 0)
+print(libc.connect(one, (2).to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + host + bytes(8), 16))
+libc.send(one, b"ping", 4, 0)
+answer = ctypes.create_string_buffer(5)
+libc.recv(one, answer, 4, 0x100)
+print(answer.value.decode(), flush=True)
+libc.close(one)
+subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}; echo -n ping >&3; head -c 4 <&3"], check=True)
+"""
+
+
+class Echo(socketserver.BaseRequestHandler):
+    """A service that is no broker."""
+
+    def handle(self) -> None:
+        """Say four bytes again."""
+        self.request.sendall(self.request.recv(4, socket.MSG_WAITALL))
+
+
+def test_what_connects_past_pythons_sockets_is_seen_however_soon_it_closes(project: Path) -> None:
+    (project / "native.py").write_text(NATIVE)
+    command = ("rr", "exec", "--cassette", "n.x07rr.bin", "--allow-empty", "--mode")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        program = ("--", "python", "native.py", str(port))
+        recorded = x07(*command, "all", *program, cwd=project)
+        assert recorded.stdout == "0\nping\nping", recorded.stderr
+        assert re.search(rf"not on the cassette: 127.0.0.1:{port} \(.*, 127.0.0.1:{port} \(bash ", recorded.stderr)
+        (project / ".x07_rr/n.x07rr.bin").touch()
+        named = x07(*command, "none", "--passthrough", f"localhost:{port}", *program, cwd=project)
+        assert (named.returncode, named.stdout) == (0, recorded.stdout), named.stderr
+        refused = x07(*command, "none", *program, cwd=project)
+        server.shutdown()
+    assert refused.returncode == 125
+    assert f"connects to 127.0.0.1:{port}, and the connection is no broker's" in refused.stderr
 
 
 def test_the_exit_code_is_the_programs(project: Path) -> None:

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
     from x07py.sandbox.network import Address
 
 _LISTENS = "0A"
-_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
+_TABLES = ("tcp", "tcp6")
 
 
-def owner_of_listener(address: Address) -> int | None:
-    """Return the inode of the socket that listens on a loopback address, on it alone or on all; None if none does."""
+def owner_of_listener(address: Address, pid: int | str = "self") -> int | None:
+    """Return the inode of the socket that listens on a loopback address, on it alone or on all; None if none does.
+
+    Args:
+        address: the address.
+        pid: the process whose network it is one of.
+    """
     if not address.is_loopback:
         return None
     for table in _TABLES:
-        with suppress(OSError), open(table, encoding="ascii") as file:  # noqa: PTH123
+        with suppress(OSError), open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:  # noqa: PTH123
             for line in file.readlines()[1:]:
                 words = line.split()
                 if words[3] == _LISTENS and _covers(words[1], address):

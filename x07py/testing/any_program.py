@@ -9,14 +9,13 @@ leads anywhere else, and no name is looked up.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from x07py.errors import RunError, X07Error
 from x07py.printing import terminal
@@ -27,11 +26,11 @@ from x07py.sandbox.launch import run
 from x07py.sandbox.names import BY_TCP, ENV_OPTIONS, Name
 from x07py.sandbox.network import EVERYWHERE, Address, AddressRules, mapped
 from x07py.sandbox.unix_sockets import UnixRules
+from x07py.testing.doorway import Doorway
 from x07py.testing.ended import Ended
 from x07py.testing.idleness import interrupt_when_idle
-from x07py.wire.listener import connect, parse_address
-from x07py.wire.stand_in import Address as Place
-from x07py.wire.visit import Visit
+from x07py.wire.listener import parse_address
+from x07py.wire.process.sockets import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +38,7 @@ if TYPE_CHECKING:
     from x07py.sandbox.notifications import Denial
     from x07py.testing.cassette import use_cassette
     from x07py.wire.door import Door
-    from x07py.wire.stand_in import Connection
 
-_ACCEPT_S = 10.0
-_BACKLOG = 4096
-"""Room for the program's connection behind those of whoever finds its port in the instant before."""
 _LAST_WORDS_S = 1.0
 """How long a program may still be told why, once the cassette has failed."""
 _GRACE_S = 2.0
@@ -52,106 +47,6 @@ _ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RECOVER = "x07 rr recover keeps what was recorded"
 _NOBODY = mapped(socket.inet_aton("198.18.0.1"))
 """What every name stands for in a replay: an address that nobody has."""
-
-
-class Doorway:
-    """Leads each connection of a program to the door of its cassette.
-
-    The program's own socket is connected here, to a port that lives as long as that takes. Whoever else comes to the
-    port is not let in: the end that is taken is the one whose peer is the program's socket, by both addresses. All of
-    it is done before the program learns that it is connected, so nothing that it does afterwards comes too early.
-
-    Args:
-        door: the cassette's door.
-    """
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._arriving = 0
-        self._none_arrives = threading.Condition()
-
-    def lead(self, address: Address, own: socket.socket, pid: int, process: str) -> int:
-        """Connect the program's socket to the cassette, and return what its call says: 0, or an error number.
-
-        Args:
-            address: where it wants to go.
-            own: a duplicate of its socket.
-            pid: the process.
-            process: its name.
-
-        Raises:
-            OSError: the broker cannot be reached, or the cassette has failed before.
-        """
-        place = Place(*address.sockaddr(socket.AF_INET if address.ipv4 else socket.AF_INET6))
-        if self._door.broken is not None:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, str(self._door.broken))
-        ready: list[Connection] = []
-        if self._door.records or self._door.is_named(place):
-            try:
-                ready.append(connect(place))
-            except TimeoutError as error:
-                raise OSError(errno.ETIMEDOUT, str(error)) from None
-        visit = Visit(place, f"{process} (process {pid})", lambda to: ready.pop() if ready else connect(to))
-        with self._none_arrives:
-            self._arriving += 1
-        try:
-            return self._let_in(own, visit)
-        except X07Error as error:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, str(error)) from None
-        finally:
-            for one in ready:
-                one.close()
-            with self._none_arrives:
-                self._arriving -= 1
-                self._none_arrives.notify_all()
-
-    def _let_in(self, own: socket.socket, visit: Visit) -> int:
-        is_ipv6 = ":" in visit.address.host
-        family, host = (socket.AF_INET6, "::1") if is_ipv6 else (socket.AF_INET, "127.0.0.1")
-        with socket.create_server((host, 0), family=family, backlog=_BACKLOG) as listener:
-            code = own.connect_ex(_place(listener.getsockname()).sockaddr(own.family))
-            if code not in {0, errno.EINPROGRESS}:
-                return code
-            client = _accept(listener, _place(own.getsockname()))
-        try:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._door.admit(client, visit)
-        except BaseException:
-            client.close()
-            raise
-        return code
-
-    def close(self) -> None:
-        """Wait for the connections that are about to arrive; the program has ended."""
-        with self._none_arrives:
-            self._none_arrives.wait_for(lambda: not self._arriving, _ACCEPT_S)
-
-
-def _place(name: tuple[Any, ...]) -> Address:
-    """Return the address that a socket tells of itself or of its peer."""
-    host = name[0].partition("%")[0]
-    return Address(mapped(socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)), name[1])
-
-
-def _accept(listener: socket.socket, program: Address) -> socket.socket:
-    """Take the connection of the program's socket, and let go whoever else has found the port.
-
-    Args:
-        listener: where it comes.
-        program: the address of the program's end.
-
-    Raises:
-        TimeoutError: it did not come.
-    """
-    ends = time.monotonic() + _ACCEPT_S
-    while (left := ends - time.monotonic()) > 0:
-        listener.settimeout(left)
-        client, peer = listener.accept()
-        if _place(peer) == program:
-            client.settimeout(None)
-            return client
-        client.close()
-    raise TimeoutError(errno.ETIMEDOUT, "the connection did not arrive")
 
 
 class _Watch:
@@ -247,21 +142,14 @@ def _held(cassette: use_cassette) -> str:
 
 
 def _resolved(cassette: use_cassette) -> list[Name]:
-    """Return the names among the addresses that may be reached, and name what they stand for as well.
-
-    Raises:
-        UsageError: ``X07_ADDRESS`` for what is no address.
-    """
+    """Return the names among the addresses that may be reached, and what they stand for."""
     found: list[Name] = []
-    for text in cassette.passthrough:
-        place = parse_address(text)
+    for place in map(parse_address, cassette.passthrough):
         with contextlib.suppress(OSError):
-            rows = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-            hosts = dict.fromkeys(str(row[4][0]) for row in rows)
+            hosts = look_up(place.host, place.port)
             if place.host not in hosts:
                 packed = (socket.inet_pton(socket.AF_INET6 if ":" in one else socket.AF_INET, one) for one in hosts)
                 found.append(Name(place.host.lower(), _PORTS, tuple(map(mapped, packed))))
-                cassette.passthrough += tuple(str(Place(one, place.port)) for one in hosts)
     return found
 
 

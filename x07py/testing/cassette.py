@@ -24,6 +24,7 @@ from x07py.testing.refusals import nothing, replaced
 from x07py.testing.settings import declared
 from x07py.wire.door import Door
 from x07py.wire.matching import PARTS, Rules
+from x07py.wire.named import Named
 from x07py.wire.process.entrance import Entrance
 from x07py.wire.process.librdkafka import Librdkafka
 from x07py.wire.process.replaced import replaced_by, tell_when_replaced
@@ -100,7 +101,8 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             of refusing (2053).
 
     Raises:
-        UsageError: ``X07_CASSETTE_MODE`` or ``X07_CASSETTE_MATCH`` for an argument that cannot be meant.
+        UsageError: ``X07_CASSETTE_MODE``, ``X07_CASSETTE_MATCH`` or ``X07_ADDRESS`` for an argument that cannot be
+            meant.
         CassetteError: 2000 to 2008, 2014, 2052, 2053 or 2055 on entering; see ``x07 explain``.
         ReplayMismatchError: 2009, 2050 or 2070 inside; 2051 at the end if entries were left over.
     """
@@ -133,8 +135,10 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         self.allow_unused = allow_unused
         self.allow_empty = allow_empty
         self.passthrough: tuple[str, ...] = tuple(passthrough)
+        Named(self.passthrough)
         self.root = root
         self.on_replaced: Callable[[], None] | None = None
+        self.natives_are_handed_over: bool = False
         parts = tuple(match_on)
         unknown = [part for part in parts if not callable(part) and part not in PARTS]
         if unknown:
@@ -304,7 +308,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
     def _natives_are_known(self) -> bool:
         """Tell whether clients on the cassette by their classes have connections of their own, as while they record."""
         used = [way for way in self._ways.values() if way.last_activity is not None]
-        return any(self._door.records or isinstance(way, Librdkafka) for way in used)
+        return self.natives_are_handed_over or any(self._door.records or isinstance(way, Librdkafka) for way in used)
 
     def _nothing_recorded(self) -> X07Error:
         passed = ", ".join(self._door.passed)

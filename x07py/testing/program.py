@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,12 +31,13 @@ from x07py.testing.ended import Ended
 from x07py.testing.ending import end_with_parent
 from x07py.testing.idleness import interrupt_when_idle
 from x07py.testing.interpreters import opens_cassette
+from x07py.testing.natives import Natives, be_handed_over
 from x07py.testing.network import leave_network
 from x07py.testing.starts import Starts
 from x07py.wire.waiting import is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 _VARIABLE = "X07_RR_EXEC"
@@ -67,13 +69,18 @@ def run_program(command: Sequence[str], options: dict[str, Any], *, until_idle_s
     with tempfile.TemporaryDirectory(prefix="x07-exec-") as folder:
         report = Path(folder) / "report.json"
         path = os.pathsep.join([INJECT, *filter(None, [os.environ.get("PYTHONPATH")])])
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order = {"parent": os.getpid(), "options": options, "report": str(report), "until_idle_s": until_idle_s}
+        natives = Natives(ours, options.get("passthrough", ()))
         try:
-            env = {**os.environ, "PYTHONPATH": path, _VARIABLE: json.dumps(order)}
-            program = subprocess.Popen(command, env=env)
+            env = {**os.environ, "PYTHONPATH": path, _VARIABLE: json.dumps({**order, "natives": theirs.fileno()})}
+            program = subprocess.Popen(command, env=env, pass_fds=[theirs.fileno()])
         except OSError as failure:
             raise _cannot_run(command, failure.strerror or str(failure)) from None
+        finally:
+            theirs.close()
         code = _wait(program)
+        natives.close()
         if not report.exists():
             raise _cannot_run(command, f"it ended with {code} and never opened the cassette")
         found = load_json(read_file(report, limit=MANIFEST_BYTES))
@@ -83,7 +90,7 @@ def run_program(command: Sequence[str], options: dict[str, Any], *, until_idle_s
         why = f"the program ended with {code} and did not close its cassette"
         return Ended(code, RunError("X07RUN_EXEC", why, hint="x07 rr recover keeps what was recorded"), "")
     sys.stderr.write(terminal(f"x07: {found['summary']}\n") if found["summary"] else "")
-    error = X07Error(**found["error"]) if found["error"] else None
+    error = X07Error(**found["error"]) if found["error"] else natives.error
     return Ended(code, error, found["summary"]).without_news()
 
 
@@ -138,8 +145,11 @@ def start_from_environment(folder: str) -> None:
     except X07Error as error:
         _write(report, "closed", error, "")
         os._exit(125)
+    unseen = be_handed_over(order["natives"])
+    cassette.natives_are_handed_over = not unseen
     _write(report, "open", None, "")
-    atexit.register(_finish, cassette, report, os.getpid(), held, Starts())
+    network = partial(_network, cassette, held, unseen, Starts() if unseen else None)
+    atexit.register(_finish, cassette, report, os.getpid(), network)
     if order["until_idle_s"] is not None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job, which nothing would end
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -177,7 +187,7 @@ def _can_be_held(cassette: use_cassette) -> bool:
     return replays and not cassette.passthrough
 
 
-def _finish(cassette: use_cassette, report: Path, pid: int, held: str | None, starts: Starts) -> None:
+def _finish(cassette: use_cassette, report: Path, pid: int, network: Callable[[], str]) -> None:
     if os.getpid() != pid:
         return
     error = None
@@ -186,17 +196,28 @@ def _finish(cassette: use_cassette, report: Path, pid: int, held: str | None, st
     except X07Error as failure:
         error = failure
     sys.stdout.flush()
-    _write(report, "closed", error, f"{cassette.summary}; {_network(held, starts)}")
+    _write(report, "closed", error, f"{cassette.summary}; {network()}")
 
 
-def _network(refusal: str | None, starts: Starts) -> str:
-    """Say what holds the program off the network, and what it has started that nothing holds."""
-    if refusal == "":
+def _network(cassette: use_cassette, held: str | None, unseen: str, starts: Starts | None) -> str:
+    """Say what holds the program off the network, and who sees what connects past Python's sockets.
+
+    Args:
+        cassette: the program's.
+        held: empty if the kernel holds a replay in a namespace, else why not; None where it is not to.
+        unseen: why the kernel does not hand over what connects; empty if it does.
+        starts: what the program has started that nobody sees, where the kernel does not.
+    """
+    if held == "":
         return "network: none (kernel namespace)"
-    unseen = f"; not seen are those of {', '.join(starts.unseen)}" if starts.unseen else ""
-    if refusal is None:
-        return f"network: open; seen are Python's sockets and this process's connections{unseen}"
-    return f"network: refused in Python's sockets alone (kernel: {refusal}){unseen}"
+    if cassette.session.mode.records:
+        rest = "this process's connections" if unseen else "what else connects"
+        seen = f"open; seen are Python's sockets and {rest}"
+    else:
+        what = f"{', '.join(cassette.passthrough)} alone" if cassette.passthrough else "refused"
+        seen = f"{what}, in Python's sockets {'alone' if unseen else 'and past them'}"
+    others = f"; not seen are those of {', '.join(starts.unseen)}" if starts and starts.unseen else ""
+    return f"network: {seen} (kernel: {unseen or held or 'hands over'}){others}"
 
 
 def _write(report: Path, state: str, error: X07Error | None, summary: str) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from x07py.errors import CassetteError, NotInstalledError, X07Error
 from x07py.wire.foreign import is_tls, takes_tls, what_came, what_to_do, what_to_do_over_tls
+from x07py.wire.named import Named
 from x07py.wire.process import tls
 from x07py.wire.protocols import PROTOCOLS, is_open, protocol_of
 from x07py.wire.relay import relay
@@ -58,7 +59,7 @@ class Door:
     """
 
     def __init__(self, session: Session, rules: Rules, passthrough: Iterable[str]) -> None:
-        self._session, self._rules, self._passthrough = session, rules, frozenset(passthrough)
+        self._session, self._rules, self._named = session, rules, Named(passthrough)
         self.patience_s: float = rules.patience_s
         self.tapes: dict[type[Tape], Tape] = {}
         self.passed: dict[str, int] = {}
@@ -149,11 +150,11 @@ class Door:
 
     def is_named(self, address: Address) -> bool:
         """Tell whether connections to an address pass in a replay too."""
-        return str(address) in self._passthrough
+        return self._named.holds(address)
 
     def names_host(self, host: str) -> bool:
         """Tell whether any address of a host passes."""
-        return any(named.rpartition(":")[0] == host for named in self._passthrough)
+        return self._named.has_host(host)
 
     def admit(self, client: socket.socket, visit: Visit, *, to_refuse: bool = False) -> None:
         """Serve a connection, in a thread of its own; one that came to a port waits there for its broker too.

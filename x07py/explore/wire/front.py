@@ -65,9 +65,11 @@ class Front:
         """What tells the program where to connect."""
         return {VARIABLE: self._control.text, EXPLORED: str(self._port)}
 
-    def _admit(self, far: socket.socket, address: Address, host: str, made_by: str) -> None:
+    def _admit(
+        self, far: socket.socket, address: Address, host: str, made_by: str, broker: socket.socket | None
+    ) -> None:
         """Take a connection that the program hands over; called in a thread."""
-        del host
+        del host, broker
         self._in_loop(self._begin, far, address, made_by)
 
     def _refuse(self, address: Address, made_by: str, why: str) -> None:

@@ -14,7 +14,7 @@ import socket
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from x07py.errors import CassetteError, X07Error
 from x07py.files import load_json
@@ -26,7 +26,9 @@ from x07py.wire.stand_in import Address
 from x07py.wire.waiting import is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from x07py.wire.stand_in import Connection
 
 VARIABLE = "X07_CASSETTE_DOOR"
 """The environment variable by which a child finds its parent's cassette."""
@@ -38,14 +40,15 @@ class Control:
     """Takes what children hand over.
 
     Args:
-        admit: serves a connection: its far end, address, looked-up host, and who makes it.
+        admit: serves a connection: its far end, address, looked-up host, who makes it, and its broker's end if that
+            is connected already.
         refuse: fails the cassette for what a child did.
         records: whether there are brokers, so that names are looked up.
     """
 
     def __init__(
         self,
-        admit: Callable[[socket.socket, Address, str, str], None],
+        admit: Callable[[socket.socket, Address, str, str, socket.socket | None], None],
         refuse: Callable[[Address, str, str], None],
         *,
         records: bool,
@@ -75,15 +78,15 @@ class Control:
                     child.sendall(self._take(child).to_bytes(2, "big"))
 
     def _take(self, child: socket.socket) -> int:
-        data, descriptors, _, _ = socket.recv_fds(child, _LARGEST, 1)
+        data, descriptors, _, _ = socket.recv_fds(child, _LARGEST, 2)
         asked = load_json(data)
-        address, made_by = Address(asked["host"], asked["port"]), f"{asked['caller']}, in process {asked['pid']}"
+        address, made_by = Address(asked["host"], asked["port"]), asked["caller"]
         if not descriptors:
             self._refuse(address, made_by, asked["why"])
             return 0
-        far = socket.socket(fileno=descriptors[0])
+        far, *rest = (socket.socket(fileno=one) for one in descriptors)
         try:
-            self._admit(far, address, asked["looked_up"], made_by)
+            self._admit(far, address, asked["looked_up"], made_by, rest[0] if rest else None)
         except OSError as error:
             far.close()
             return error.errno or errno.ECONNREFUSED
@@ -144,12 +147,45 @@ class ChildEntrance:
         self._hand_over(address, None, why=why)
         raise CassetteError("X07_CASSETTE_CONNECTION", f"{caller()} connects to {address}, {why}")
 
-    def _hand_over(self, address: Address, far: socket.socket | None, **more: Any) -> int:
-        asked = {"host": address.host, "port": address.port, "caller": str(caller()), "pid": os.getpid(), **more}
+    def _hand_over(self, address: Address, far: socket.socket | None, *, looked_up: str = "", why: str = "") -> int:
+        made_by = f"{caller()}, in process {os.getpid()}"
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as parent:
-                parent.connect(self._path)
-                socket.send_fds(parent, [json.dumps(asked).encode()], [far.fileno()] if far is not None else [])
-                return int.from_bytes(parent.recv(len(_OK), socket.MSG_WAITALL) or b"\xff\xff", "big")
+            ends = [] if far is None else [far]
+            return hand_over(self._path, address, ends, caller=made_by, looked_up=looked_up, why=why)
         except OSError:
             return errno.ECONNREFUSED
+
+
+def hand_over(
+    path: str,
+    address: Address,
+    ends: Sequence[Connection],
+    *,
+    caller: str,
+    looked_up: str,
+    why: str = "",
+    within_s: float | None = None,
+) -> int:
+    """Give a connection to the process of a cassette.
+
+    Args:
+        path: of its Unix socket.
+        address: where the connection wants to go.
+        ends: the end that is to be served, and that of the broker if it is connected; none to have it refused.
+        caller: who makes it.
+        looked_up: what the host was looked up to be.
+        why: it is refused, if it is.
+        within_s: seconds that the answer may take.
+
+    Returns:
+        0, or the error number that the call ends with.
+
+    Raises:
+        OSError: there is no such process; ``TimeoutError`` if it does not answer.
+    """
+    told = {"host": address.host, "port": address.port, "caller": caller, "looked_up": looked_up, "why": why}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as parent:
+        parent.settimeout(within_s)
+        parent.connect(path)
+        socket.send_fds(parent, [json.dumps(told).encode()], [one.fileno() for one in ends])
+        return int.from_bytes(parent.recv(len(_OK), socket.MSG_WAITALL) or b"\xff\xff", "big")

@@ -66,8 +66,12 @@ class Entrance:
             else:
                 os.environ[VARIABLE] = self._environment
 
-    def _admit_child(self, far: socket.socket, address: Address, host: str, made_by: str) -> None:
-        self._door.admit(far, Visit(address, made_by, partial(_connect, address, host, None)))
+    def _admit_child(
+        self, far: socket.socket, address: Address, host: str, made_by: str, broker: socket.socket | None
+    ) -> None:
+        ready = [] if broker is None else [broker]
+        connect = partial(_connect, address, host, None)
+        self._door.admit(far, Visit(address, made_by, lambda to: ready.pop() if ready else connect(to)))
 
     def _refuse_child(self, address: Address, made_by: str, why: str) -> None:
         self._door.refuse(Visit(address, made_by, nowhere), why)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _INET = (socket.AF_INET, socket.AF_INET6)
 _BUFFER = 1 << 20
+MARK = 6
+"""The priority (`SO_PRIORITY`) of sockets that may connect by themselves: what another process can see of a socket."""
 _own = socket.SocketType
 _SENDING = ("send", "sendall", "sendmsg")
 
@@ -65,6 +67,7 @@ class Way:
 
     Attributes:
         known: inodes of sockets that are connected by themselves, and may be.
+        is_watched: whether the kernel hands over what connects by itself, unless it is marked with `MARK`.
     """
 
     def __init__(self) -> None:
@@ -72,6 +75,7 @@ class Way:
         self._peers: dict[int, tuple[Any, Any]] = {}
         self._blank: set[int] = set()
         self.known: set[int] = set()
+        self.is_watched: bool = False
         self._arrived: dict[int, list[socket.socket]] = {}
         self._told: dict[int, Callable[[], None]] = {}
 
@@ -152,13 +156,19 @@ class Way:
             return self._connect_here(one, address)
         near = doors.admit(Address(doors.names.name(host), port), host, one.gettimeout())
         if near is None:
-            self.known.add(_inode(one))
+            self.goes_on(one)
             return False
         _replace(one, near)
         rest = address[2:] or ((0, 0) if one.family == socket.AF_INET6 else ())
         local = ("::1" if one.family == socket.AF_INET6 else "127.0.0.1", 40_000 + one.fileno() % 20_000, *rest)
         self._peers[_inode(one)] = (local, (host, port, *rest))
         return True
+
+    def goes_on(self, one: socket.socket) -> None:
+        """Take note of a socket that connects by itself."""
+        self.known.add(_inode(one))
+        if self.is_watched:
+            _own.setsockopt(one, socket.SOL_SOCKET, socket.SO_PRIORITY, MARK)
 
     def datagram(self, one: socket.socket, address: Any) -> None:
         """Take note of where a socket sends datagrams."""
@@ -197,6 +207,15 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ends
 
 
+def look_up(host: str, port: int) -> list[str]:
+    """Return the numbers that a name stands for, past every cassette.
+
+    Raises:
+        OSError: it stands for none.
+    """
+    return list(dict.fromkeys(str(row[4][0]) for row in _OWN_LOOKUP(host, port, 0, socket.SOCK_STREAM)))
+
+
 def connect_for_real(address: tuple[str, int], timeout: float | None) -> socket.socket:
     """Return a socket that is connected to an address, past every cassette.
 
@@ -208,8 +227,8 @@ def connect_for_real(address: tuple[str, int], timeout: float | None) -> socket.
         one = socket.socket(family, kind, proto)
         try:
             one.settimeout(timeout)
+            WAY.goes_on(one)
             _own.connect(one, where)
-            WAY.known.add(_inode(one))
             one.settimeout(None)
             _own.setsockopt(one, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
