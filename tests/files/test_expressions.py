@@ -33,8 +33,6 @@ MADE = {
     "cli/running.py": "a constant, for what the user typed",
     "effects/classes.py": "a name of the module that it looks through, and a constant",
     "run/environment.py": "from names of drivers",
-    "serialization/json_schema.py": "those of schemas, compiled to tell whether they are any, and not searched for",
-    "serialization/compatibility/patterns.py": "those of schemas, of which few are searched for; tests/serialization",
 }
 """Modules with an expression that is no literal, and where it comes from."""
 

@@ -202,10 +202,10 @@ JSON: dict[str, tuple[Any, Any, str]] = {
         "",
     ),
     "a pattern of names narrower": ({"patternProperties": {"^a_": WHOLE}}, {"properties": {"a_x": NUMBER}}, "$.a_x"),
-    "a pattern that a search may not end for": (
+    "a pattern that takes long in Python": (
         {"patternProperties": {"(a+)+$": NUMBER}},
-        {"properties": {"a" * 40 + "b": WHOLE}},
-        "not compared with the pattern '(a+)+$'",
+        {"properties": {"a" * 4000 + "b": {"type": "string"}}, "additionalProperties": WHOLE},
+        "",
     ),
     "another pattern": ({"pattern": "a"}, {"pattern": "b"}, "pattern"),
     "items": ({"items": NUMBER}, {"items": WHOLE, "minItems": 1}, ""),

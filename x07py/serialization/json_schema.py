@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, Never
 
 from jsonschema import (
@@ -16,7 +15,6 @@ from jsonschema import (
 )
 from jsonschema.exceptions import SchemaError as DraftError
 from jsonschema.exceptions import ValidationError
-from jsonschema.validators import validator_for
 from referencing import Registry, Resource
 from referencing.jsonschema import (
     DRAFT3,
@@ -29,6 +27,8 @@ from referencing.jsonschema import (
     specification_with,
 )
 
+from x07py.serialization.dialects import check_schema, compile_patterns, dialect
+from x07py.serialization.patterns import PatternError
 from x07py.serialization.schema import Schema, all_references, misfit, unusable
 
 if TYPE_CHECKING:
@@ -58,9 +58,11 @@ class JsonFormat:
             raise unusable("JSON", error.message) from None
         except UnknownDialect as error:
             raise unusable("JSON", f"$schema {error.uri} is no draft that jsonschema has") from None
+        except PatternError as error:
+            raise unusable("JSON", str(error)) from None
         except Exception as error:  # noqa: BLE001 (of a schema of others, the libraries raise many things)
             raise unusable("JSON", error) from None
-        self.validator = validator_for(self.document, default=Draft7Validator)(self.document, registry=registry)
+        self.validator = dialect(self.document, Draft7Validator)(self.document, registry=registry)
 
     def _read(self) -> Registry[Any]:
         """Check the documents, and all that they refer to, before a message comes by."""
@@ -86,6 +88,8 @@ class JsonFormat:
             return text.encode()
         except ValidationError as error:
             raise misfit("the value", _told(error)) from None
+        except PatternError as error:
+            raise misfit("the value", str(error)) from None
         except Exception as error:  # noqa: BLE001 (by a schema of others, the libraries raise many things)
             raise misfit("the value", error) from None
 
@@ -97,6 +101,8 @@ class JsonFormat:
             self.validator.validate(value)
         except ValidationError as error:
             raise misfit("the message", _told(error)) from None
+        except PatternError as error:
+            raise misfit("the message", str(error)) from None
         except Exception as error:  # noqa: BLE001
             raise misfit("the message", error) from None
         return value
@@ -147,9 +153,7 @@ def _check_places(places: list[tuple[Resource[Any], Resolver[Any]]]) -> None:
             continue
         seen.add(id(schema))
         resolver = resolver.in_subresource(resource)
-        for pattern in (schema.get("pattern"), *schema.get("patternProperties", ())):
-            if isinstance(pattern, str):
-                re.compile(pattern)
+        compile_patterns(schema)
         for inner in resource.subresources():
             if isinstance(inner.contents, dict) and "$schema" in inner.contents:
                 _check(inner)
@@ -163,4 +167,4 @@ def _check_places(places: list[tuple[Resource[Any], Resolver[Any]]]) -> None:
 
 
 def _check(resource: Resource[Any]) -> None:
-    validator_for(resource.contents, default=_VALIDATORS[resource._specification.name]).check_schema(resource.contents)
+    check_schema(resource.contents, _VALIDATORS[resource._specification.name])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
 
 from x07py.arch.documents import canonical, jcs_sha256, schema_faults, schema_findings
 from x07py.arch.editor import named_schema
@@ -21,6 +20,8 @@ from x07py.contracts.loader import parse_json, resolve_inside
 from x07py.contracts.schemas import is_shipped, load_schema
 from x07py.errors import ContractError
 from x07py.files import CONTRACT_BYTES, read_file
+from x07py.serialization.dialects import check_patterns, check_schema
+from x07py.serialization.patterns import PatternError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -180,7 +181,10 @@ class Contracts:
             return
         try:
             document = parse_json(data)
-            validator_for(document, default=Draft7Validator).check_schema(document)
+            check_schema(document, Draft7Validator)
+            check_patterns(document, Draft7Validator)
+        except PatternError as error:
+            self.report(finding(code, error.message, path=path, hint=error.hint))
         except (ValueError, RecursionError) as error:
             self.report(finding(code, f"not valid JSON: {error}", path=path, hint=_OWN_SCHEMA))
         except SchemaError as error:

@@ -1,14 +1,8 @@
-"""Patterns in JSON Schemas, which come from a checkout: only those that cost little are searched for."""
+"""Whether the pattern of a JSON Schema is found in a name or a value, while schemas are compared."""
 
 from __future__ import annotations
 
-import re
-
-_ATOM = r"(?:[^\\.\[\](){}*+?^$|]|\\[dDwWsS\W]|\.|\[\^?[^\\\[\]]+\])"
-_PLAIN = re.compile(rf"\^?(?:{_ATOM}(?:[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}})?+)*+\$?")
-_REPEATING = "*+?{"
-_MOST_REPEATING = 2
-_LONGEST_NAME, _LONGEST_PATTERN = 200, 1000
+from x07py.serialization.patterns import PatternError, compile_pattern
 
 
 class UnshownError(Exception):
@@ -19,13 +13,9 @@ def fits(pattern: str, name: str) -> bool:
     """Tell whether a pattern is found in the name of a property, or in a text.
 
     Raises:
-        UnshownError: the pattern is none that is searched for: it has groups, alternatives, or more than two
-            repetitions, of which a few are enough for a search that does not end; or the text is longer than 200.
+        UnshownError: the pattern is none that is searched for, or takes too long on the text.
     """
-    is_plain = len(pattern) <= _LONGEST_PATTERN and _PLAIN.fullmatch(pattern) is not None
-    if is_plain and sum(map(pattern.count, _REPEATING)) <= _MOST_REPEATING and len(name) <= _LONGEST_NAME:
-        try:
-            return re.search(pattern, name) is not None
-        except re.error:
-            pass
-    raise UnshownError(f"names and values are not compared with the pattern {pattern[:60]!r}")
+    try:
+        return compile_pattern(pattern).found_in(name)
+    except PatternError as error:
+        raise UnshownError(f"names and values are not compared with the pattern {pattern[:60]!r}: {error}") from None
