@@ -141,6 +141,29 @@ def test_base85_is_found_at_every_offset(before: bytes) -> None:
     assert secret_in(b"text 3kLu7k#D>y" + encode(before + b"harmless, but as long as it is")) is None
 
 
+BROTLI: dict[str, Callable[[bytes], bytes]] = {
+    "a value": lambda stream: Envelope("orders", b"k", stream, {"a": "b"}).encode(),
+    "an entry in an entry": lambda stream: entry(
+        key="k", resp=Envelope("o", b"k", stream, {"a": "b"}).encode()
+    ).encode(),
+    "a body of HTTP": lambda stream: _JSON({"status": 200, "bytes": base64.b64encode(stream).decode()}).encode(),
+    "Base64 of URLs": lambda stream: _JSON({"a": base64.urlsafe_b64encode(stream).decode()}).encode(),
+    "a request": lambda stream: stream,
+}
+
+
+@pytest.mark.parametrize("place", BROTLI)
+@pytest.mark.parametrize("level", [0, 5, 11])
+def test_brotli_is_looked_into_where_a_field_begins(place: str, level: int) -> None:
+    register_secret("db", SECRETS["token"])
+    words = " and ".join(f"{n} {n * n}" for n in range(200))
+    for said in ('{"k": "%s"}', '{"k": "%s ' + words + '"}', words + "%s"):
+        stream = bytes(cramjam.brotli.compress((said % SECRETS["token"]).encode(), level))
+        assert secret_in(entry(req=BROTLI[place](stream)).encode()) == "db", (said[:20], stream[:3])
+        harmless = bytes(cramjam.brotli.compress((said % "harmless").encode(), level))
+        assert secret_in(entry(req=BROTLI[place](harmless)).encode()) is None
+
+
 PIECES: dict[str, Callable[[str, str], bytes]] = {
     "fields": lambda a, b: _JSON({"a": a, "n": 5, "b": b}).encode(),
     "a list": lambda a, b: _JSON([a, b]).encode(),

@@ -8,9 +8,9 @@ numbers, and what `unpacking` unpacks. Whatever is decoded is looked at again, t
 alone are listed. A text of other character sets is looked for as Latin-1, and in its decomposed form. `pieces` finds
 what is cut up between fields, and between entries that follow each other.
 
-What it cannot see: encrypted or hashed secrets, brotli and what else begins with nothing of its own, pieces that were
-encoded each for itself, that are under four bytes, or that stand far apart, values under three bytes, and a value of
-three or four bytes in Base64 or hexadecimal unless it stands there alone.
+What it cannot see: encrypted or hashed secrets, compression that begins with nothing of its own (of Brotli, what is no
+field), pieces that were encoded each for itself, that are under four bytes, or that stand far apart, values under three
+bytes, and a value of three or four bytes in Base64 or hexadecimal unless it stands there alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from urllib.parse import unquote_to_bytes
 
 from x07py.errors import CassetteError
 from x07py.rr.pieces import LEAST, LEAST_PIECE, can_be_cut, is_in_pieces, without_marks
-from x07py.rr.unpacking import unpacked
+from x07py.rr.unpacking import unpacked, unpacked_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,7 @@ def secret_in(data: bytes, before: bytes = b"") -> str | None:
     plain: list[bytes] = [_SHA.sub(b"", before) + _BETWEEN + clean] if before else []
     decoded: list[bytes] = []
     size = 0
-    for view, of_any in _views(clean, _DEPTH):
+    for view, of_any in _readings(clean):
         (decoded if of_any else plain).append(view)
         size += len(view)
         if size > _TOGETHER:
@@ -158,7 +158,7 @@ def _among(plain: list[bytes], decoded: list[bytes]) -> str | None:
 
 def readings(data: bytes) -> Iterator[bytes]:
     """Yield `data` and everything that it decodes to, as the guard reads it."""
-    for view, _ in _views(_SHA.sub(b"", data), _DEPTH):
+    for view, _ in _readings(_SHA.sub(b"", data)):
         yield view
 
 
@@ -197,6 +197,13 @@ def _fits(text: str, encoding: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _readings(data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield an entry and what it decodes to, as `_views` of its fields that do not show what they are."""
+    yield from _views(data, _DEPTH)
+    for text in unpacked_fields(data):
+        yield from _views(text, _DEPTH - 1)
 
 
 def _views(data: bytes, depth: int, *, decoded: bool = False) -> Iterator[tuple[bytes, bool]]:
