@@ -38,6 +38,8 @@ PACKAGES = {
     "jinja2/environment.py": "import jinja2.filters\nclass Environment:\n    def compile(self, source): return source\n"
                              "    def from_string(self, source): return self.compile(source)\n",
     "jinja2/__init__.py": "from jinja2.environment import Environment\n",
+    "lxml/etree.cpython-311-x86_64-linux-gnu.so": "",
+    "fastavro/_write.cpython-311-x86_64-linux-gnu.so": "",
 }  # fmt: skip
 CASES = {
     "a word for now": ("import pandas\ndef f(): return pandas.Timestamp('now')\n", {"clock"}),
@@ -57,6 +59,20 @@ CASES = {
     "a function in a message": ("import markup\ndef g(): ...\ndef f(): return markup.call(g)\n", set()),
     "certificates of a client": ("import client\ndef f(url): return client.parameters(url)\n", set()),
     "a filter of a template": ("import jinja2\nT = jinja2.Environment().from_string('{{ a | random }}')\n", {"randomness"}),
+    "entities of a document": ("from lxml import etree\nP = etree.XMLParser(load_dtd=False, resolve_entities=True)\n", {"files-read"}),
+    "entities of the text itself": ("from lxml import etree\nP = etree.XMLParser(resolve_entities='internal')\n", set()),
+    "a style sheet": ("from lxml import etree\ndef f(x): return etree.XSLT(x)\n", {"files-read"}),
+    "a style sheet that is denied all": (
+        "from lxml import etree\ndef f(x): return etree.XSLT(x, access_control=etree.XSLTAccessControl.DENY_ALL)\n", set(),
+    ),
+    "a style sheet that may read": (
+        "from lxml import etree\ndef f(x): return etree.XSLT(x, access_control=etree.XSLTAccessControl(write_file=False))\n",
+        {"files-read"},
+    ),
+    "a tree to a file": ("from lxml import etree\ndef f(x): etree.ElementTree(x).write(x.tag)\n", {"files-write"}),
+    "a tree to a buffer": ("import io\nfrom lxml import etree\ndef f(x): etree.ElementTree(x).write(io.BytesIO())\n", set()),
+    "a mark that is drawn": ("from fastavro import _write\ndef f(o, s, r): _write.writer(o, s, r)\n", {"randomness"}),
+    "a mark that is given": ("from fastavro import _write\ndef f(o, s, r): _write.writer(o, s, r, sync_marker=bytes(16))\n", set()),
     "another filter": ("import jinja2\nT = jinja2.Environment().from_string('random {{ a | first }}')\n", set()),
 }  # fmt: skip
 

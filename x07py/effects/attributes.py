@@ -9,7 +9,7 @@ from x07py.effects.graph import End
 from x07py.effects.parts import Parts
 from x07py.effects.primitives import has, real
 from x07py.effects.state import Frame
-from x07py.effects.values import ANY, NOTHING, SAID, TOLD, UNKNOWN, Atom, Value, atoms, const, join, obj
+from x07py.effects.values import ANY, NOTHING, SAID, TOLD, UNKNOWN, Atom, Value, atoms, const, join, obj, text_of
 
 if TYPE_CHECKING:
     from x07py.effects.primitives import Row
@@ -104,8 +104,13 @@ class Attributes(Parts):
                 module.typing = {key: value for key, value in names.items() if key not in before}
         return module.typing.get(name, NOTHING)
 
-    def variables(self, frame: Frame, line: int, module: str, name: str | None) -> Value:
+    def variables(self, frame: Frame, line: int, module: str, index: Value) -> Value:
         """Return an item of a module's ``__dict__``."""
+        name = text_of(index)
+        if name is None and (found := self.fitting(frame, line, frozenset({("mod", module)}), index)) is not None:
+            return found
+        if name is None and module == frame.module.name and not frame.module.own:
+            return UNKNOWN
         if name is None:
             self.end(
                 frame, line, "dynamic", f"vars({module})", "a name that only a run can tell; write it as a constant"

@@ -28,6 +28,7 @@ from x07py.effects.values import (
     known_parts,
     says_now,
     seq,
+    text_of,
 )
 
 if TYPE_CHECKING:
@@ -198,14 +199,19 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
 
     def _by_name(self, frame: Frame, line: int, atom: Atom, this: Value) -> Value:
         """Take the attribute that an `attrgetter` names, or call the method that a `methodcaller` names."""
-        if atom[0] == "getter":
-            for name in atom[1].split("."):
-                this = self.attribute(frame, line, this, name)
-            return this
-        _, name, args, kwargs = atom
-        if this & LOOSE:
-            self._guess(frame, line, ("attr", line, ("", line, ""), name), list(args), dict(kwargs))
-        return self.call_atoms(frame, line, self.attribute(frame, line, this, name), list(args), dict(kwargs))
+        known = text_of(atom[1])
+        if known is None:
+            found = self.fitting(frame, line, this, atom[1])
+            if found is None:
+                self.unresolved(frame, line, "attrgetter" if atom[0] == "getter" else "methodcaller")
+                return UNKNOWN
+        else:
+            if atom[0] == "caller" and this & LOOSE:
+                self._guess(frame, line, ("attr", line, ("", line, ""), known), list(atom[2]), dict(atom[3]))
+            found = this
+            for name in known.split(".") if atom[0] == "getter" else (known,):
+                found = self.attribute(frame, line, found, name)
+        return found if atom[0] == "getter" else self.call_atoms(frame, line, found, list(atom[2]), dict(atom[3]))
 
     # what is called
 
@@ -235,7 +241,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
         if kind == "inst":
             return self.magic(frame, line, frozenset({atom}), "__call__", args) or UNKNOWN
         if kind in {"getter", "caller"}:
-            return self._by_name(frame, line, atom, args[0]) if args and atom[1] else UNKNOWN
+            return self._by_name(frame, line, atom, args[0]) if args else UNKNOWN
         if kind == "k":
             return NOTHING
         if kind == "part":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.effects.parts import Arguments, Named, Parts
 from x07py.effects.summary import keeps_argument
+from x07py.effects.texts import changed_text, filled
 from x07py.effects.values import (
     IDENTITY,
     LOOSE,
@@ -220,7 +221,7 @@ class Containers(Parts):
         if this[0] == "k" and (computed := _constant_call(this[2], name, args)) is not None:
             return computed
         if owner == "builtins.str":
-            return self._text_method(frame, line, name, args)
+            return changed_text(this, name) or self._text_method(frame, line, name, this, args)
         if this[0] == "map":
             return self._map_method(name, this, args)
         if owner == "builtins.dict" and name in {"keys", "values", "items"}:
@@ -236,7 +237,7 @@ class Containers(Parts):
                 return frozenset({this})
         return None
 
-    def _text_method(self, frame: Frame, line: int, name: str, args: Arguments) -> Value | None:
+    def _text_method(self, frame: Frame, line: int, name: str, this: Atom, args: Arguments) -> Value | None:
         if name == "join":
             for value in args:
                 inside, loose = elements(self.iterated(frame, line, value))
@@ -246,6 +247,7 @@ class Containers(Parts):
         elif name == "format":
             for value in args:
                 self.shown(frame, line, value)
+            return filled(frozenset({this}))
         return obj("builtins.str") if name in {"join", *_TEXT_METHODS} else None
 
     @staticmethod

@@ -137,7 +137,7 @@ class Evaluate(Statements, Operators, Literals):
                 picked = [pairs[key] for key in known or () if key in pairs] if pairs else []
                 found.append(join(*picked) if picked else atom[2])
             elif kind == "vars":
-                found.append(self.variables(frame, node[1], atom[1], text_of(index)))
+                found.append(self.variables(frame, node[1], atom[1], index))
             elif kind == "seq":
                 if atom[3] == "?" and atom[1] != "set":
                     self.comes_out(frame, node[1], "an item of what has no fixed order")

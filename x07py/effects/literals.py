@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.parts import Parts
+from x07py.effects.texts import is_part, joined_text
 from x07py.effects.values import (
     UNKNOWN,
     Value,
@@ -128,7 +129,7 @@ class Literals(Parts):
         for one in known:
             count *= len(one) if one else 99
         if count > 16:
-            return _TEXT
+            return joined_text(values)
         texts = [""]
         for one in known:
             texts = [text + str(part) for text in texts for part in one or ()]
@@ -140,4 +141,4 @@ class Literals(Parts):
         self.shown(frame, node[1], value)
         for part in node[2][1:]:
             self.by_locale(frame, node[1], self.value(frame, part))
-        return value if constants(value) else _TEXT
+        return value if len(node[2]) == 1 and (constants(value) or is_part(value)) else _TEXT

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from x07py.effects.parts import Parts
-from x07py.effects.values import ANY, LOOSE, SAID, constants, join, obj
+from x07py.effects.texts import known_text
+from x07py.effects.values import ANY, LOOSE, SAID, constants, join, obj, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _OBJECT = obj("builtins.object")
 """What stands for "not given" in many signatures."""
+_TEXT = ("obj", "builtins.str")
+_ENDS = {"startswith", "endswith"}
 
 
 class Narrowing(Parts):
@@ -39,6 +42,14 @@ class Narrowing(Parts):
                 self._keep(frame, test[2][2], lambda one: one in LOOSE or (one in other) == same)
         elif kind == "call" and test[2][0] == "name" and test[2][2] == "isinstance" and len(test[3]) == 2:
             self._narrow_kind(frame, test[3], holds=holds)
+        elif kind == "call" and holds and test[2][0] == "attr" and test[2][3] in _ENDS and test[2][2][0] == "name":
+            self._narrow_text(frame, test[2][2][2], test[2][3], test[3])
+
+    def _narrow_text(self, frame: Frame, name: str, method: str, given: tuple[Node, ...]) -> None:
+        """Keep of an unknown text how it begins or ends."""
+        known = text_of(self.quietly(frame, given[0])) if len(given) == 1 else None
+        if known and name in frame.names and frame.names[name] <= LOOSE | {_TEXT}:
+            frame.names[name] = known_text(known, "") if method == "startswith" else known_text("", known)
 
     def _narrow_kind(self, frame: Frame, given: tuple[Node, ...], *, holds: bool) -> None:
         if given[0][0] != "name" or given[0][2] not in frame.names:

@@ -6,8 +6,10 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.parts import Parts
+from x07py.effects.texts import filled, is_part, joined_text
 from x07py.effects.values import (
     ANY,
+    LOOSE,
     UNKNOWN,
     Value,
     atoms,
@@ -45,19 +47,22 @@ class Operators(Parts):
         both = constants(left), constants(right)
         if name in _OPERATORS and both[0] and both[1] and len(both[0]) * len(both[1]) <= 16:
             return _computed(name, both[0], both[1])
-        if name == "Mod" and any(a[:2] == ("k", "str") or a == ("obj", "builtins.str") for a in left):
+        if name == "Mod" and any(a[:2] == ("k", "str") or a[:2] == ("obj", "builtins.str") for a in left):
             self.shown(frame, line, right)
-            return _TEXT
+            return filled(left)
         found: list[Value] = []
         for atom in atoms(left):
             if atom[0] == "inst":
                 found.append(self.magic(frame, line, frozenset({atom}), _METHODS.get(name, ""), [right]) or UNKNOWN)
             elif atom[0] in {"seq", "map"} or (atom[0] == "k" and isinstance(atom[2], tuple)):
                 found.append(self._merged(name, frozenset({atom}), right))
-            elif atom[:2] == ("k", "str") or atom == ("obj", "builtins.str"):
-                found.append(_TEXT)
+            elif atom[:2] in {("k", "str"), ("obj", "builtins.str")}:
+                found.append(joined_text([frozenset({atom}), right]) if name == "Add" else _TEXT)
             elif atom == ("id",) or ("id",) in right:
                 found.append(frozenset({("id",)}))
+            elif atom in LOOSE and name == "Add" and is_part(right):
+                ending = joined_text([UNKNOWN, right])
+                found.append(ending if ending != _TEXT else UNKNOWN)
             else:
                 found.append(_of_sets(name, right))
         for atom in atoms(right):

@@ -117,7 +117,7 @@ class Order(Parts):
     def _is_text(self, atom: Atom) -> bool:
         if atom[0] == "inst":
             return ("prim", "builtins.str") in self.classes[atom[1]].order
-        return atom == ("obj", "builtins.str")
+        return bool(atom[:2] == ("obj", "builtins.str"))
 
     def has_address(self, atom: Atom) -> bool:
         """Tell whether something shows its address as text."""

@@ -80,7 +80,7 @@ class Primitives:
             return None
         row = self.rows[found]
         by_argument = found != name and row.rule.removeprefix("own ").startswith(
-            ("given", "absent", "mode", "locale", "memory", "sql", "waits", "says")
+            ("given", "absent", "mode", "locale", "memory", "sql", "waits", "says", "path", "asks", "unless")
         )
         return _PURE if by_argument else row
 

@@ -32,7 +32,7 @@ _ASKS = re.compile(r"now|current_|random|date|time|julian|unixepoch|attach|vacuu
 """What SQL asks for a time or a random number by, and what it opens files with."""
 _FILTER = re.compile(r"\|\s*(\w+)")
 _IN_MEMORY = {":memory:", "sqlite://", "sqlite:///:memory:"}
-BY_ARGUMENT = ("given", "absent", "locale", "memory", "sql", "waits", "says")
+BY_ARGUMENT = ("given", "absent", "locale", "memory", "sql", "waits", "says", "path", "asks", "unless")
 """Rules of rows that depend on an argument."""
 _CALLABLE = {"fn", "bound", "part", "prim", "meth"}
 
@@ -149,6 +149,8 @@ class Reaching(Parts):
         if made is not None and "." in made and not made.startswith(("builtins.", "_")):
             module, _, kind = made.rpartition(".")
             found = self.modules.get(module)
+            if found is not None and found.summary is None:
+                return obj(made)
             return self._one_of(found.names.get(kind, NOTHING)) if found is not None else UNKNOWN
         if made is not None:
             return obj(made)
@@ -186,10 +188,35 @@ class Reaching(Parts):
         if rule == "says":
             given = args[int(rest[0])] if int(rest[0]) < len(args) else kwargs.get(rest[1], kwargs.get("*"))
             return given is not None and says_now(given)
+        if rule in {"path", "asks", "unless"}:
+            return self._says_so(rule, rest, args, kwargs)
         if rule == "locale":
             text = text_of(args[int(rest[0])]) if int(rest[0]) < len(args) else None
             return text is not None and any(one in text for one in ("%c", "%x", "%X", "%Z"))
         return True
+
+    def _says_so(self, rule: str, rest: list[str], args: list[Value], kwargs: dict[str, Value]) -> bool:
+        """Tell whether arguments ask for what a row says."""
+        if rule == "asks":
+            return any(self._asks(word, args, kwargs) for word in rest)
+        if rule == "unless":
+            return not all(name in kwargs and self.truth(kwargs[name]) is False for name in rest)
+        named = next((kwargs[name] for name in rest[1:] if name in kwargs), NOTHING)
+        given = args[int(rest[0])] if int(rest[0]) < len(args) else named
+        return not given or not all(map(self._is_stream, given))
+
+    def _is_stream(self, atom: Atom) -> bool:
+        """Tell whether something is surely an open file, a buffer, or an object that stands for one."""
+        if atom[0] == "inst":
+            return self.has(atom, "read") is True or self.has(atom, "write") is True
+        return atom[0] == "obj" and str(atom[1]).startswith("_io.")
+
+    def _asks(self, word: str, args: list[Value], kwargs: dict[str, Value]) -> bool:
+        """Tell whether an argument that asks for something may be given and true."""
+        at, _, named = word.rpartition("/")
+        name, _, plain = named.partition(":")
+        given = args[int(at)] if at and int(at) < len(args) else kwargs.get(name, kwargs.get("*", NOTHING))
+        return bool(given) and self.truth(given) is not False and not (plain and text_of(given) == plain)
 
     @staticmethod
     def _mode(row: Row, args: list[Value], kwargs: dict[str, Value]) -> str:

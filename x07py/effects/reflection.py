@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from x07py.effects.parts import Arguments, Named, Parts
 from x07py.effects.primitives import real
+from x07py.effects.texts import fits, is_part
 from x07py.effects.values import (
     ANY,
     NOTHING,
@@ -25,7 +26,7 @@ from x07py.effects.values import (
 if TYPE_CHECKING:
     from x07py.effects.state import Frame
 
-_MOST_NAMES = 40
+_MOST_NAMES = 60
 _ROUNDS = 2
 """How often a reduction is gone through, so that it meets what it made itself."""
 _DYNAMIC_IMPORT = "an import by a name that only a run can tell; import by a constant name"
@@ -73,12 +74,53 @@ class Reflection(Parts):
         names = constants(args[1]) if len(args) > 1 else None
         default = args[2] if len(args) > 2 else NOTHING
         if names is None or len(names) > _MOST_NAMES:
-            self._computed_attribute(frame, line, args)
-            return UNKNOWN
+            fitting = self.fitting(frame, line, args[0], args[1]) if len(args) > 1 else None
+            if fitting is None:
+                self._computed_attribute(frame, line, args)
+                return UNKNOWN
+            value = join(fitting, default)
+            self.use(frame, line, value)
+            return value
         found = [self.attribute(frame, line, args[0], name) for name in names if isinstance(name, str)]
         value = join(*found, default) if found else UNKNOWN
         self.use(frame, line, value)
         return value
+
+    def fitting(self, frame: Frame, line: int, base: Value, name: Value) -> Value | None:
+        """Return what attributes can be meant by a name of which an end is known.
+
+        Returns:
+            all attributes of that name that an object has; None if the object or both ends are not known, or if so
+            many fit that the name says nothing.
+        """
+        if not is_part(name) or not base or not all(map(self._shows_names, base)):
+            return None
+        found = [(atom, one) for atom in atoms(base) for one in sorted(self._names_of(atom)) if fits(one, name)]
+        if len(found) > _MOST_NAMES:
+            return None
+        return join(*(self.attribute(frame, line, frozenset({atom}), one) for atom, one in found))
+
+    def _shows_names(self, atom: Atom) -> bool:
+        """Tell whether all names of something's attributes are known."""
+        if atom[0] in {"inst", "cls"}:
+            cls = atom[1] if atom[0] == "inst" else atom
+            return self.classes[cls].closed and not self.class_attribute(cls, "__getattr__")
+        if atom[0] != "mod":
+            return False
+        module = self.modules.get(atom[1])
+        return real(atom[1]) is not None or (module is not None and module.summary is not None)
+
+    def _names_of(self, atom: Atom) -> set[str]:
+        """Return the names of an object's, class's or module's attributes."""
+        if atom[0] == "mod":
+            module = self.modules.get(atom[1])
+            known = set(module.names) if module is not None else set()
+            return known if module is not None and module.summary is not None else known | set(dir(real(atom[1])))
+        cls = atom[1] if atom[0] == "inst" else atom
+        names = {name for key, name in self.attributes if key in {atom, cls}}
+        for one in self.classes[cls].order:
+            names.update(self.classes[one].names if one in self.classes else dir(real(one[1])))
+        return names
 
     def _computed_attribute(self, frame: Frame, line: int, args: Arguments) -> None:
         modules = [atom[1] for atom in atoms(args[0]) if atom[0] == "mod"] if args else []
@@ -99,7 +141,7 @@ class Reflection(Parts):
         return join(*found) if found else UNKNOWN
 
     def _globals(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
-        return frozenset({("vars", frame.module.name)}) if frame.module.own else UNKNOWN
+        return frozenset({("vars", frame.module.name)})
 
     def _type(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         if len(args) != 1:
@@ -203,16 +245,10 @@ class Reflection(Parts):
         return UNKNOWN
 
     def _attrgetter(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
-        names = [text_of(value) for value in args]
-        if not all(names) or not args:
-            return frozenset({("getter", "")})
-        return frozenset({("getter", name) for name in names})
+        return frozenset({("getter", held(name)) for name in args}) or UNKNOWN
 
     def _methodcaller(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
-        name = text_of(args[0]) if args else None
-        if name is None:
-            return UNKNOWN
-        return frozenset({("caller", name, *_held(args[1:], kwargs))})
+        return frozenset({("caller", held(args[0]), *_held(args[1:], kwargs))}) if args else UNKNOWN
 
     def _reduce(self, frame: Frame, line: int, args: Arguments, kwargs: Named) -> Value:
         if len(args) > 1:

@@ -9,10 +9,11 @@
 ``("inst", class, variant)``               an object of it; objects made from different arguments are told apart
 ``("prim", name)``                         something without Python source, by its full name
 ``("obj", name)``                          an object of such a class
+``("obj", "builtins.str", begins, ends)``  a text of which the beginning or the end is known
 ``("bound", function, object)``            a method of an object or a class
 ``("meth", class, name, object)``          a method of an object without source
 ``("part", function, args, kwargs)``       a partial application
-``("getter", name)`` ``("caller", name, …)``  what takes an attribute of its argument; what calls a method of it
+``("getter", text)`` ``("caller", text, …)``  what takes an attribute of its argument; what calls a method of it
 ``("prop", fn)`` ``("static", …)`` ``("clsm", …)``   what decorators make of a function in a class body
 ``("noted", kind, notes)``                 ``Annotated[kind, notes]``
 ``("super", class, object)``               ``super()``
@@ -133,7 +134,7 @@ def _held(atom: Atom) -> list[Value]:
     if atom[0] == "noted":
         return [atom[1], atom[2]]
     if atom[0] in {"part", "caller"}:
-        return [*([atom[1]] if atom[0] == "part" else []), *atom[2], *(value for _, value in atom[3])]
+        return [atom[1], *atom[2], *(value for _, value in atom[3])]
     return _inner(atom)
 
 
