@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from x07py.drivers.base import Json, Subscription
     from x07py.drivers.kafka_commits import Ranges
-    from x07py.drivers.kafka_config import Token
     from x07py.drivers.kafka_contract import KafkaProfile
+    from x07py.drivers.kafka_tokens import Token
     from x07py.msg import Envelope
 
 _ASK_TIMEOUT_S = 10.0
@@ -236,7 +236,7 @@ class KafkaBackend:
                 9757,
                 f"cannot ask for the lag: {reason}",
                 where=f"profile {self.profile!r}, group {group!r}",
-                hint="do the topics exist, and is the broker up?",
+                hint="do the topics exist, is the broker up, and may this user read the group?",
             ) from None
         finally:
             asking.close()

@@ -6,16 +6,19 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from x07py.drivers.client_log import client_log
+from x07py.drivers.kafka_tokens import TokenSource
 from x07py.drivers.secrets import resolve_secret, warn_of_cleartext
 from x07py.drivers.trust import load_certificate, trust
 from x07py.errors import ContractError, DriverError, LoginRefusedError, UnreachableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from x07py.drivers.kafka_contract import KafkaProfile
+    from x07py.drivers.kafka_tokens import Token
 
 _Client = TypeVar("_Client")
 
@@ -41,12 +44,11 @@ _MECHANISMS = {
     "scram_sha256_v1": "SCRAM-SHA-256",
     "oauthbearer_v1": "OAUTHBEARER",
 }
-Token = Callable[[], tuple[str, float]]
-"""Returns a token and when it ends, in seconds since 1970; called in a thread of the client, again before that time."""
 _ADDRESS = re.compile(r"^(?=\S*?(?:://|:\d+/))\S+(?<=:) ")
 _AFTER = re.compile(r" \(after \d+ms in state [^(]*\)$")
+_UNSET = "OAuth token"
 _CERTIFICATE = "is ca_path the authority of the broker's certificate, and its host name the one in bootstrap?"
-_OTHER_LISTENER = "do tls and sasl_mode of the profile fit the broker's listener at this port?"
+_OTHER_LISTENER = "is a Kafka broker at this port, and do tls and sasl_mode of the profile fit its listener?"
 
 
 class Settings(dict[str, Any]):
@@ -99,7 +101,7 @@ def _user(profile: KafkaProfile) -> dict[str, Any]:
 
 def _tokens(profile: KafkaProfile, token: Token | None) -> dict[str, Any]:
     if token is not None:
-        return {"oauth_cb": lambda _: token()}
+        return {"oauth_cb": TokenSource(token)}
     if not profile.token_url:
         raise ContractError(
             9750,
@@ -123,6 +125,7 @@ def client(make: Callable[[dict[str, Any]], _Client], settings: dict[str, Any], 
 
     Raises:
         ContractError: 9750 if it does not know a setting, or its value.
+        LoginRefusedError: 9758 if the program's function gives no token, which is waited for.
     """
     from confluent_kafka import KafkaException
 
@@ -130,6 +133,12 @@ def client(make: Callable[[dict[str, Any]], _Client], settings: dict[str, Any], 
         return make(settings)
     except (KafkaException, TypeError, ValueError) as error:
         reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        source = settings.get("oauth_cb")
+        if isinstance(source, TokenSource) and source.reason and _UNSET in reason:
+            hint = "look at the function that open_driver(token=...) was given"
+            raise LoginRefusedError(
+                9758, f"there is no token for the broker: {source.reason}", where=where, hint=hint
+            ) from source.error
         raise ContractError(
             9750, f"the client does not take its settings: {reason}", where=where, hint="correct client_settings"
         ) from None

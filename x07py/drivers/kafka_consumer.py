@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from x07py.drivers.base import Delivery
+from x07py.drivers.kafka_advice import advice
 from x07py.drivers.kafka_commits import Commits
 from x07py.drivers.kafka_config import client
 from x07py.drivers.kafka_settings import for_consumers
@@ -189,11 +190,12 @@ class Member:
         if error.name() == "_MAX_POLL_EXCEEDED":
             log.warning("%s; its messages come again", error.str())
             return
-        message, where = f"cannot consume: {error.str()}", f"profile {self._profile.id!r}, topic {topic!r}"
-        hint = "does the topic exist, and may this user read it?"
+        message = f"cannot consume: {error.str()}"
+        where = f"profile {self._profile.id!r}, group {self.subscription.group!r}"
+        where += f", topic {topic!r}" if topic else ""
         if error.name() in {"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC"}:
-            raise NotFoundError(9753, message, where=where, hint=hint)
-        raise ConsumerEndedError(9755, message, where=where, hint=hint)
+            raise NotFoundError(9753, message, where=where, hint=advice(error, 9753))
+        raise ConsumerEndedError(9755, message, where=where, hint=advice(error, 9755))
 
     def _assigned(self, _: Consumer, parts: list[Any]) -> None:
         self.assigned = True

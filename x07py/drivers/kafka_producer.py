@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from x07py.drivers.kafka_advice import advice
 from x07py.drivers.kafka_config import client, log
 from x07py.drivers.kafka_confirmations import PENDING, Acks, Batch
 from x07py.drivers.kafka_settings import for_producers
@@ -132,11 +133,12 @@ class Publisher:
 
     def _error(self, envelopes: Sequence[Envelope], failures: list[tuple[int, Any]]) -> X07Error:
         refused = [failure for failure in failures if failure[1] is not PENDING]
-        if not refused:
+        late = [error for _, error in refused if _CODES.get(error.name()) == 9752]
+        if len(late) == len(refused):
             return ConfirmTimeoutError(
                 9752,
                 f"{len(failures)} of {len(envelopes)} messages were not confirmed in time",
-                where=self._health.where,
+                where=f"{self._health.where}, topic {envelopes[failures[0][0]].topic!r}",
                 hint="is the broker up? x07 doctor tells which brokers answer",
             )
         number, error = refused[0]
@@ -147,7 +149,7 @@ class Publisher:
             code,
             f"{len(refused)} of {len(envelopes)} messages were refused; the first: {error.str()}",
             where=f"profile {self._profile.id!r}, topic {envelopes[number].topic!r}, key {envelopes[number].key!r}",
-            hint="x07 explain tells what to do; nothing behind the first refused message is known to be stored",
+            hint=f"{advice(error, code)}; nothing behind the first refused message is known to be stored",
         )
 
     def _ready(self) -> Producer:

@@ -16,6 +16,7 @@ import uuid
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from x07py.drivers.kafka_advice import advice
 from x07py.drivers.kafka_config import RIDE_OUT_S, client, log
 from x07py.drivers.kafka_settings import for_producers
 from x07py.errors import DriverError, FencedError, TransactionError
@@ -171,8 +172,8 @@ class Transaction:
             message = f"the transaction failed: {error.str()}"
             if error.fatal():
                 self._producer, self.open, self._ended_by = None, False, error.name()
-                raise FencedError(9759, message, where=self._health.where, hint="x07 explain 9759") from None
-            raise TransactionError(9762, message, where=self._health.where, hint="x07 explain 9762") from None
+                raise FencedError(9759, message, where=self._health.where, hint=advice(error, 9759)) from None
+            raise TransactionError(9762, message, where=self._health.where, hint=advice(error, 9762)) from None
 
     def _look_after(self, call: Callable[..., Any]) -> None:
         """Raise what keeps a producer that has not begun from the brokers; `call` is one of its methods."""
