@@ -144,6 +144,10 @@ class PartialFile:
                 hint=f"`x07 rr recover {self.cassette.name}` keeps it; with --discard it is deleted",
             )
 
+    def fileno(self) -> int:
+        """Return the file's descriptor."""
+        return self._file.fileno()
+
     def write(self, *pieces: bytes) -> None:
         """Append whole frames, in pieces; large ones are not copied.
 

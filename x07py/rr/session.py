@@ -292,6 +292,10 @@ class Session:
         if self.mode is Mode.RECORD_MISSING:
             self.ledger.add(payload)
 
+    def descriptors(self) -> set[int]:
+        """Return the file descriptors of what is written."""
+        return set() if self._partial is None else {self._partial.fileno()}
+
     def record(self, template: EntryTemplate, rows: Sequence[Fields]) -> None:
         """Write the entries of one driver call, all of them or (if one is refused) none.
 

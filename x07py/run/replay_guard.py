@@ -71,6 +71,9 @@ class _NoDoor:
     def looks_up(self, host: str) -> bool:  # noqa: ARG002
         return False
 
+    def descriptors(self) -> set[int]:
+        return set()
+
 
 class ReplayGuard:
     """The cassette of a run, for programs that use a client library themselves; a context manager around the program.

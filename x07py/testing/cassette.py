@@ -189,8 +189,12 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
     def __enter__(self) -> Self:
         if (package := replaced_by()) is not None:
             raise replaced(self.name, package)
-        session = self.open_session()
-        self.session = session
+        registry.claim(self.name)
+        try:
+            session = self.session = self.open_session()
+        except BaseException:
+            registry.release(self.name)
+            raise
         self._ways: dict[str, Any] = {}
         self._libraries: dict[str, Library] = {}
         self._door = Door(session, self.rules, self.passthrough)
@@ -224,6 +228,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         if os.getpid() != self._pid:
             return
         registry.pop(self._ways)
+        registry.release(self.name)
         self._end_watch()
         self._entrance.close()
         if self._path_before is None:

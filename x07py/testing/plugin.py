@@ -39,6 +39,9 @@ _addresses = pytest.StashKey[dict[str, str]]()
 _NOWHERE = {"kafka": "127.0.0.1:1", "amqp": "amqp://guest:guest@127.0.0.1:1/"}
 _OF_EXPLORATION = ("explore", "inputs", "promises", "dead_letters", "invariants", "members")
 """Arguments of the marker that `x07py.explore.plugin` takes."""
+_SEEN = (
+    "x07: network: recording tests: open; seen are Python's sockets, and what libraries in C have open at a test's end"
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.=-]+")
 
 
@@ -99,10 +102,11 @@ def _compare_packages(config: pytest.Config) -> None:
         raise pytest.UsageError(f"x07: {error}" + (f"\n  help: {error.hint}" if error.hint else "")) from None
 
 
-def pytest_report_header(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what holds for this run."""
     mode = config.getoption("--x07-record") or "as marked"
-    return f"x07: record {mode}; network: {config.stash[_network]}"
+    records = mode != "none" and not config.getoption("--x07-no-network")
+    return [f"x07: record {mode}; network: {config.stash[_network]}", *([_SEEN] if records else [])]
 
 
 @pytest.hookimpl(wrapper=True)

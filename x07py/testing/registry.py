@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from x07py.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,6 +15,15 @@ if TYPE_CHECKING:
     from x07py.wire.tape import Tape
 
 _stack: list[Mapping[str, Any]] = []
+_owners: list[_Owner] = []
+
+
+class _Owner(NamedTuple):
+    """Who has opened a cassette: a thread, and a task of asyncio if one runs."""
+
+    name: str
+    thread: int
+    task: asyncio.Task[Any] | None
 
 
 class Touched(Protocol):
@@ -18,6 +31,37 @@ class Touched(Protocol):
 
     def touch(self) -> None:
         """Take note of it, or raise."""
+
+
+def claim(name: str) -> None:
+    """Take note that this thread opens a cassette, which `release` ends.
+
+    Connections belong to the innermost cassette, whoever makes them; so what is in use at once is nested.
+
+    Raises:
+        UsageError: ``X07_CASSETTE_NESTED`` if another thread or task has one in use.
+    """
+    owner = _Owner(name, threading.get_ident(), _task())
+    if _owners and (_owners[-1].thread != owner.thread or (_owners[-1].task or owner.task) is not owner.task):
+        raise UsageError(
+            "X07_CASSETTE_NESTED",
+            f"another {'task' if _owners[-1].thread == owner.thread else 'thread'} has {_owners[-1].name} in use",
+            where=name,
+            hint="one cassette for all of them, or one process for each",
+        )
+    _owners.append(owner)
+
+
+def release(name: str) -> None:
+    """End the use of a cassette that was claimed."""
+    _owners[:] = [one for one in _owners if one.name != name]
+
+
+def _task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def push(tapes: Mapping[str, Touched]) -> None:
@@ -59,6 +103,7 @@ def _is_in(module: str, packages: tuple[str, ...]) -> bool:
 def forget() -> None:
     """End the use of all tapes, in a process in which they are copies."""
     _stack.clear()
+    _owners.clear()
 
 
 def in_use() -> bool:

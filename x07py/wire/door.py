@@ -148,6 +148,11 @@ class Door:
         """Whether nothing has been recorded or replayed yet."""
         return all(tape.last_activity is None for tape in self.tapes.values())
 
+    def descriptors(self) -> set[int]:
+        """Return the file descriptors of the cassette's file and of the connections."""
+        ends = {one for served in list(self._served) for one in served.descriptors()}
+        return ends | self._session.descriptors()
+
     def is_named(self, address: Address) -> bool:
         """Tell whether connections to an address pass in a replay too."""
         return self._named.holds(address)
@@ -229,6 +234,7 @@ class _Served:
         self._raw: Connection | None = upstream
         self._upstream: Connection | None = upstream
         self._asked: tls.Wanted | None = None
+        self._ends: list[Connection] = [client, *([upstream] if upstream is not None else [])]
 
     def tape(self, kind: type[_T]) -> _T:
         """Return the cassette's tape of a kind."""
@@ -240,6 +246,7 @@ class _Served:
             upstream, self._upstream, self._raw = self._upstream, None, None
             return upstream
         raw = self.visit.connect(address or self.visit.address)
+        self._ends.append(raw)
         if self._asked is None:
             return raw
         again = tls.Wanted(self._asked.context, self._asked.hostname)
@@ -277,6 +284,10 @@ class _Served:
             if end is not None:
                 end.close()
         self._door.left(self)
+
+    def descriptors(self) -> set[int]:
+        """Return the file descriptors of its ends."""
+        return {number for end in self._ends if (number := end.fileno()) >= 0}
 
     @property
     def has_more(self) -> bool:

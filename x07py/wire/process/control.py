@@ -62,6 +62,10 @@ class Control:
         self.text: str = json.dumps({"path": path, "magic": tls.magic().hex(), "records": records})
         threading.Thread(target=self._run, daemon=True, name="x07-children").start()
 
+    def descriptors(self) -> set[int]:
+        """Return its file descriptors."""
+        return {self._listening.fileno()}
+
     def close(self) -> None:
         """Take nothing more."""
         with contextlib.suppress(OSError):
@@ -137,6 +141,10 @@ class ChildEntrance:
         """Tell whether a name is looked up."""
         del host
         return bool(self._records)
+
+    def descriptors(self) -> set[int]:
+        """Return the file descriptors that are the cassette's: none here."""
+        return set()
 
     def refuse(self, address: Address, why: str) -> None:
         """Fail the cassette in its own process, and the call in this one.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from x07py.wire.process import names, tls
 from x07py.wire.process.listeners import listens
 from x07py.wire.process.replaced import SOCKET
+from x07py.wire.process.replacing import put_in_place_of
 from x07py.wire.stand_in import Address
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class Doors(Protocol):
         """Tell whether a name is looked up, or gets an address that is made up."""
         ...
 
+    def descriptors(self) -> set[int]:
+        """Return the file descriptors that are the cassette's, whatever a program closes that closes all it has."""
+        ...
+
 
 class Way:
     """The way in; one a process, in place while any cassette is in use.
@@ -95,6 +100,11 @@ class Way:
         """End the use of all doors, in a process in which they are copies."""
         for doors in list(self._doors):
             self.close(doors)
+
+    @property
+    def all(self) -> tuple[Doors, ...]:
+        """The doors of all cassettes in use."""
+        return tuple(self._doors)
 
     @property
     def doors(self) -> Doors | None:
@@ -158,7 +168,7 @@ class Way:
         if near is None:
             self.goes_on(one)
             return False
-        _replace(one, near)
+        put_in_place_of(one, near)
         rest = address[2:] or ((0, 0) if one.family == socket.AF_INET6 else ())
         local = ("::1" if one.family == socket.AF_INET6 else "127.0.0.1", 40_000 + one.fileno() % 20_000, *rest)
         self._peers[_inode(one)] = (local, (host, port, *rest))
@@ -185,7 +195,7 @@ class Way:
             if error.errno != errno.ENETUNREACH:
                 raise
             near, far = socket.socketpair()
-            _replace(one, near)
+            put_in_place_of(one, near)
             self._arrived.setdefault(int(address[1]), []).append(far)
         return True
 
@@ -237,13 +247,6 @@ def connect_for_real(address: tuple[str, int], timeout: float | None) -> socket.
         else:
             return one
     raise failure or OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
-
-
-def _replace(one: socket.socket, near: socket.socket) -> None:
-    """Put the end of a pair under a socket."""
-    os.set_blocking(near.fileno(), one.gettimeout() is None)
-    os.dup2(near.fileno(), one.fileno(), inheritable=one.get_inheritable())
-    near.close()
 
 
 def _inode(one: socket.socket) -> int:
@@ -326,12 +329,25 @@ def _getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: in
     return found
 
 
+def _close(fd: int) -> None:
+    if not any(fd in doors.descriptors() for doors in WAY.all):
+        _OWN_CLOSE(fd)
+
+
+def _closerange(first: int, end: int, /) -> None:
+    for number in sorted({one for doors in WAY.all for one in doors.descriptors() if first <= one < end}):
+        _OWN_CLOSERANGE(first, number)
+        first = number + 1
+    _OWN_CLOSERANGE(first, end)
+
+
 def _gethostbyname(host: Any) -> Any:
     return _getaddrinfo(host, 0, socket.AF_INET)[0][4][0]
 
 
 _OWN_LOOKUP, _OWN_BY_NAME = _socket.getaddrinfo, _socket.gethostbyname
 _OWN_INIT = SOCKET.__init__
+_OWN_CLOSE, _OWN_CLOSERANGE = os.close, os.closerange
 _METHODS: dict[str, Any] = {
     "connect": _connect,
     "connect_ex": _connect_ex,
@@ -350,6 +366,7 @@ def _install(way: Way) -> None:
     SOCKET.__init__ = _init  # type: ignore[method-assign]
     _socket.getaddrinfo = _getaddrinfo
     socket.gethostbyname = _gethostbyname
+    os.close, os.closerange = _close, _closerange
     tls.install(way.leads_to_stand_in)
 
 
@@ -360,4 +377,5 @@ def _remove() -> None:
     SOCKET.__init__ = _OWN_INIT  # type: ignore[method-assign]
     _socket.getaddrinfo = _OWN_LOOKUP
     socket.gethostbyname = _OWN_BY_NAME
+    os.close, os.closerange = _OWN_CLOSE, _OWN_CLOSERANGE
     tls.remove()
