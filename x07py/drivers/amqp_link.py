@@ -27,6 +27,7 @@ from x07py.errors import (
     ContractError,
     DriverClosedError,
     LoginRefusedError,
+    MessageRejectedError,
     TlsError,
     UnreachableError,
     X07Error,
@@ -56,11 +57,52 @@ _HEARTBEAT_S = 10
 """A connection on which nothing comes for three of these and a bit, 38 s at most, is given up and made anew."""
 _OPENED = "Connection.OpenOk"
 """What the client library says it has missed, where the broker has closed instead of opening the virtual host."""
+_CUT_OFF = "bytes expected"
+"""What the client library says where a connection ends in the middle of what it takes for a frame."""
 _GREETING, _ALERT = b"AMQP\0\0\x09\x01", b"\x15\x03"
 """The first words of this protocol, and those of TLS to one who does not speak it."""
 LOST = (amqp.AMQPConnectionError, amqp.ChannelInvalidStateError, ConnectionError, RuntimeError)
 """What the client library raises when the connection, or a channel along with it, is gone."""
 
+_TOO_LARGE = "larger than configured max size"
+_CLOSINGS = (
+    (
+        amqp.ChannelNotFoundEntity,
+        "",
+        9854,
+        "does not exist",
+        "declare it by x07 msg topology apply, or correct the name",
+    ),
+    (
+        amqp.ChannelPreconditionFailed,
+        "inequivalent",
+        9858,
+        "is there with other properties",
+        "change the topology file, or delete it on the broker",
+    ),
+    (
+        amqp.ChannelAccessRefused,
+        "exclusive use",
+        9853,
+        "has a consumer that nobody may share it with",
+        "end that consumer, or let it consume without exclusive",
+    ),
+    (
+        amqp.ChannelAccessRefused,
+        "",
+        9853,
+        "may not be used by this user",
+        "give the user permissions in the virtual host: configure to declare, write to publish, read to consume",
+    ),
+    (
+        amqp.ChannelLockedResource,
+        "",
+        9853,
+        "is used exclusively by another connection",
+        "end that connection, or declare the queue without exclusive",
+    ),
+)
+"""What the broker closes a channel for: by class and words of its reason; code, what to say, what to do."""
 _REFUSALS = (
     (amqp.PublishError, 9855, "no queue takes the message"),
     (amqp.DeliveryError, 9856, "the broker did not take the message"),
@@ -110,14 +152,17 @@ class Link:
                 async with asyncio.timeout(_ATTEMPT_S):
                     with telling_loss():
                         return cast("Channel", await (await self._connected()).channel(publisher_confirms=confirms))
-            except (*LOST, amqp.InvalidFrameError, OSError, TimeoutError) as error:
+            except (*LOST, amqp.ProtocolSyntaxError, OSError, TimeoutError) as error:
                 self._refuse_for_good(error)
                 attempt += 1
                 if attempt <= len(self._hosts) and isinstance(error, LOST):
                     await self._refuse_a_port_for_tls()
                 waited = time.monotonic() - began
                 if waited >= patience:
-                    message = f"the broker does not answer within {max(waited, patience):.0f} s: {reason_of(error)}"
+                    reason = reason_of(error)
+                    if _CUT_OFF in reason and not self._answered:
+                        reason = "what listens there speaks no AMQP, and ends the connection"
+                    message = f"the broker does not answer within {max(waited, patience):.0f} s: {reason}"
                     hint = "is it up, and are host, port and tls of the profile right? x07 doctor tells which answer"
                     raise UnreachableError(9851, message, where=self.where, hint=hint) from None
                 log.info("%s does not answer, trying again", self.where)
@@ -131,10 +176,15 @@ class Link:
         if isinstance(error, amqp.InvalidFrameError) and _OPENED in str(error):
             raise LoginRefusedError(
                 9853,
-                f"there is no virtual host {profile.vhost!r}, or this user may not use it",
+                f"the broker does not open the virtual host {profile.vhost!r}: there is none, this user may not use "
+                "it, or a limit of connections is reached",
                 where=self.where,
-                hint="correct vhost of the profile, or give the user permissions on the broker",
+                hint="correct vhost of the profile, or let the user in; the broker's log tells which it is",
             ) from None
+        if isinstance(error, amqp.ProtocolSyntaxError) and not self._answered:
+            message = f"what listens there does not speak AMQP 0-9-1: {reason_of(error)}"
+            hint = "give host and port of a RabbitMQ; 5672 is usual, and 5671 for TLS"
+            raise UnreachableError(9851, message, where=self.where, hint=hint) from None
         if isinstance(error, amqp.AuthenticationError | amqp.ProbableAuthenticationError):
             names = [name for name in (profile.username_secret_id, profile.password_secret_id) if name]
             hint = f"check the secrets {' and '.join(map(repr, names))}"
@@ -221,24 +271,25 @@ class Link:
 
     def channel_error(self, error: BaseException, what: str) -> X07Error:
         """Return what a closed channel means."""
-        codes = (
-            (amqp.ChannelNotFoundEntity, 9854, "does not exist"),
-            (amqp.ChannelPreconditionFailed, 9858, "is there with other properties"),
-            (amqp.ChannelAccessRefused, 9853, "may not be used by this user"),
-            (amqp.ChannelLockedResource, 9853, "is used exclusively by another connection"),
-        )
-        for kind, code, text in codes:
-            if isinstance(error, kind):
-                return self.error(code, f"{what} {text}: {reason_of(error)}")
-        return ChannelClosedError(9860, f"{what}: {reason_of(error)}", where=self.where, hint="x07 explain 9860")
+        reason = reason_of(error)
+        for kind, words, code, text, hint in _CLOSINGS:
+            if isinstance(error, kind) and words in reason:
+                return error_of(code, f"{what} {text}: {reason}", where=self.where, hint=hint)
+        return ChannelClosedError(9860, f"{what}: {reason}", where=self.where, hint="correct what the broker names")
 
     def refusal(self, result: object, envelope: Envelope, exchange: str) -> X07Error | None:
         """Return what an answer to a publish means if the broker has refused the message, else None."""
+        if not isinstance(result, Exception):
+            return None
+        where = f"{self.where}, exchange {exchange!r}, routing key {envelope.topic!r}, key {envelope.key!r}"
+        if isinstance(result, amqp.ChannelPreconditionFailed) and _TOO_LARGE in reason_of(result):
+            message = f"the message is too large for the broker: {reason_of(result)}"
+            hint = "make it smaller, or raise max_message_size of the broker"
+            return MessageRejectedError(9811, message, where=where, hint=hint)
         if isinstance(result, amqp.AMQPChannelError):
             return self.channel_error(result, f"exchange {exchange!r}")
         for kind, code, message in _REFUSALS:
             if isinstance(result, kind):
-                where = f"{self.where}, exchange {exchange!r}, routing key {envelope.topic!r}, key {envelope.key!r}"
                 hint = f"x07 explain {code}; nothing behind this message is known to be stored"
                 return error_of(code, message, where=where, hint=hint)
         return None
