@@ -6,6 +6,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,8 @@ from x07py.wire.kafka import apis
 from x07py.wire.kafka.peers import Ask, Peer
 from x07py.wire.kafka.repeats import Repeats
 from x07py.wire.stand_in import Address
+
+ADDRESS = Address("127.0.0.1", 9092)
 
 
 class Meeting(Peer):
@@ -36,7 +39,7 @@ def test_two_late_answers_at_once_are_both_written() -> None:
         far.close()
         with near:
             connection: Any = near
-            peer = Meeting(Address("127.0.0.1", 9092), connection)
+            peer = Meeting(ADDRESS, connection)
             header: Any = SimpleNamespace(key=apis.END_TXN)
             ask = Ask(peer, header, f"body {number}")
             repeats.answered(ask, object(), lambda: written.append(number), lambda: written.append(-1))
@@ -45,3 +48,28 @@ def test_two_late_answers_at_once_are_both_written() -> None:
         list(pool.map(answered, range(2)))
     repeats.finish()
     assert sorted(written) == [0, 1]
+
+
+class Leaving(Peer):
+    """A client that leaves after its first answer."""
+
+    stays = 1
+
+    @property
+    def has_left(self) -> bool:
+        self.stays -= 1
+        return self.stays < 0
+
+
+def test_offsets_that_a_broker_takes_at_the_second_time_are_written_then() -> None:
+    written: list[int] = []
+    repeats = Repeats(frozenset({15}))
+    near, far = socket.socketpair()
+    with near, far:
+        for peer, code in ((Leaving(ADDRESS, near), 15), (Peer(ADDRESS, near), 0)):
+            part = SimpleNamespace(error_code=SimpleNamespace(value=code))
+            body = SimpleNamespace(topics=[SimpleNamespace(partitions=[part])])
+            header: Any = SimpleNamespace(key=apis.TXN_OFFSET_COMMIT)
+            repeats.answered(Ask(peer, header, "offsets"), body, partial(written.append, code), written.clear)
+    repeats.finish()
+    assert written == [15, 0]  # of which the writer leaves out what clients ask again for

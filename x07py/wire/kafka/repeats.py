@@ -58,8 +58,7 @@ class Repeats:
         Raises:
             UnsupportedError: 9641 if a step of a transaction was sent again and answered otherwise than is written.
         """
-        error = getattr(body, "error_code", None)
-        if ask.request.key not in _WATCHED or (error is not None and int(error.value) in self._passing):
+        if ask.request.key not in _WATCHED or not self._passing.isdisjoint(_codes(ask, body)):
             write()
             return
         name = ask.peer.client_id
@@ -86,6 +85,14 @@ class Repeats:
         for last in left.values():
             if last.write is not None:
                 last.write()
+
+
+def _codes(ask: Ask, body: Any) -> set[int]:
+    """Return the error codes of an answer as a whole; offsets in a transaction have one for each partition."""
+    if ask.request.key == apis.TXN_OFFSET_COMMIT:
+        return {int(part.error_code.value) for topic in body.topics for part in topic.partitions}
+    error = getattr(body, "error_code", None)
+    return set() if error is None else {int(error.value)}
 
 
 def _is_repeat(ask: Ask, before: Ask) -> bool:
