@@ -34,6 +34,8 @@ _MEANING = {
     "fuel": "calls",
 }
 
+_NOTHING: Mapping[str, int] = dict.fromkeys(_CODES, 0)
+
 _current: ContextVar[Scope | None] = ContextVar("x07_budget_scope", default=None)
 
 
@@ -66,7 +68,7 @@ class Scope:
         self.codec = codec
         self.counters: dict[str, int] = dict.fromkeys(_CODES, 0)
         self.yields = 0
-        self._window = dict(self.counters)
+        self._window: Mapping[str, int] = _NOTHING
         self._parent: Scope | None = None
         self._token: Token[Scope | None] | None = None
 

@@ -49,7 +49,7 @@ def _made() -> _Instruments | None:
 
 def count(kind: str, profile: str, **amounts: int) -> None:
     """Add to counters, by their names without ``x07_``; needs the names above."""
-    instruments = _instruments()
+    instruments = _instruments() if any(amounts.values()) else None
     if instruments is not None:
         for name, amount in amounts.items():
             if amount:

@@ -118,9 +118,13 @@ COMMIT_INTERVAL_MS = 1000
 _decode = Envelope.decode  # taken here, so that what a driver decodes is not counted as the program's own
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once: ``json.dumps`` makes one at each call."""
+
+
 def canonical_json(value: Json) -> bytes:
     """Return JSON with sorted keys and no spaces; for integers, strings, lists and maps this is RFC 8785."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _CANONICAL.encode(value)
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half of a character, which JSON can spell and bytes cannot

@@ -90,6 +90,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _ready: deque[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
     _stopping: bool
+    _closed: bool
 
     def __init__(self, quiet: Callable[[], bool]) -> None:
         self.now: float = 1000.0
@@ -113,7 +114,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Call on the next turn; as asyncio's own, without what only its debug mode asks."""
-        self._check_closed()  # type: ignore[attr-defined]
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -121,7 +123,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         """Take one turn, as asyncio's own loops do, but for what they ask the system."""
         scheduled, ready = self._scheduled, self._ready
-        while scheduled and scheduled[0].cancelled():
+        while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)
         if not ready and not self._stopping:
             self.wait(max(scheduled[0].when() - self.now, 0.0) if scheduled else None)
@@ -129,7 +131,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             ready.append(heapq.heappop(scheduled))
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle.cancelled():
+            if not handle._cancelled:
                 handle._run()
 
     def time(self) -> float:

@@ -32,9 +32,10 @@ class Group:
         self.members: list[Member] = []
         self.topics: set[str] = set()
         """What the group has ever consumed."""
-        self.generation: int = 0
         self.shift = 0
         """By how many members the partitions are moved on."""
+        self.changes: int = 0
+        """How often what members have, or shall have, has changed."""
         self._waiting_for: set[str] = set()
         self._owner: dict[Partition, Member] = {}
         self._target: dict[Partition, Member] = {}
@@ -49,12 +50,14 @@ class Group:
         """Let a member go, by its own will or because it was silent; nobody asks it for its partitions."""
         if member in self.members:
             self.members.remove(member)
+            self.changes += 1
             self._owner = {place: one for place, one in self._owner.items() if one is not member}
             self._waiting_for.discard(member.name)
             self.rebalance()
 
     def rebalance(self) -> None:
         """Begin to distribute anew; each member takes part at its next request for messages."""
+        self.changes += 1
         self._waiting_for = {member.name for member in self.members}
         for member in self.members:
             member.wake()
@@ -71,7 +74,7 @@ class Group:
         self._waiting_for.discard(member.name)
         if self._waiting_for:
             return
-        self.generation += 1
+        self.changes += 1
         places = sorted(
             (topic, number)
             for topic in {source for one in self.members for source in one.sources}
@@ -100,6 +103,7 @@ class Group:
 
     def give_up(self, member: Member, places: set[Partition]) -> None:
         """Take partitions from a member that has let them go."""
+        self.changes += 1
         for place in places:
             if self._owner.get(place) is member:
                 del self._owner[place]
@@ -112,6 +116,7 @@ class Group:
         if not self.settled:
             return set()
         free = {place for place, one in self._target.items() if one is member and place not in self._owner}
+        self.changes += bool(free)
         for place in free:
             self._owner[place] = member
         return free

@@ -37,7 +37,6 @@ class Record:
     envelope: Envelope | None
     transaction: Transaction | None
     life: str
-    since: float = 0.0
 
 
 class Logs:
@@ -112,13 +111,13 @@ class Logs:
             (number, offset, record)
             for number, log in enumerate(self.topics.get(topic, ()))
             for offset, record in enumerate(log[: self.end_of(topic, number)])
-            if record.envelope is not None and shows(record)
+            if shows(record)
         ]
 
     def count(self, topic: str, partition: int, start: int) -> int:
         """Return how many records read_committed shows of a partition from an offset on."""
         log = self.topics[topic][partition][start : self.end_of(topic, partition)]
-        return sum(record.envelope is not None and shows(record) for record in log)
+        return sum(map(shows, log))
 
     def take_name(self, name: str) -> int:
         """Fence off who wrote under a transactional id, end what it left open, and return the new epoch."""
@@ -177,5 +176,6 @@ class Logs:
 
 
 def shows(record: Record) -> bool:
-    """Tell whether read_committed shows a record before the first open transaction."""
-    return record.transaction is None or record.transaction.state == "committed"
+    """Tell whether read_committed shows a record before the first open transaction: it never shows a marker."""
+    transaction = record.transaction
+    return transaction is None or (transaction.state == "committed" and record.envelope is not None)

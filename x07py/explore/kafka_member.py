@@ -46,8 +46,9 @@ class KafkaMember:
         self._logs = logs
         self._lost = self._asked = False
         self._last, self._interval_s = -1e9, 0.0
+        self._seen = -1
         self._event = asyncio.Event()
-        self.generation: int = -1
+        self._meta = _templates(subscription)
         process.wakers.append(self.wake)
         process.closers.append(self.vanish)
         group.join(self)
@@ -114,7 +115,6 @@ class KafkaMember:
         else:
             places = sorted(self.position)
             await self._give_up(set(places[::2] if self.cooperative else places))
-            self.group.generation += 1
         return True
 
     async def _take_part(self) -> None:
@@ -127,18 +127,18 @@ class KafkaMember:
             if not self.cooperative:
                 await self._give_up(set(self.position))
             self.group.arrive(self)
-        if not self.group.settled:
+        if not self.group.settled or self._seen == self.group.changes:
             return
         surplus = self.group.surplus(self) & set(self.position)
         if surplus:
             await self._give_up(surplus)
         taken = self.group.take(self)
-        self.generation = self.group.generation
         for place in sorted(taken | (self.group.owned(self) - set(self.position))):
             start = self._logs.start(self.subscription.group, *place)
             if start is None:
                 start = 0 if self.subscription.start == "earliest" else self._logs.end_of(*place)
             self.position[place] = start
+        self._seen = self.group.changes
         if taken:
             self.process.note("assigned", *sorted(self.position))
 
@@ -165,12 +165,13 @@ class KafkaMember:
         if self.group.is_waiting_for(self) or self._logs.held(self.subscription.group, list(self.position)):
             return []
         found = []
-        for place in sorted(self.position):
-            log, end = self._logs.topics[place[0]][place[1]], self._logs.end_of(*place)
-            at = self.position[place]
-            while at < end and (log[at].envelope is None or not shows(log[at])):
+        logs, position = self._logs, self.position
+        for place in sorted(position):
+            topic, number = place
+            log, end, at = logs.topics[topic][number], logs.end_of(topic, number), position[place]
+            while at < end and not shows(log[at]):
                 at += 1
-            self.position[place] = at
+            position[place] = at
             if at < end and place not in self.held:
                 found.append(place)
         return found
@@ -182,21 +183,21 @@ class KafkaMember:
         first = order("first", len(ready))
         ready = ready[first:] + ready[:first]
         mixed = order("mix", 2) == 1
+        most = min(most, self.subscription.max_items)
         taken: dict[Partition, list[int]] = {}
         batch: list[Delivery] = []
-        group = canonical_json(self.subscription.group)
-        names = {topic: canonical_json(topic) for topic in self.subscription.sources}
-        while ready and len(batch) < min(most, self.subscription.max_items):
+        logs = {place: self._logs.topics[place[0]][place[1]] for place in ready}
+        ends = {place: self._logs.end_of(*place) for place in ready}
+        while ready and len(batch) < most:
             place = ready[0]
             offset = self.position[place]
-            record = self._logs.topics[place[0]][place[1]][offset]
+            record = logs[place][offset]
             if record.envelope is not None and shows(record):
-                facts = (group, offset, place[1], names[place[0]])
-                meta = b'{"group":%b,"offset":%d,"partition":%d,"timestamp_ms":0,"topic":%b}' % facts
+                meta = self._meta[place[0]] % (offset, place[1])
                 batch.append(Delivery.from_broker(record.envelope, meta, (*place, offset)))
                 taken.setdefault(place, []).append(offset)
-            self.position[place] = offset + 1
-            if self.position[place] >= self._logs.end_of(*place):
+            self.position[place] = offset = offset + 1
+            if offset >= ends[place]:
                 ready.pop(0)
             elif mixed:
                 ready.append(ready.pop(0))
@@ -291,3 +292,13 @@ class KafkaMember:
             if offsets:
                 self._store(offsets)
             self.group.leave(self)
+
+
+def _templates(subscription: Subscription) -> dict[str, bytes]:
+    """Return by topic the metadata of a delivery, in which its offset and its partition are missing."""
+    group = canonical_json(subscription.group).replace(b"%", b"%%")
+    return {
+        topic: b'{"group":%b,"offset":%%d,"partition":%%d,"timestamp_ms":0,"topic":%b}'
+        % (group, canonical_json(topic).replace(b"%", b"%%"))
+        for topic in subscription.sources
+    }

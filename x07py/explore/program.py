@@ -11,6 +11,7 @@ import sys
 from functools import lru_cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,7 +29,8 @@ _FRESH = "__x07_explored__"
 
 class _Found(NamedTuple):
     origin: str
-    is_package: bool
+    package: str | None
+    cached: str
     code: CodeType
 
 
@@ -48,10 +50,11 @@ class _Fresh(MetaPathFinder, Loader):
         found = self._known[fullname]
         if found is None:
             return None
-        spec = ModuleSpec(fullname, self, origin=found.origin, is_package=found.is_package)
+        spec = ModuleSpec(fullname, self, origin=found.origin, is_package=found.package is not None)
         spec.has_location = True
-        if found.is_package:
-            spec.submodule_search_locations = [str(Path(found.origin).parent)]
+        spec.cached = found.cached
+        if found.package is not None:
+            spec.submodule_search_locations = [found.package]
         return spec
 
     def _look(self, name: str, path: Sequence[str] | None) -> _Found | None:
@@ -62,7 +65,8 @@ class _Fresh(MetaPathFinder, Loader):
         if not origin.is_relative_to(self._root) or "site-packages" in origin.parts:
             return None
         code = compile(read_file(origin, limit=SOURCE_BYTES, root=self._root), str(origin), "exec")
-        return _Found(str(origin), spec.submodule_search_locations is not None, code)
+        package = None if spec.submodule_search_locations is None else str(origin.parent)
+        return _Found(str(origin), package, cache_from_source(str(origin)), code)
 
     def exec_module(self, module: ModuleType) -> None:
         found = self._known[module.__name__]
@@ -82,9 +86,8 @@ class _Fresh(MetaPathFinder, Loader):
         """Return the compiled code of a file that is no module by its name."""
         name = f"file {file}"
         if name not in self._known:
-            self._known[name] = _Found(
-                str(file), False, compile(read_file(file, limit=SOURCE_BYTES), str(file), "exec")
-            )
+            code = compile(read_file(file, limit=SOURCE_BYTES), str(file), "exec")
+            self._known[name] = _Found(str(file), None, "", code)
         found = self._known[name]
         assert found is not None  # noqa: S101
         return found.code

@@ -60,6 +60,7 @@ class Stored:
         self.poisoned: bool = False
         self.faults: int = 0
         self.inputs: list[Input] = self._with_poison()
+        self._topics = {one.envelope.topic for one in self.inputs}
         self.cluster: KafkaCluster = self._filled()
         self._vhost: Vhost | None = None
         if any("amqp" in one.brokers for one in self.inputs):
@@ -108,10 +109,9 @@ class Stored:
         Groups that commit nothing, as those that read back what the program published, leave only inputs.
         """
         found = []
-        given = {one.envelope.topic for one in self.inputs}
         commit = {name for name, _, _ in self.cluster.logs.committed}
         for name, group in sorted(self.cluster.groups.items()):
-            for topic in sorted(group.topics if name in commit else group.topics & given):
+            for topic in sorted(group.topics if name in commit else group.topics & self._topics):
                 for number in range(len(self.cluster.logs.topics[topic])):
                     start = self.cluster.logs.start(name, topic, number) or 0
                     rest = self.cluster.logs.count(topic, number, start)
