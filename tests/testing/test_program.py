@@ -160,6 +160,33 @@ def test_what_connects_past_pythons_sockets_is_seen_however_soon_it_closes(proje
     assert f"connects to 127.0.0.1:{port}, and the connection is no broker's" in refused.stderr
 
 
+CHILDREN = """
+import multiprocessing, sys
+
+def produce(address, word):
+    from confluent_kafka import Producer
+    producer = Producer({"bootstrap.servers": address})
+    said = lambda error, message: print(error, message.offset(), flush=True)
+    producer.produce("of-children", word, "one key", on_delivery=said)
+    producer.flush()
+
+if __name__ == "__main__":
+    for how in ("fork", "spawn"):
+        child = multiprocessing.get_context(how).Process(target=produce, args=(sys.argv[1], how))
+        child.start()
+        child.join()
+"""
+
+
+def test_clients_in_c_of_child_processes_are_on_the_cassette(project: Path, embedded: EmbeddedKafka) -> None:
+    (project / "children.py").write_text(CHILDREN)
+    command = ("rr", "exec", "--cassette", "children.x07rr.bin", "--", "python", "children.py")
+    recorded = x07(*command, embedded.bootstrap, cwd=project)
+    assert (recorded.returncode, recorded.stdout) == (0, "None 0\nNone 1\n"), recorded.stderr
+    again = x07(*command, "127.0.0.1:1", cwd=project)
+    assert (again.returncode, again.stdout) == (0, recorded.stdout), again.stderr
+
+
 def test_the_exit_code_is_the_programs(project: Path) -> None:
     (project / "fails.py").write_text("import os, sys\nassert 'X07_RR_EXEC' not in os.environ\nsys.exit(3)\n")
     done = x07("rr", "exec", "--cassette", "f.x07rr.bin", "--", "python", "fails.py", cwd=project)

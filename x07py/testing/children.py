@@ -1,6 +1,7 @@
 """Forked and spawned processes of a program on a cassette: their connections are served where the cassette is.
 
-What is on a cassette by its classes (confluent-kafka) has its state in one process; elsewhere its clients are refused.
+What is on a cassette by its classes (confluent-kafka) has its state in one process. Elsewhere its clients come to the
+cassette by their connections, if the kernel hands those over; else they are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from x07py.wire.stand_in import Address
 
 INJECT = str(Path(__file__).parent / "inject")
 """The folder by which a Python that is started finds its cassette."""
+_BY_CLASSES = "confluent_kafka"
 _joined = False
 
 
@@ -52,11 +54,12 @@ def join_parent() -> None:
         refused[joining.name] = _Refused(entrance, package)
         joining.install()
 
+    packages = [one for one in PACKAGES if one != _BY_CLASSES or not entrance.natives_are_handed_over]
     WAY.open(entrance)
     tell_when_replaced(lambda package: _Refused(entrance, package).touch())
     registry.push(refused)
-    Arrivals(PACKAGES, join).watch()
-    for package in PACKAGES:
+    Arrivals(packages, join).watch()
+    for package in packages:
         if package in sys.modules:
             join(package)
 

@@ -65,6 +65,7 @@ def be_handed_over(number: int) -> str:
             listener = connects.install()
             socket.send_fds(outside, [_GOES], [listener])
             os.close(listener)
+            os.environ[VARIABLE] = json.dumps({**told, "natives": True})
     except OSError as error:
         WAY.is_watched = False
         return error.strerror or str(error)

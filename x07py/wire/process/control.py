@@ -105,10 +105,14 @@ class ChildEntrance:
 
     Args:
         text: what the environment says of it.
+
+    Attributes:
+        natives_are_handed_over: whether the kernel hands over what connects past Python's sockets.
     """
 
     def __init__(self, text: str) -> None:
         told = load_json(text)
+        self.natives_are_handed_over: bool = told.get("natives", False)
         self._path, self._records = told["path"], told["records"]
         tls.set_magic(bytes.fromhex(told["magic"]))
         self.names: Names = Names()

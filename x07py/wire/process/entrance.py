@@ -76,7 +76,10 @@ class Entrance:
         self._door.admit(far, Visit(address, made_by, lambda to: ready.pop() if ready else connect(to)))
 
     def _refuse_child(self, address: Address, made_by: str, why: str) -> None:
-        self._door.refuse(Visit(address, made_by, nowhere), why)
+        hint = (
+            "" if address.port else "`x07 rr exec` puts it on the cassette where the kernel hands its connections over"
+        )
+        self._door.refuse(Visit(address, made_by, nowhere), why, hint)
 
     def passed_by(self, *, natives_are_known: bool) -> CassetteError | None:
         """Return what connections carried past the cassette, as an error.
