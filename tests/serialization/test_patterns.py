@@ -107,6 +107,7 @@ REFUSED = {
     "a\\": "a backslash at its end",
     "(a": "a group that does not end",
     "a)": "a closing parenthesis",
+    "[" + r"\p{L}" * 3000 + "]": "more than 50000 ranges",
     "(" * 60: "groups in each other",
     "a" * 30_000: "a pattern of 30000 characters",
     "((a{100}){100}){100}": "more than 10000 steps",
@@ -198,3 +199,19 @@ def test_a_schema_with_what_is_not_searched_for_is_refused(pattern: str) -> None
     for schema in schemas:
         with pytest.raises(SchemaError, match=r"9598.*(?:look-ahead|reference back)"):
             parse(Schema("json", json.dumps(schema)))
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_unique_items_are_compared_at_once(draft: str) -> None:
+    schema = {"$schema": draft, "uniqueItems": True}
+    rows: list[Any] = [{"a": n} if n % 2 else [n] for n in range(20_000)]
+    for unique in (rows, [1, True, 0, False, "1", None, [1], [True], {"a": 1}, {"a": True}]):
+        assert _fits(schema, unique)
+        assert _fits({"$schema": draft, "enum": unique}, unique[0])
+    for twice in ([1, 1.0], [{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}], [*rows, [0]]):
+        assert not _fits(schema, twice)
+
+
+def test_patterns_of_a_large_schema_are_read_at_once() -> None:
+    patterns = [rf"[\p{{L}}\P{{Lu}}\p{{N}}{n}](a|b{n}){{99}}" for n in range(5_000)]
+    assert _fits({"properties": {"a": {"patternProperties": {one: {} for one in patterns}}}}, {})

@@ -1,7 +1,7 @@
-"""The drafts of JSON Schema, by jsonschema, with its searches for patterns replaced by those that end.
+"""The drafts of JSON Schema, by jsonschema, without what costs more than schemas and values are long.
 
-jsonschema searches by `re`, in four keywords and in the format of schemas themselves, and takes another class for a
-schema inside that names another draft.
+jsonschema searches by `re`, in four keywords and in the format of schemas themselves, compares each item that has to be
+unique with each other one, and takes another class for a schema inside that names another draft.
 """
 
 from __future__ import annotations
@@ -15,21 +15,17 @@ from jsonschema import (
     Draft7Validator,
     Draft201909Validator,
     Draft202012Validator,
-    FormatChecker,
 )
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import extend, validator_for
 from referencing.jsonschema import lookup_recursive_ref, specification_with
 
-from x07py.serialization.patterns import compile_pattern
+from x07py.serialization.patterns import compile_pattern, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from jsonschema.protocols import Validator
-
-_FORMATS = FormatChecker(())
-"""None: what a schema calls a pattern is looked at where it is one, and other formats are checked by libraries."""
 
 
 def dialect(schema: Any, default: type[Validator]) -> type[Validator]:
@@ -45,17 +41,19 @@ def dialect(schema: Any, default: type[Validator]) -> type[Validator]:
 
 def check_schema(schema: Any, default: type[Validator]) -> None:
     """Raise `jsonschema.SchemaError` for what its draft does not call a schema; patterns are not looked at."""
-    found: Any = dialect(schema, default)
-    found.check_schema(schema, format_checker=_FORMATS)
+    meta: Any = dialect(schema, default).META_SCHEMA
+    judge: Any = dialect(meta, default)(meta)
+    for error in judge.iter_errors(schema):
+        raise SchemaError.create_from(error)
 
 
-def compile_patterns(schema: Any) -> None:
+def parse_patterns(schema: Any) -> None:
     """Raise `PatternError` for a pattern of one schema, not of those inside, that is not searched for."""
     if isinstance(schema, dict):
         patterns = schema.get("patternProperties")
         for pattern in (schema.get("pattern"), *(patterns if isinstance(patterns, dict) else ())):
             if isinstance(pattern, str):
-                compile_pattern(pattern)
+                parse(pattern)
 
 
 def check_patterns(schema: Any, default: type[Validator]) -> None:
@@ -69,7 +67,7 @@ def check_patterns(schema: Any, default: type[Validator]) -> None:
     todo = [specification_with(draft["$schema"]).create_resource(schema)]
     while todo:
         resource = todo.pop()
-        compile_patterns(resource.contents)
+        parse_patterns(resource.contents)
         todo += resource.subresources()
 
 
@@ -153,7 +151,22 @@ def _parts(validator: Any, instance: Mapping[str, Any], schema: dict[str, Any]) 
             yield validator, part
 
 
+def _unique_items(validator: Any, rule: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+    if rule and validator.is_type(instance, "array") and len({_identity(one) for one in instance}) < len(instance):
+        yield ValidationError(f"{instance!r} has non-unique elements")
+
+
+def _identity(value: Any) -> Any:
+    """Return what is equal for values that JSON Schema calls equal, and can be a member of a set."""
+    if isinstance(value, dict):
+        return dict, frozenset((name, _identity(one)) for name, one in value.items())
+    if isinstance(value, list):
+        return list, tuple(map(_identity, value))
+    return (bool, value) if isinstance(value, bool) else value
+
+
 _KEYWORDS = {
+    "uniqueItems": _unique_items,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,

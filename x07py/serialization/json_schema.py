@@ -27,7 +27,7 @@ from referencing.jsonschema import (
     specification_with,
 )
 
-from x07py.serialization.dialects import check_schema, compile_patterns, dialect
+from x07py.serialization.dialects import check_schema, dialect, parse_patterns
 from x07py.serialization.patterns import PatternError
 from x07py.serialization.schema import Schema, all_references, misfit, unusable
 
@@ -153,7 +153,7 @@ def _check_places(places: list[tuple[Resource[Any], Resolver[Any]]]) -> None:
             continue
         seen.add(id(schema))
         resolver = resolver.in_subresource(resource)
-        compile_patterns(schema)
+        parse_patterns(schema)
         for inner in resource.subresources():
             if isinstance(inner.contents, dict) and "$schema" in inner.contents:
                 _check(inner)

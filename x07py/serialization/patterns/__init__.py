@@ -12,7 +12,7 @@ from functools import lru_cache
 from x07py.serialization.patterns.automaton import Pattern
 from x07py.serialization.patterns.syntax import PatternError, parse
 
-__all__ = ["Pattern", "PatternError", "compile_pattern"]
+__all__ = ["Pattern", "PatternError", "compile_pattern", "parse"]
 
 
 @lru_cache(maxsize=512)

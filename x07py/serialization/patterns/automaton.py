@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from x07py.serialization.patterns.characters import WORDS, Ranges
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _START, _OTHER, _WORD, _END = range(4)
 """What stands beside a place: an end of the text, a character, a character of a word."""
 _MOST_STEPS, _STEPS_OF_CHARACTER = 2_000_000, 50
+_first = itemgetter(0)
 _MOST_KEPT = 100_000
 """Places in a pattern that its states hold together before they are forgotten."""
 
@@ -41,24 +43,16 @@ class Pattern:
         self._ops: list[Ranges | str | None] = [None]
         """What a place asks for: a character of a set, an edge, or nothing. The first is the end."""
         self._next: list[tuple[int, ...]] = [()]
+        self._ranges: dict[int, Ranges] = {}
         self._entry = self._add(node, 0)
         self._edges = any(one in ("b", "B") for one in self._ops)
         sets = list(dict.fromkeys(one for one in self._ops if isinstance(one, tuple)))
         ranges = chain.from_iterable([*sets, *([WORDS] if self._edges else [])])
         self._bounds = sorted({bound for first, last in ranges for bound in (first, last + 1)})
         self._kinds = [bisect_right(self._bounds, one) for one in range(128)]
-        members = {one: self._kinds_of(one) for one in sets}
-        self._members = [members[one] if isinstance(one, tuple) else frozenset() for one in self._ops]
-        """The kinds of characters that each place takes."""
-        self._words: frozenset[int] = self._kinds_of(WORDS) if self._edges else frozenset()
         self._states: dict[tuple[frozenset[int], int], _State] = {}
         self._kept = 0
         self._again = frozenset([self._entry]) if self._may_begin_later() else frozenset()
-
-    def _kinds_of(self, ranges: Ranges) -> frozenset[int]:
-        """Return the kinds of characters that a set has: those between the same two bounds are alike."""
-        spans = ((bisect_right(self._bounds, first), bisect_right(self._bounds, last)) for first, last in ranges)
-        return frozenset(chain.from_iterable(range(first, last + 1) for first, last in spans))
 
     def _place(self, op: Ranges | str | None, following: Iterable[int]) -> int:
         self._ops.append(op)
@@ -68,7 +62,8 @@ class Pattern:
     def _add(self, node: Node, after: int) -> int:
         """Add what a node asks for before the place `after`, and return where it begins."""
         match node:
-            case Chars(ranges):
+            case Chars():
+                ranges = self._ranges[id(node)] = self._ranges.get(id(node)) or node.ranges()
                 return self._place(ranges, [after])
             case Edge(kind):
                 return self._place(kind, [after])
@@ -134,7 +129,7 @@ class Pattern:
             kind = kinds[code] if code < 128 else bisect_right(bounds, code)
             move = state.moves.get(kind)
             if move is None:
-                move = state.moves[kind] = self._move(state, kind)
+                move = state.moves[kind] = self._move(state, code)
             state, steps = move
             if not state.places:
                 return state is _FOUND
@@ -144,13 +139,13 @@ class Pattern:
                 raise PatternError(message, "bound the text by maxLength, or write a smaller pattern")
         return self._reach(state.places, state.before, _END)[1]
 
-    def _move(self, state: _State, kind: int) -> tuple[_State, int]:
-        """Return where a kind of character leads, and how many steps it took to find that."""
-        before = _WORD if kind in self._words else _OTHER
+    def _move(self, state: _State, code: int) -> tuple[_State, int]:
+        """Return where a character leads, and how many steps it took to find that."""
+        before = _WORD if self._edges and _has(WORDS, code) else _OTHER
         characters, is_found, steps = self._reach(state.places, state.before, before)
         if is_found:
             return _FOUND, steps
-        reached = self._again.union(self._next[one][0] for one in characters if kind in self._members[one])
+        reached = self._again.union(self._next[one][0] for one in characters if _has(self._ops[one], code))
         return self._state(reached, before) if reached else _LOST, steps
 
     def _state(self, places: frozenset[int], before: int) -> _State:
@@ -161,6 +156,14 @@ class Pattern:
             self._kept += len(places) + 10
             state = self._states[places, before] = _State(places, before)
         return state
+
+
+def _has(ranges: Ranges | str | None, code: int) -> bool:
+    """Tell whether a set has a character."""
+    if not isinstance(ranges, tuple):
+        return False
+    place = bisect_right(ranges, code, key=_first) - 1
+    return place >= 0 and code <= ranges[place][1]
 
 
 def _holds(edge: str | Ranges, before: int, behind: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ def united(ranges: Iterable[tuple[int, int]]) -> Ranges:
     return tuple(found)
 
 
+@lru_cache(maxsize=128)
 def others(ranges: Ranges) -> Ranges:
     """Return what ranges leave out."""
     edges = [-1, *chain.from_iterable(ranges), _LAST + 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
 from x07py.serialization.patterns.characters import (
     ANY_OF_LINE,
@@ -19,6 +20,8 @@ from x07py.serialization.patterns.characters import (
 
 _LONGEST, _DEEPEST, _LARGEST = 20_000, 50, 10_000
 """Characters of a pattern, groups in groups, and steps that it is made of when each repetition is written out."""
+_MOST_RANGES = 50_000
+"""Of all classes of a pattern; a property has hundreds."""
 _QUANTIFIER = re.compile(r"\{(\d{1,6})(?:(,)(\d{0,6}))?\}")
 _CLASSES = {"d": DIGITS, "w": WORDS, "s": SPACES}
 _CONTROLS = {"t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
@@ -48,9 +51,15 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Chars:
-    """One character of a set."""
+    """One character of several sets, or of none of them; joining these takes time, and is left to a search."""
 
-    ranges: Ranges
+    sets: tuple[Ranges, ...]
+    negated: bool = False
+
+    def ranges(self) -> Ranges:
+        """Return the characters."""
+        found = self.sets[0] if len(self.sets) == 1 else united(chain.from_iterable(self.sets))
+        return others(found) if self.negated else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,7 @@ class _Reader:
     """One pattern, read from left to right."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._at, self._depth = text, 0, 0
+        self._text, self._at, self._depth, self._ranges = text, 0, 0, 0
 
     def whole(self) -> Node:
         node = self._choice()
@@ -195,7 +204,7 @@ class _Reader:
         self._at += 1
         if one in "^$":
             return Edge(one)
-        return Chars(ANY_OF_LINE if one == "." else of(one))
+        return Chars((ANY_OF_LINE if one == "." else of(one),))
 
     def _group(self) -> Node:
         named = self._ahead("(?<") and _NAME.match(self._text, self._at + 2)
@@ -219,7 +228,7 @@ class _Reader:
         if self._text[self._at + 1 : self._at + 2] in ("b", "B"):
             self._at += 2
             return Edge(self._text[self._at - 1])
-        return Chars(self._escaped())
+        return Chars((self._escaped(),))
 
     def _escaped(self) -> Ranges:
         """Read what stands behind a backslash: one character, or a class."""
@@ -256,7 +265,7 @@ class _Reader:
         negated = self._take("^")
         if self._ahead("]"):
             raise self._fault("an empty class", "write \\] for the character, or [\\s\\S] for any character")
-        found: list[tuple[int, int]] = []
+        found: list[Ranges] = []
         while not self._take("]"):
             first = self._member(start)
             if self._ahead("-") and not self._ahead("-]"):
@@ -267,9 +276,11 @@ class _Reader:
                         "a range in a class that does not go from one character to a later one", "write \\-"
                     )
                 first = ((first[0][0], last[0][1]),)
-            found += first
-        ranges = united(found)
-        return Chars(others(ranges) if negated else ranges)
+            found.append(first)
+            self._ranges += len(first)
+            if self._ranges > _MOST_RANGES:
+                raise self._fault(f"more than {_MOST_RANGES} ranges of characters", "write each property once")
+        return Chars(tuple(found), negated)
 
     def _member(self, start: int) -> Ranges:
         if self._at >= len(self._text):
