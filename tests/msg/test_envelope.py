@@ -15,7 +15,7 @@ from tests.support import golden
 from tests.support.damage import changed_bytes, truncations
 from x07py import Envelope
 from x07py.errors import EnvelopeError
-from x07py.msg import check_topic
+from x07py.msg import check_topic, columns, measure
 from x07py.msg import envelope as envelope_module
 
 EVENTS = bytes.fromhex(
@@ -209,3 +209,20 @@ def test_the_topic_keeps_foreign_bytes() -> None:
     data = Envelope(b"\xff\x00t".decode("utf-8", "surrogateescape")).encode()
     assert b"\xff\x00t" in data
     assert Envelope.decode(data).encode() == data
+
+
+def test_a_batch_measured_at_once_is_what_its_envelopes_are() -> None:
+    plain = [Envelope("a", b"k", b"v" * 9), Envelope("a", b"", b"v"), Envelope("ä" * 1030, b"key", b"")]
+    headed = [*plain, Envelope("a", headers={"name": "text"})]
+    for batch in ([], plain[:1], plain[:2], plain, headed):
+        found, sizes = measure(batch), [one.size for one in batch]
+        assert found.size == sum(sizes) == sum(len(one.encode()) for one in batch)
+        assert found.bound >= max(sizes, default=0)
+        assert (set(found.topics), found.has_headers) == ({one.topic for one in batch}, batch is headed)
+
+
+def test_a_batch_is_columns_if_its_messages_differ_in_key_and_value_alone() -> None:
+    first = Envelope("a", b"k", b"v")
+    assert columns([first, Envelope("a", b"l", b"")]) == ("a", [b"v", b""], [b"k", b"l"])
+    for other in (Envelope("b", b"k"), Envelope("a", b""), Envelope("a", b"k", headers={"name": "text"})):
+        assert columns([first, other]) is None

@@ -125,7 +125,7 @@ class Driver:
 
     def _is_plain(self, batch: Measured) -> bool:
         """Tell whether `check` has nothing to look at in any message of a batch; that is most of what it costs."""
-        if self._listed is not None or batch.has_headers or batch.largest > self.max_message_bytes:
+        if self._listed is not None or batch.has_headers or batch.bound > self.max_message_bytes:
             return False
         return all(topic.isprintable() for topic in batch.topics)
 

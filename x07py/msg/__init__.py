@@ -3,7 +3,7 @@
 from x07py.msg import datamodel
 from x07py.msg.answers import answer_to
 from x07py.msg.cloudevents import CloudEvent
-from x07py.msg.envelope import Envelope, Measured, check_topic, measure, plain_parts
+from x07py.msg.envelope import Columns, Envelope, Measured, check_topic, columns, measure, plain_parts
 from x07py.msg.native import from_native, native_partition, to_native
 from x07py.msg.record import MessageRecord
 from x07py.msg.topics import TopicLimits, TopicPattern
@@ -11,6 +11,7 @@ from x07py.msg.typed_handlers import typed
 
 __all__ = [
     "CloudEvent",
+    "Columns",
     "Envelope",
     "Measured",
     "MessageRecord",
@@ -18,6 +19,7 @@ __all__ = [
     "TopicPattern",
     "answer_to",
     "check_topic",
+    "columns",
     "datamodel",
     "from_native",
     "measure",

@@ -3,12 +3,12 @@
 There is exactly one encoding of an envelope, so equality of envelopes is equality of bytes. Header names are non-empty
 ASCII: the reference decodes an empty name that it refuses to encode; here both directions refuse it.
 
-Speed comes from doing less. An envelope is encoded when its bytes are asked for, and what could not be encoded is
-refused when it is made; a decoded one keeps the bytes that it came of. Most messages of a stream have the same header
-names with values of the same lengths; such a block is cut up by one `struct` call that was made for its shape
-(`_Shape`), and checked by comparing everything between the values with what that shape has. Whatever does not match
-goes through the full check, which alone decides what is an error. A cache of whole header blocks was tried and lost:
-identifiers and times make nearly every block unique.
+Speed comes from doing less. An envelope is encoded, and its size counted, when somebody asks for it, and what could not
+be encoded is refused when it is made; a decoded one keeps the bytes that it came of. Most messages of a stream have the
+same header names with values of the same lengths; such a block is cut up by one `struct` call that was made for its
+shape (`_Shape`), and checked by comparing everything between the values with what that shape has. Whatever does not
+match goes through the full check, which alone decides what is an error. A cache of whole header blocks was tried and
+lost: identifiers and times make nearly every block unique.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _MAX_I31 = 2**31
 _MAGIC = b"X7ME\x01\0\0\0"
 _EMPTY_BLOCK = b"\0\0\0\0"
 _MAX_CACHED = 1024
+_LARGE = 2**30
+"""Key and value of fewer bytes, and a topic that is kept in mind, are no envelope that is too large."""
 _LENGTHS = [_pack(size) for size in range(256)]
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -67,27 +69,30 @@ class Envelope:
             cannot encode, 9506 if the encoding would have 2 GiB or more.
     """
 
-    __slots__ = ("_block", "_encoded", "_headers", "_key", "_size", "_topic", "_value")
+    __slots__ = ("_block", "_encoded", "_headers", "_key", "_topic", "_value")
 
     def __init__(
         self, topic: str, key: bytes = b"", value: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> None:
         if type(key) is not bytes or type(value) is not bytes:
             key, value = _kept(key), _kept(value)
-        if headers:
-            self._headers: Mapping[str, str] = dict(headers)
-            self._block = block = _encode_headers(headers)
-        else:
-            self._headers = _NO_HEADERS
-            self._block = block = _EMPTY_BLOCK
-        head = _heads.get(topic) or _encode_topic(topic)
-        self._size = size = 16 + len(head) + len(key) + len(value) + len(block)
-        if size >= _MAX_I31 + 4:
-            raise EnvelopeError(9506, f"the envelope would have {size} bytes", hint="the limit is 2 GiB")
         self._topic = topic
         self._key = key
         self._value = value
         self._encoded = b""
+        if headers:
+            self._headers: Mapping[str, str] = dict(headers)
+            self._block = _encode_headers(headers)
+        else:
+            self._headers = _NO_HEADERS
+            self._block = _EMPTY_BLOCK
+        if headers or topic not in _heads or len(key) + len(value) > _LARGE:
+            self._refuse_too_large()
+
+    def _refuse_too_large(self) -> None:
+        size = self.size
+        if size >= _MAX_I31 + 4:
+            raise EnvelopeError(9506, f"the envelope would have {size} bytes", hint="the limit is 2 GiB")
 
     @classmethod
     def decode(cls, data: bytes) -> Envelope:
@@ -116,7 +121,6 @@ class Envelope:
         self._topic = _decoded_topics.get(topic) or _decode_topic(topic)
         self._key = data[key_at + 4 : value_at]
         self._value = data[value_at + 4 : block_at]
-        self._size = size
         self._encoded = data
         return self
 
@@ -143,7 +147,10 @@ class Envelope:
     @property
     def size(self) -> int:
         """Bytes of the encoding."""
-        return self._size
+        if self._encoded:
+            return len(self._encoded)
+        head = _heads.get(self._topic) or _encode_topic(self._topic)
+        return 16 + len(head) + len(self._key) + len(self._value) + len(self._block)
 
     def encode(self) -> bytes:
         """Return the ``X7ME`` bytes."""
@@ -153,7 +160,7 @@ class Envelope:
             key, value, block = self._key, self._value, self._block
             self._encoded = encoded = b"".join(
                 (
-                    _pack(self._size - 4),
+                    _pack(12 + len(head) + len(key) + len(value) + len(block)),
                     head,
                     _pack(len(key)),
                     key,
@@ -187,18 +194,40 @@ class Measured(NamedTuple):
 
     size: int
     """Bytes of all encodings."""
-    largest: int
-    """Bytes of the largest."""
+    bound: int
+    """Bytes that no encoding exceeds."""
     topics: frozenset[str]
     has_headers: bool
 
 
 def measure(envelopes: Sequence[Envelope]) -> Measured:
     """Measure a batch at once; asking each envelope for each of its properties would take several times as long."""
-    sizes = [envelope._size for envelope in envelopes]
     topics = frozenset([envelope._topic for envelope in envelopes])
-    headed = any(envelope._headers is not _NO_HEADERS for envelope in envelopes)
-    return Measured(sum(sizes), max(sizes, default=0), topics, headed)
+    if [True for envelope in envelopes if envelope._headers is not _NO_HEADERS]:
+        sizes = [envelope.size for envelope in envelopes]
+        return Measured(sum(sizes), max(sizes), topics, True)
+    sizes = [len(envelope._key) + len(envelope._value) for envelope in envelopes]
+    frames = {topic: len(_heads.get(topic) or _encode_topic(topic)) + 20 for topic in topics}
+    most = max(frames.values(), default=0)
+    framing = sum([frames[envelope._topic] for envelope in envelopes]) if len(frames) > 1 else len(sizes) * most
+    return Measured(sum(sizes) + framing, max(sizes, default=0) + most, topics, False)
+
+
+class Columns(NamedTuple):
+    """A batch whose messages have one topic, keys and no headers."""
+
+    topic: str
+    values: list[bytes]
+    keys: list[bytes]
+
+
+def columns(envelopes: Sequence[Envelope]) -> Columns | None:
+    """Return a batch as columns; None if a message has another topic than the first, headers, or no key."""
+    topic = envelopes[0]._topic
+    if [True for envelope in envelopes if envelope._headers is not _NO_HEADERS or envelope._topic != topic]:
+        return None
+    keys = [envelope._key for envelope in envelopes]
+    return Columns(topic, [envelope._value for envelope in envelopes], keys) if all(keys) else None
 
 
 def plain_parts(envelopes: Iterable[Envelope]) -> Iterator[tuple[str, bytes, bytes] | None]:
