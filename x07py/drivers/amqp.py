@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,7 @@ class AmqpBackend:
                     intake.signal.clear()
                     if not intake.arrived:
                         await intake.signal.wait()
+                    await intake.fill(subscription.max_items)
                     await self._refresh(intake)
                     batch = self._take(intake, subscription.max_items)
                     if batch:
@@ -324,5 +326,6 @@ def _is_mandatory(exchange: str, envelope: Envelope) -> bool:
     return not is_direct_reply(exchange, envelope.topic)
 
 
+@lru_cache(maxsize=1024)
 def _json(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogateescape")
