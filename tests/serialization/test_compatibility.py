@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.serialization.messages import file, message, schema
+from x07py.errors import SchemaError
 from x07py.serialization import LEVELS, Schema, UnfinishedError, incompatibilities, misfits
 
 PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
@@ -299,8 +300,21 @@ def test_a_subject_keeps_its_kind() -> None:
 def test_avro_of_very_many_types_is_not_compared_without_end() -> None:
     chain = [record(("n", f"R{n - 1}" if n else "int"), name=f"R{n}") for n in range(400)]
     [reason] = incompatibilities(avro(chain), avro(chain))
-    assert reason == "the schemas are too large to be compared: they have more than 50,000 pairs of types"
+    assert reason.startswith("the schemas are too large to be compared: they have more than 50,000 pairs of types")
     assert incompatibilities(avro(chain[:60]), avro(chain[:60])) == []
+    wide = avro(record(*((f"f{number}", "int") for number in range(5_000))))
+    assert "too large" in incompatibilities(wide, wide)[0]
+    wider = avro(record(*((f"f{number}", "int") for number in range(10_001))))
+    with pytest.raises(SchemaError, match="a record of more than 10,000 fields"):
+        incompatibilities(wider, wider)
+
+
+def test_json_of_very_many_patterns_is_not_compared_without_end() -> None:
+    named = json_schema({"properties": {f"{number}ab": {} for number in range(1500)}, "additionalProperties": False})
+    patterns: dict[str, Any] = {f"^{number}(a|b)*$": {} for number in range(1500)}
+    other = json_schema({"patternProperties": patterns, "additionalProperties": False})
+    for pair in ((named, other), (other, named)):
+        assert incompatibilities(*pair) == ["the schemas are too large to be compared"]
 
 
 def test_comparisons_of_many_versions_end_when_there_is_no_time() -> None:

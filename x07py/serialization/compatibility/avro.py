@@ -14,7 +14,7 @@ from avro.compatibility import (
     incompatible,
 )
 from avro.name import Names
-from avro.schema import BytesDecimalSchema, FixedDecimalSchema, make_avsc_object
+from avro.schema import BytesDecimalSchema, FixedDecimalSchema, RecordSchema, make_avsc_object
 
 from x07py.serialization.avro import document_of
 from x07py.serialization.schema import all_references, unusable
@@ -34,8 +34,13 @@ _MOST_REASONS = 20
 """Reasons that are kept of a pair; the library adds those of each type to those of all types around it."""
 
 
+_MOST_FIELDS, _MOST_LOOKED_UP = 10_000, 20_000_000
+"""Fields of a record, and those of all pairs of records multiplied: the library lists a record's fields anew for each
+field that it looks up."""
+
+
 class _TooLargeError(Exception):
-    """More pairs than that."""
+    """More pairs, or more fields, than that."""
 
 
 class _Checker(ReaderWriterCompatibilityChecker):
@@ -43,6 +48,7 @@ class _Checker(ReaderWriterCompatibilityChecker):
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], SchemaCompatibilityResult | None] = {}
+        self._looked_up = 0
 
     def get_compatibility(
         self, reader: AvroSchema, writer: AvroSchema, reference_token: str = _ROOT, location: list[str] | None = None
@@ -63,6 +69,10 @@ class _Checker(ReaderWriterCompatibilityChecker):
     def calculate_compatibility(
         self, reader: AvroSchema, writer: AvroSchema, location: list[str]
     ) -> SchemaCompatibilityResult:
+        if isinstance(reader, RecordSchema) and isinstance(writer, RecordSchema):
+            self._looked_up += len(reader.fields) * len(writer.fields)
+            if self._looked_up > _MOST_LOOKED_UP:
+                raise _TooLargeError
         found = super().calculate_compatibility(reader, writer, location)
         scales = [(one.scale, one.precision) for one in (reader, writer) if isinstance(one, _DECIMALS)]
         if len(set(scales)) > 1:
@@ -78,7 +88,8 @@ def incompatibilities(reader: AvroSchema, writer: AvroSchema) -> list[str]:
     except RecursionError:
         return ["the schemas are nested too deeply to be compared"]
     except _TooLargeError:
-        return [f"the schemas are too large to be compared: they have more than {_MOST_PAIRS:,} pairs of types"]
+        most = f"{_MOST_PAIRS:,} pairs of types, or records of thousands of fields"
+        return [f"the schemas are too large to be compared: they have more than {most}"]
     if found.compatibility is SchemaCompatibilityType.compatible:
         return []
     what = ", ".join(dict.fromkeys(kind.name.replace("_", " ") for kind in found.incompatibilities))
@@ -105,6 +116,8 @@ def _with_whole_aliases(document: Any, namespace: str) -> Any:
     if not isinstance(document, dict):
         return document
     document = dict(document)
+    if isinstance(document.get("fields"), list) and len(document["fields"]) > _MOST_FIELDS:
+        raise ValueError(f"a record of more than {_MOST_FIELDS:,} fields")
     kind, name = document.get("type"), document.get("name")
     if isinstance(kind, str) and kind in _NAMED and isinstance(name, str):
         before, dot, _ = name.rpartition(".")

@@ -174,9 +174,10 @@ class _Proof:
     def _properties_follow(self, goal: Part, facts: Facts, path: str) -> None:
         named, patterns = goal.schema.get("properties", {}), goal.schema.get("patternProperties", {})
         listed = {name for fact in facts for name in fact.schema.get("properties", {})}
+        theirs = patterns_of(facts)
+        self._count((len(patterns) + len(theirs)) * (len(named) + len(listed)))
         for name, rule in named.items():
             self.follows(goal.at(rule), property_facts(facts, name), f"{path}.{name}")
-        theirs = patterns_of(facts)
         others = property_facts(facts, None)
         for pattern, rule in patterns.items():
             for name in sorted(name for name in listed if fits(pattern, name)):
