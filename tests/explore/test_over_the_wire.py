@@ -16,18 +16,21 @@ from tests.support.campaign import CAMPAIGN
 from tests.support.project import x07_here
 from x07py.errors import UsageError
 from x07py.explore.campaign import Explored, explore, run_kept
-from x07py.explore.choices import fault_count
+from x07py.explore.choices import Choices, fault_count
 from x07py.explore.faults import WIRE_FAMILIES
 from x07py.explore.history import History
 from x07py.explore.inputs import read_inputs
 from x07py.explore.invariants import Finding
 from x07py.explore.kept import keep, read_schedule, schedule_of
-from x07py.explore.order import Order
+from x07py.explore.order import Order, wire_families
 from x07py.explore.promises import Promise, Promises
+from x07py.explore.runner import Runner
 from x07py.explore.shrinking import Counterexample
 from x07py.explore.sources import goes_over_the_wire
 from x07py.explore.story import tell
+from x07py.explore.wire.program import close_starters
 from x07py.explore.workers import alarm
+from x07py.explore.world import run_history
 
 PROGRAMS = Path(__file__).parent / "own_client"
 CLIENTS = ("confluent", "aiokafka", "kafka_python", "pika", "aio_pika")
@@ -89,6 +92,31 @@ def test_in_a_right_program_nothing_is_found_for_long(tmp_path: Path, client: st
     result = explore(replace(order_of(tmp_path, client, messages=6), here=False, until_idle_s=2.0), 200)
     assert nothing_is_found(result)
     assert len(result.coverage.faults) > 12
+
+
+def test_partitions_pass_from_an_instance_whose_session_expires_to_another_one(tmp_path: Path) -> None:
+    order = replace(order_of(tmp_path, "confluent", messages=4), promises=Promises(instances=2))
+    runner = Runner(order)
+    with runner.world():
+        stalls = {f"{member}.1:poll-in-group#1": "stall" for member in "ab"}
+        history = run_history(runner.setting, Choices(stalls))
+    close_starters()
+    assert history.decisions == stalls
+    assert {one.process.partition(".")[0] for one in history.events if one.what == "delivered"} == {"a", "b"}
+    assert {json.loads(one.envelope.value)["id"] for one in history.published} == {0, 1, 2, 3}
+    assert (history.left, history.stuck) == ([], "")
+
+
+@pytest.mark.skipif(not CAMPAIGN, reason="minutes: make explore-wire")
+@pytest.mark.parametrize("client", ["confluent", "aiokafka", "kafka_python", "confluent_once"])
+def test_in_several_instances_of_a_right_program_nothing_is_found(tmp_path: Path, client: str) -> None:
+    topics = {"alerts": Promise(duplicates="never" if client == "confluent_once" else "after-fault")}
+    promises = Promises(topics, instances=2)
+    families = frozenset(wire_families(promises))
+    order = replace(order_of(tmp_path, client, messages=6), promises=promises, families=families)
+    result = explore(replace(order, here=False, until_idle_s=2.0), 60)
+    assert nothing_is_found(result)
+    assert {"poll-in-group rebalance", "poll-in-group stall"} <= {*result.coverage.faults}
 
 
 @pytest.mark.skipif(not CAMPAIGN, reason="a program that is started five times")
@@ -172,7 +200,6 @@ def test_what_is_not_simulated_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["--members", "2", "--", "pika_alerts.py"], "X07EXPLORE_WIRE"),
         (["--faults", "rebalance", "--", "pika_alerts.py"], "X07EXPLORE_FAULTS"),
         (["--until-idle", "1", "--", "driver.py"], "X07EXPLORE_WIRE"),
     ],

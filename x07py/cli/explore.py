@@ -15,10 +15,10 @@ from x07py.contracts.project import find_manifest, read_project
 from x07py.errors import UsageError
 from x07py.explore.campaign import explore
 from x07py.explore.drawn import explore_drawn
-from x07py.explore.faults import FAMILIES, WIRE_FAMILIES
+from x07py.explore.faults import FAMILIES
 from x07py.explore.inputs import read_inputs
 from x07py.explore.kept import keep, schedule_of
-from x07py.explore.order import UNTIL_IDLE_S, Order, refuse_several
+from x07py.explore.order import UNTIL_IDLE_S, Order, wire_families
 from x07py.explore.program import Program
 from x07py.explore.promises import Promises, parse_promise, read_promises
 from x07py.explore.report import joined, read_reports, report_of, text_report
@@ -116,8 +116,8 @@ def explore_program(
     root = find_root()
     promises = _promises(root, promise, dead_letter, invariant, members)
     entry, args = _program(root, command or [])
-    idle_s = _idle_s(until_idle, promises, over_the_wire=goes_over_the_wire(root, entry))
-    families = _families(faults, WIRE_FAMILIES if idle_s else FAMILIES)
+    idle_s = _idle_s(until_idle, over_the_wire=goes_over_the_wire(root, entry))
+    families = _families(faults, wire_families(promises) if idle_s else FAMILIES)
     order = Order(root, entry, args, (), promises, families, seed, until_idle_s=idle_s)
     limits = _Limits(histories or (_MOST_OVER_THE_WIRE if idle_s else _MOST), _shard(shard), cores)
     file = _file(root, inputs)
@@ -167,10 +167,9 @@ def _tell(report: Report, output: str) -> None:
         raise typer.Exit(EXIT_FOUND)
 
 
-def _idle_s(given: float | None, promises: Promises, *, over_the_wire: bool) -> float:
+def _idle_s(given: float | None, *, over_the_wire: bool) -> float:
     """Return after how much silence a program over the wire is at its end, 0 for one in virtual time."""
     if over_the_wire:
-        refuse_several(promises)
         return UNTIL_IDLE_S if given is None else given
     if given is not None:
         hint = "leave it out: a program that uses open_driver runs in virtual time"

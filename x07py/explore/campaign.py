@@ -18,7 +18,7 @@ from x07py.explore.order import Order
 from x07py.explore.runner import Runner
 from x07py.explore.search import Coverage, Plan, Space
 from x07py.explore.shrinking import Counterexample
-from x07py.explore.wire.program import close_starter
+from x07py.explore.wire.program import close_starters
 from x07py.explore.workers import alarm, run_base, run_tasks, shrink, workers
 from x07py.explore.world import run_history
 
@@ -186,5 +186,5 @@ def run_kept(root: Path, file: Path) -> Counterexample | None:
             history = run_history(runner.setting, Choices(one.decisions), one.seed)
             found = check(history, base, one.promises, runner.own)
     finally:
-        close_starter()
+        close_starters()
     return Counterexample(history, base, found[0], one.decisions, one.inputs, one.seed) if found else None

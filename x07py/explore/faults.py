@@ -17,7 +17,7 @@ FAMILIES = ("crash", "confirm", "refuse", "rebalance", "reconnect", "stall", "st
 """What ``--faults`` may name; ``order`` stands for batch boundaries and the order between partitions and queues."""
 
 WIRE_FAMILIES = ("crash", "confirm", "refuse", "reconnect", "stall", "stop", "poison", "order")
-"""Those of them that programs meet over the wire."""
+"""Those of them that programs meet over the wire; several instances of one also meet ``rebalance``."""
 
 KINDS: dict[str, Fault] = {
     "crash-before": Fault("crash", "the process dies before the request has left it"),
@@ -92,6 +92,7 @@ _KAFKA_WIRE = {
         "stall",
     ),
     "poll": (),
+    "poll-in-group": ("rebalance", "stall"),
     "commit": ("crash-after", "unconfirmed", "unsent", "refused", "stall"),
     "send-offsets": ("unconfirmed", "unsent", "refused", "stall"),
     "commit-transaction": ("crash-after", "unconfirmed", "unsent", "refused"),

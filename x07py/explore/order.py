@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from x07py.errors import UsageError
+from x07py.explore.faults import WIRE_FAMILIES
 from x07py.explore.sources import clients_of
 from x07py.explore.wire.program import Command
 
@@ -62,12 +62,6 @@ class Order:
         return Command(self.root, self.entry, self.args, self.until_idle_s, clients, self.call)
 
 
-def refuse_several(promises: Promises) -> None:
-    """Refuse what is not explored of a program over the wire.
-
-    Raises:
-        UsageError: ``X07EXPLORE_WIRE`` for several instances.
-    """
-    if promises.instances > 1:
-        hint = "leave one: --members 1; several instances are explored of programs that use open_driver"
-        raise UsageError("X07EXPLORE_WIRE", "over the wire one instance is explored", where="--members", hint=hint)
+def wire_families(promises: Promises) -> tuple[str, ...]:
+    """Return the families of faults that a program meets over the wire: several instances also meet rebalances."""
+    return (*WIRE_FAMILIES, *(("rebalance",) if promises.instances > 1 else ()))

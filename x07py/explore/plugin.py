@@ -76,8 +76,8 @@ def _explore(item: pytest.Function, cassette: Path, given: Mapping[str, Any], co
 
 def _order(item: pytest.Function, cassette: Path, given: Mapping[str, Any]) -> Order:
     """Return what shall be explored, without inputs."""
-    from x07py.explore.faults import FAMILIES, WIRE_FAMILIES
-    from x07py.explore.order import UNTIL_IDLE_S, Order, refuse_several
+    from x07py.explore.faults import FAMILIES
+    from x07py.explore.order import UNTIL_IDLE_S, Order, wire_families
     from x07py.explore.promises import marked_promises
     from x07py.explore.services import read_answers
     from x07py.explore.sources import goes_over_the_wire
@@ -91,15 +91,13 @@ def _order(item: pytest.Function, cassette: Path, given: Mapping[str, Any]) -> O
         raise UsageError("X07EXPLORE_ENTRY", what, where=item.nodeid, hint=hint)
     entry = f"{item.path.relative_to(root).as_posix()}:{item.originalname or item.name}"
     promises, over_the_wire = marked_promises(root, given, item.nodeid), goes_over_the_wire(root, entry)
-    if over_the_wire:
-        refuse_several(promises)
     return Order(
         root,
         entry,
         (),
         (),
         promises,
-        frozenset(WIRE_FAMILIES if over_the_wire else FAMILIES),
+        frozenset(wire_families(promises) if over_the_wire else FAMILIES),
         call=tuple((name, CALLED_WITH[name]) for name in names),
         answers=read_answers(cassette),
         until_idle_s=UNTIL_IDLE_S if over_the_wire else 0.0,

@@ -207,6 +207,6 @@ def _not_explored(report: Report, missing: Sequence[int]) -> str:
         reason = terminal(report["network"])
         parts.append(f"whether the program uses a network, which the kernel does not take from it here ({reason})")
     if report["over_the_wire"]:
-        parts.append("several instances, transactions; files that one history leaves behind are there in the next")
+        parts.append("files that one history leaves behind are there in the next")
     parts.append("more than two faults but by chance")
     return "not explored: " + "; ".join(parts)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from x07py.errors import UsageError
 from x07py.explore.clock import Stuck
 from x07py.explore.runner import Runner
-from x07py.explore.wire.program import LONGEST_S, close_starter
+from x07py.explore.wire.program import LONGEST_S, close_starters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -125,7 +125,7 @@ def workers(order: Order, cores: int) -> Iterator[Any]:
     finally:
         _runner = kept
         pool.shutdown(wait=True, cancel_futures=True)
-        close_starter()
+        close_starters()
 
 
 def _pool(count: int) -> ProcessPoolExecutor:

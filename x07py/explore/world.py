@@ -79,7 +79,7 @@ def run_history(setting: Setting, choices: Choices, seed: int = 0, start_s: floa
     if setting.command is not None:
         from x07py.explore.wire.world import run_over_the_wire
 
-        return run_over_the_wire(setting.command, setting.given(), setting.families, choices)
+        return run_over_the_wire(setting.command, setting.given(), setting.families, setting.members, choices)
     wall = WallClocks(start_s, current_member)
     world = _World(setting, choices, wall)
     with virtual_time(world.loop, seed, wall):

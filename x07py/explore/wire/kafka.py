@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.explore.wire.kafka_groups import Groups
+from x07py.explore.wire.kafka_members import Members
 from x07py.explore.wire.kafka_records import Records
 from x07py.explore.wire.kafka_transactions import Transactions
 from x07py.explore.wire.stream import not_simulated
@@ -35,19 +36,21 @@ class KafkaBroker:
 
     Args:
         cluster: what is stored.
+        instances: how many instances of the program run.
     """
 
-    def __init__(self, cluster: KafkaCluster) -> None:
+    def __init__(self, cluster: KafkaCluster, instances: int) -> None:
         self.cluster: KafkaCluster = cluster
-        self.groups: Groups = Groups(cluster)
+        self.members: Members = Members(cluster, instances)
+        self.groups: Groups = Groups(cluster, self.members)
         self.records: Records = Records(cluster)
         self.transactions: Transactions = Transactions(cluster, self.groups, self.records)
         self.producer: int = _FIRST_PRODUCER
 
-    def begin_life(self) -> None:
-        """Forget who was connected: the program starts again after the sessions of its last life are over."""
-        self.groups.members.clear()
-        self.transactions.begin_life()
+    def forget(self, process: Process) -> None:
+        """Forget an instance: it starts again after the sessions of its last life are over."""
+        self.transactions.forget(process)
+        self.members.forget(process)
 
 
 class KafkaConnection:
@@ -62,10 +65,12 @@ class KafkaConnection:
     def __init__(self, broker: KafkaBroker, process: Process, address: Address) -> None:
         self._broker, self._process = broker, process
         self._node = {"node_id": _NODE, "host": address.host, "port": address.port}
-        records, groups, transactions = broker.records, broker.groups, broker.transactions
+        records, groups, transactions, members = broker.records, broker.groups, broker.transactions, broker.members
         self._handlers: Mapping[int, Callable[[Request, Any], Awaitable[Plain | None]]] = {
             apis.PRODUCE: lambda _, body: records.produce(process, body, transactions.open_one),
-            apis.FETCH: lambda _, body: records.fetch(process, body, groups.name_of),
+            apis.FETCH: lambda _, body: records.fetch(process, body, groups),
+            apis.JOIN_GROUP: lambda request, body: members.join(self, process, request, body),
+            apis.SYNC_GROUP: lambda _, body: members.sync(process, body),
             apis.OFFSET_COMMIT: lambda _, body: groups.commit(process, body),
             apis.TXN_OFFSET_COMMIT: lambda request, body: transactions.add_commit(process, request, body),
             apis.END_TXN: lambda request, body: transactions.end(process, request, body),
@@ -81,10 +86,8 @@ class KafkaConnection:
             apis.ADD_OFFSETS_TO_TXN: lambda request, body: transactions.add_offsets(process, request, body),
             apis.SASL_HANDSHAKE: self._sasl_handshake,
             apis.SASL_AUTHENTICATE: lambda *_: {},
-            apis.JOIN_GROUP: lambda request, body: groups.join(self, process, request, body),
-            apis.SYNC_GROUP: lambda _, body: groups.sync(process, body),
-            apis.HEARTBEAT: lambda _, body: groups.heartbeat(body),
-            apis.LEAVE_GROUP: groups.leave,
+            apis.HEARTBEAT: lambda _, body: members.heartbeat(body),
+            apis.LEAVE_GROUP: members.leave,
             apis.OFFSET_FETCH: groups.committed,
         }
 
@@ -116,7 +119,7 @@ class KafkaConnection:
 
     def gone(self) -> None:
         """Take note that the connection has ended."""
-        self._broker.groups.gone(self)
+        self._broker.members.gone(self)
 
     def _api_versions(self, _: Request, __: Any) -> Plain:
         rows = [{"api_key": key, "min_version": low, "max_version": high} for key, low, high in apis.advertised()]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from x07py.explore.kafka import KafkaCluster
     from x07py.explore.kafka_log import Partition, Transaction
     from x07py.explore.process import Process
+    from x07py.explore.wire.kafka_groups import Groups
     from x07py.msg import Envelope
     from x07py.wire.kafka.batches import Batch
     from x07py.wire.kafka.messages import Plain
@@ -124,16 +125,16 @@ class Records:
         process.note("published", tuple(envelopes), "kafka")
         return 0, base
 
-    async def fetch(self, process: Process, body: Any, group_of: Callable[[str], str]) -> Plain:
+    async def fetch(self, process: Process, body: Any, groups: Groups) -> Plain:
         """Answer Fetch, when there is something or the client has waited long enough.
 
         Args:
             process: the program.
             body: the request.
-            group_of: returns the group that consumes a topic; raises for a topic that none does.
+            groups: who consumes; they refuse a topic that no group does.
         """
         wanted = {(one.topic, part.partition): part for one in body.topics for part in one.partitions}
-        groups = {topic: group_of(topic) for topic, _ in wanted}
+        names = {topic: groups.name_of(topic) for topic, _ in wanted}
         committed = bool(body.isolation_level)
         loop = asyncio.get_running_loop()
         ends = loop.time() + min(body.max_wait.total_seconds(), _LONGEST_WAIT_S)
@@ -149,9 +150,9 @@ class Records:
             process.wakers.remove(changed.set)
         ready = self._ready(wanted, committed=committed)
         if any(self._records(place, wanted[place], 1, committed=committed) for place in ready):
-            await process.point(KAFKA_WIRE, "poll")
+            await groups.poll(process, {names[topic] for topic, _ in ready})
         taken = self._choose(process, wanted, committed=committed)
-        self._tell(process, taken, groups)
+        self._tell(process, taken, names)
         return self._responses(wanted, taken, committed=committed)
 
     def _end(self, place: Partition, *, committed: bool) -> int:

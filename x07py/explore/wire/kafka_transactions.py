@@ -34,15 +34,16 @@ class Transactions:
         self._logs, self._groups, self._records = cluster.logs, groups, records
         self._producers: dict[str, int] = {}
         self._open: dict[str, Transaction] = {}
+        self._begun_by: dict[str, str] = {}
+        """The instance that began the last transaction of an id."""
         self._ended: dict[str, tuple[int, bool]] = {}
         """The epoch of the last transaction that ended, by id, and whether it was committed: ends are asked for again
         where the answer was lost."""
 
-    def begin_life(self) -> None:
-        """Give up what is open: the time limits of transactions are over before the program starts again."""
-        for transaction in self._open.values():
-            self._logs.expire(transaction)
-        self._open.clear()
+    def forget(self, process: Process) -> None:
+        """Give up what an instance left open: the time limits of transactions are over before it starts again."""
+        for name in [name for name in self._open if self._begun_by[name] == process.member]:
+            self._logs.expire(self._open.pop(name))
 
     def take_name(self, name: str, number: int) -> Plain:
         """Answer InitProducerId with a transactional id; what its last producer left open is given up.
@@ -76,6 +77,7 @@ class Transactions:
     def _begin(self, process: Process, name: str, epoch: int) -> None:
         if self.open_one(name) is None:
             self._open[name] = self._logs.begin(name, epoch)
+            self._begun_by[name] = process.member
             process.note("began")
         process.loop.active()
 
@@ -112,7 +114,7 @@ class Transactions:
         fault = await process.point(KAFKA_WIRE, "send-offsets")
         if fault == "unsent":
             raise Cut
-        error = self._refused(request, body) or self._groups.refusal(body, stalled=fault == "stall")
+        error = self._refused(request, body) or self._groups.refusal(process, body, stalled=fault == "stall")
         transaction = self.open_one(body.transactional_id)
         if not error and transaction is None:
             error = _BAD_STATE

@@ -92,7 +92,7 @@ class Starter:
             socket.send_fds(self._near, [json.dumps(self.command.start(env)).encode()], [said, network])
             return self._number(0) or 0
         except OSError as error:
-            close_starter()
+            close_starters()
             what = f"the program cannot be started: {error.strerror or error}"
             raise UsageError("X07EXPLORE_WIRE", what, hint="does it start by itself?") from None
         finally:
@@ -122,7 +122,7 @@ class Starter:
         except OSError:
             data = b""
         if not data:
-            close_starter()  # so that the next history has one that works
+            close_starters()  # so that the next history has one that works
             what = "the process that starts the program has ended, and the program with it"
             raise UsageError("X07EXPLORE_WIRE", what, hint="does anything kill it, or is memory short? explore again")
         found: int = NUMBER.unpack(data)[0]
@@ -135,24 +135,23 @@ class Starter:
         self._process.wait()
 
 
-_starter: Starter | None = None
+_starters: dict[str, Starter] = {}
 
 
-def starter_of(command: Command) -> Starter:
-    """Return what starts a program in this process; that of another one ends."""
-    global _starter  # noqa: PLW0603  (one a process)
-    if _starter is None or _starter.command != command:
-        close_starter()
-        _starter = Starter(command)
-    return _starter
+def starter_of(command: Command, member: str) -> Starter:
+    """Return what starts an instance of a program in this process; those of another program end."""
+    if any(one.command != command for one in _starters.values()):
+        close_starters()
+    if member not in _starters:
+        _starters[member] = Starter(command)
+    return _starters[member]
 
 
-def close_starter() -> None:
+def close_starters() -> None:
     """End what starts programs in this process."""
-    global _starter  # noqa: PLW0603
-    if _starter is not None:
-        _starter.close()
-        _starter = None
+    for one in _starters.values():
+        one.close()
+    _starters.clear()
 
 
 class Running:
@@ -160,15 +159,16 @@ class Running:
 
     Args:
         command: what is started.
+        member: the instance.
         env: what its environment says beside that of this process.
 
     Raises:
         UsageError: ``X07EXPLORE_WIRE`` if it cannot be started.
     """
 
-    def __init__(self, command: Command, env: Mapping[str, str]) -> None:
+    def __init__(self, command: Command, member: str, env: Mapping[str, str]) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
-        self._starter = starter_of(command)
+        self._starter = starter_of(command, member)
         self._pid = self._starter.begin(env, self._said.fileno())
         self._code: int | None = None
 
