@@ -160,6 +160,13 @@ def test_what_connects_past_pythons_sockets_is_seen_however_soon_it_closes(proje
     assert f"connects to 127.0.0.1:{port}, and the connection is no broker's" in refused.stderr
 
 
+def test_what_goes_on_after_the_program_is_ended(project: Path) -> None:
+    (project / "leaves.py").write_text("import os, time\nif not os.fork():\n    os.setsid()\n    time.sleep(600)\n")
+    done = x07("rr", "exec", "--cassette", "l.x07rr.bin", "--allow-empty", "--", "python", "leaves.py", cwd=project)
+    assert done.returncode == 0
+    assert re.match(r"x07: ended, since it went on after the program: python\S* \(process \d+\)\n", done.stderr)
+
+
 CHILDREN = """
 import multiprocessing, sys
 

@@ -12,13 +12,17 @@ import errno
 import json
 import os
 import socket
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from x07py.errors import CassetteError
 from x07py.files import load_json
-from x07py.sandbox import connects
+from x07py.printing import terminal
+from x07py.sandbox import connects, kernel, reaper
+from x07py.sandbox.notifications import process_name
 from x07py.testing.doorway import Doorway, listen
 from x07py.wire.named import Named
 from x07py.wire.process.control import VARIABLE, hand_over
@@ -37,6 +41,8 @@ _LARGEST = 65536
 _GOES = b"go"
 _TAKEN_S = 10.0
 """How long the program may take to accept a connection; it cannot while a library in C holds Python's lock."""
+_LEAVE_S, _LOOK_S = 2.0, 0.01
+"""How long what the program has left behind may take to end by itself."""
 _OF_CONFLUENT = "confluent_kafka"
 """In the path of the librdkafka whose clients are on the cassette by their classes."""
 
@@ -86,13 +92,29 @@ class Natives:
     def __init__(self, program: socket.socket, passthrough: Iterable[str]) -> None:
         self._program, self._named = program, Named(passthrough)
         self._lock = threading.Lock()
+        self._serves = False
+        self._others = reaper.children(os.getpid())
         self.error: X07Error | None = None
         threading.Thread(target=self._run, daemon=True, name="x07-natives").start()
 
     def close(self) -> None:
-        """Wait no more for a program that has ended."""
+        """Wait no more for a program that has ended, and end what it has left behind, which could not connect any more.
+
+        Processes that help others end by themselves meanwhile, as those of `multiprocessing` do.
+        """
         with contextlib.suppress(OSError):
             self._program.shutdown(socket.SHUT_RDWR)
+        if not self._serves:
+            return
+        ends = time.monotonic() + _LEAVE_S
+        while (left := reaper.children(os.getpid()) - self._others) and time.monotonic() < ends:
+            for pid in left:
+                os.waitpid(pid, os.WNOHANG)
+            time.sleep(_LOOK_S)
+        if left:
+            names = ", ".join(f"{process_name(pid)} (process {pid})" for pid in sorted(left))
+            sys.stderr.write(terminal(f"x07: ended, since it went on after the program: {names}\n"))
+            reaper.sweep(self._others)
 
     def _run(self) -> None:
         with contextlib.suppress(OSError, ValueError, KeyError), self._program as program:
@@ -108,6 +130,8 @@ class Natives:
             program.sendall(_GOES)
             _, listeners, _, _ = socket.recv_fds(program, _LARGEST, 1)
             for listener in listeners:  # none if the kernel has refused
+                kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+                self._serves = True
                 connects.Connects(listener, Doorway(self, self._port).lead, self._goes_on).run()
 
     @contextlib.contextmanager
