@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 UUID, KEY, HEADER = "uuid", "key", "headers."
 VARIES = "(varies)"
 Decoder = Callable[[bytes], Any]
+_NAMELESS: tuple[Any, ...] = ({"": {"": {"": 0}}}, [[0] * 9] * 9)
+"""Values in which a path that names a field, or a place in a list, finds less than there is in the outermost."""
+_MOST_COMMAS = 8
 _MOST_RULES, _LONGEST_RULE, _MOST_MATCHES = 100, 1000, 10_000
 SHORTEST_TOKEN = 8
 """Letters of an identifier that is found wherever it stands; a shorter one counts where it is captured alone."""
@@ -77,8 +80,13 @@ class Varying:
     decode: Decoder | None = None
 
     def __post_init__(self) -> None:
-        for path in (*self.ignore_fields, *self._captured_paths):
+        for path in self._captured_paths:
             _path(path)
+        for path in self.ignore_fields:
+            if _names_nothing(path):
+                raise _refused(
+                    f"nothing of a value would be compared with {path!r}", "name its fields, as in $.meta.id"
+                )
         for place in self.capture:
             if not (place.startswith("$") or place in (UUID, KEY) or place.removeprefix(HEADER) not in ("", place)):
                 raise _refused(f"capture has {place!r}", "use a path such as $.id, key, headers.NAME or uuid")
@@ -333,6 +341,13 @@ def _plain(header: str) -> str:
     return header.lower().replace("-", "_")
 
 
+@functools.lru_cache(maxsize=256)
+def _names_nothing(path: str) -> bool:
+    """Tell whether a path finds all that is in a value whatever it is called; raises as `_path`."""
+    found = _path(path)
+    return any(len(list(islice(found.finditer(one), len(one)))) == len(one) for one in _NAMELESS)
+
+
 def _matches(path: str, data: Any) -> list[tuple[tuple[str | int, ...], Any]]:
     found = [(tuple(one.parts), one.obj) for one in islice(_path(path).finditer(data), _MOST_MATCHES + 1)]
     if len(found) > _MOST_MATCHES:
@@ -363,6 +378,9 @@ def _path(path: str) -> JSONPath:
 
     if re.search(r"\b(match|search)\s*\(", path):
         raise _refused(f"a path has a regular expression: {path!r}", "name the fields, for example $.items[*].id")
+    if path.count("..") > (1 if "?" in path else 2) or path.count(",") > _MOST_COMMAS:
+        hint = "two .. in a path, one beside a filter, and eight commas are the most: give several paths"
+        raise _refused(f"{path!r} goes through a value too many times", hint)
     try:
         return compile(path, strict=True)  # type: ignore[return-value]
     except (JSONPathError, RecursionError) as error:
