@@ -67,6 +67,9 @@ ALLOWED = {
     "run/hosts.py:hosts_file": "the machine's own /etc/hosts",
     "run/replay_guard.py:_refuse_clients": NO_FILE,
     "sandbox/confine.py:_fork_traced": NO_FILE,
+    "sandbox/connects.py:_code_of": KERNEL,
+    "sandbox/connects.py:_process_of": KERNEL,
+    "sandbox/connects.py:library": KERNEL,
     "sandbox/kernel.py:_by_file": KERNEL,
     "sandbox/kernel.py:_strict_yama": KERNEL,
     "sandbox/kernel.py:syscall_numbers": OWN,
@@ -100,6 +103,7 @@ ALLOWED = {
     "testing/starting.py:_run": "the program that is explored, as Python would have run it",
     "wire/process/entrance.py:open": NO_FILE,
     "wire/process/listeners.py:_listening": KERNEL,
+    "wire/process/replacing.py:_waiting": KERNEL,
     "wire/waiting.py:shortest_wait": KERNEL,
 }
 
