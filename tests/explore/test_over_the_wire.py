@@ -108,15 +108,15 @@ def test_partitions_pass_from_an_instance_whose_session_expires_to_another_one(t
 
 
 @pytest.mark.skipif(not CAMPAIGN, reason="minutes: make explore-wire")
-@pytest.mark.parametrize("client", ["confluent", "aiokafka", "kafka_python", "confluent_once"])
+@pytest.mark.parametrize("client", ["confluent", "aiokafka", "kafka_python", "confluent_once", "pika"])
 def test_in_several_instances_of_a_right_program_nothing_is_found(tmp_path: Path, client: str) -> None:
     topics = {"alerts": Promise(duplicates="never" if client == "confluent_once" else "after-fault")}
     promises = Promises(topics, instances=2)
     families = frozenset(wire_families(promises))
-    order = replace(order_of(tmp_path, client, messages=6), promises=promises, families=families)
+    order = replace(order_of(tmp_path, client, ("own-id",), messages=6), promises=promises, families=families)
     result = explore(replace(order, here=False, until_idle_s=2.0), 60)
     assert nothing_is_found(result)
-    assert {"poll-in-group rebalance", "poll-in-group stall"} <= {*result.coverage.faults}
+    assert len(result.coverage.faults) > 8
 
 
 @pytest.mark.skipif(not CAMPAIGN, reason="a program that is started five times")

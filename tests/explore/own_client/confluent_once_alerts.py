@@ -1,10 +1,12 @@
 """Orders become alerts, each exactly once, with a confluent-kafka producer in transactions.
 
-With ``own-commit`` the consumer commits by itself when the transaction has ended.
+With ``own-commit`` the consumer commits by itself when the transaction has ended. With ``own-id`` each process has a
+transactional id of its own, as several instances need.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
@@ -39,7 +41,8 @@ def handle(consumer: Consumer, producer: Producer, orders: list[Message]) -> Non
         consumer.commit(asynchronous=False)
 
 
-consumer, producer = Consumer(CONSUMER), Producer({**SERVERS, "transactional.id": "alerts"})
+name = f"alerts-{os.getpid()}" if "own-id" in sys.argv else "alerts"
+consumer, producer = Consumer(CONSUMER), Producer({**SERVERS, "transactional.id": name})
 producer.init_transactions(LONGEST_S)
 consumer.subscribe(["orders"])
 try:
