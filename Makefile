@@ -7,7 +7,7 @@ LOCKS := .ci/locks
 locked = install --quiet --no-deps --require-hashes -r $(LOCKS)/$(1).txt
 own = install --quiet --no-deps --no-build-isolation --editable .
 
-.PHONY: locks coverage podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
+.PHONY: locks recordings right coverage podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
 test: lint types arch unit ## everything that must hold: lint, formatting, types, all tests
 
@@ -129,8 +129,11 @@ stability: $(STAMP) ## replay 100,000 recorded interactions 20 times in solve-rr
 bench-explore: $(STAMP) ## how many histories of the worker template a core runs in a second, with 20, 200 and 1,000 inputs
 	$(BIN)/python -m bench.explore
 
-bench-cassettes: $(VENV)/.bench ## how rr diff, show and view grow with a cassette; ten recordings of a template, which must be alike
+bench-cassettes: $(VENV)/.bench ## how rr diff, show and view grow with a cassette
 	$(BIN)/python -m bench.cassettes
+
+recordings: $(VENV)/.bench brokers ## record the templates and the example anew, ten times each: the text sides must be alike
+	$(BIN)/python -m bench.recordings
 
 bench-viewer: $(VENV)/.bench chromium ## opening, frames, clicks and searches of the viewer's page with 38,000 entries
 	$(BIN)/python -m bench.viewer
@@ -171,7 +174,6 @@ EXPLORE_SECONDS ?= 3600
 RIGHT_HISTORIES ?= 20000
 RIGHT_SEED ?= 1
 
-.PHONY: right
 right: $(STAMP) ## run the programs that are right in RIGHT_HISTORIES histories each, with seeds from RIGHT_SEED on
 	$(BIN)/python -m tests.explore.right $(RIGHT_HISTORIES) $(RIGHT_SEED)
 

@@ -1,4 +1,4 @@
-"""Commands about large cassettes: how time and memory grow with the entries; and ten recordings of one program."""
+"""Commands about large cassettes: how time and memory grow with the entries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from x07py.rr import Cassette, Entry
 
 SIZES = (10_000, 30_000, 90_000)
 CHANGED_EVERY = 97
-RECORDINGS = 10
 X07 = str(Path(sys.executable).with_name("x07"))
 
 
@@ -32,11 +31,8 @@ def main() -> None:
     """Measure, print and write the results."""
     with tempfile.TemporaryDirectory() as folder:
         rows, results = grown(Path(folder))
-    equal = recordings_alike()
     body = table(["command", *(f"{size:,} entries: s, peak / file" for size in SIZES)], rows)
-    body += f"\n{equal} of {RECORDINGS} recordings of the worker template have the same text side.\n"
-    write("cassettes", "make bench-cassettes", ["x07py"], {**results, "equal text sides": equal}, body)
-    assert equal == RECORDINGS
+    write("cassettes", "make bench-cassettes", ["x07py"], results, body)
 
 
 def grown(folder: Path) -> tuple[list[list[str]], dict[str, dict[str, float]]]:
@@ -79,20 +75,6 @@ def run(line: list[str]) -> Run:
     process = subprocess.Popen([X07, *line], stdout=subprocess.DEVNULL)
     _, _, usage = os.wait4(process.pid, 0)
     return Run(time.perf_counter() - begun, usage.ru_maxrss * 1024)
-
-
-def recordings_alike() -> int:
-    """Record the untouched worker template anew, ten times, and return how many text sides are like the first."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([X07, "init", "orders"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        project = Path(folder) / "orders"
-        env = {**os.environ, "PYTHONPATH": "src"}
-        sides = []
-        for _ in range(RECORDINGS):
-            command = [sys.executable, "-m", "pytest", "-q", "--x07-record=rewrite"]
-            subprocess.run(command, cwd=project, env=env, check=True, stdout=subprocess.DEVNULL)
-            sides.append((project / ".x07_rr/worker.x07rr.md").read_bytes())
-        return sum(side == sides[0] for side in sides)
 
 
 if __name__ == "__main__":

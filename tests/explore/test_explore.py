@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.explore.programs import BUGS, RIGHT
 from tests.support.project import REPOSITORY, x07, x07_here
 from x07py.drivers.offsets import _PartitionState
+from x07py.errors import UsageError
 from x07py.explore.campaign import Explored, explore
 from x07py.explore.choices import fault_count
 from x07py.explore.faults import FAMILIES, KINDS
@@ -148,3 +151,27 @@ def test_null_in_a_line_is_a_record_of_kafka_without_key_or_value(project: Path)
     [absent, named, keyless] = read_inputs(project / "in.jsonl", "orders")
     assert absent.brokers == keyless.brokers == ("kafka",)
     assert (named.envelope.value, "kafka" in named.brokers, "amqp" in named.brokers) == (b"null", True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("chekcs:holds", "no invariant chekcs:holds: there is no module chekcs"),
+        ("checks:hold", "no invariant checks:hold: checks has no function hold"),
+        ("checks", "no invariant checks: it names no function"),
+        ("checks:typo", "checks:typo fails on the undisturbed history: AttributeError: 'History' object has no"),
+    ],
+)
+def test_an_invariant_that_is_none_or_fails_by_itself_is_no_finding(project: Path, name: str, told: str) -> None:
+    (project / "checks.py").write_text("def holds(history):\n    pass\n\ndef typo(history):\n    history.publisht\n")
+    order = order_of(project, RIGHT["a loop"])
+    with pytest.raises(UsageError, match=re.escape(told)) as refused:
+        explore(replace(order, promises=replace(order.promises, invariants=(name,))), 20)
+    assert refused.value.code == "X07EXPLORE_INVARIANT"
+
+
+def test_what_an_invariant_raises_after_faults_alone_is_a_finding(project: Path) -> None:
+    (project / "checks.py").write_text("def once(history):\n    if len(history.lives) > 1:\n        {}['gone']\n")
+    order = order_of(project, RIGHT["a loop"])
+    result = explore(replace(order, promises=replace(order.promises, invariants=("checks:once",))), 20)
+    assert [one.finding.what for one in result.found] == ["it ended with KeyError: 'gone'"]

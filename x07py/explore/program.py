@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from types import CodeType
 
+    from x07py.explore.history import History
+
 _find, _width = gettext.find, shutil.get_terminal_size
 _FRESH = "__x07_explored__"
 
@@ -180,45 +182,39 @@ class Program:
             module.__file__ = str(file)
             exec(self._fresh.code_of(file), module.__dict__)  # noqa: S102  (the program that the user named)
             return self._main_of(module.__dict__)
-        module = self._import(self._module)
+        module = self._import(self._module, self._missing)
         if not self._function and hasattr(module, "__path__"):
-            module = self._import(f"{self._module}.__main__")
+            module = self._import(f"{self._module}.__main__", self._missing)
         return self._main_of(module.__dict__)
 
-    def _import(self, name: str) -> ModuleType:
+    def _import(self, name: str, missing: Callable[[str], UsageError]) -> ModuleType:
         try:
             __import__(name)
         except ModuleNotFoundError as error:
             if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-                raise self._missing(f"there is no module {name}") from None
+                raise missing(f"there is no module {name}") from None
             raise
         if not self._fresh.knows(name):
-            raise self._missing(f"{name} is no module of the project")
+            raise missing(f"{name} is no module of the project")
         return sys.modules[name]
 
-    def function(self, name: str) -> Callable[..., object]:
-        """Return a function of the project, ``module:function``; it is not run afresh.
+    def invariant(self, name: str) -> Callable[[History], object]:
+        """Return a function of the project, ``module:function``, that is called with histories; it is not run afresh.
 
         Raises:
-            UsageError: ``X07EXPLORE_ENTRY``.
+            UsageError: ``X07EXPLORE_INVARIANT``.
         """
-        found = self.named(name)
+        module, _, function = name.partition(":")
+
+        def missing(what: str) -> UsageError:
+            hint = "write module:function of the project, which is called with each history"
+            return UsageError("X07EXPLORE_INVARIANT", f"no invariant {name}: {what}", where=str(self.root), hint=hint)
+
+        found: object = getattr(self._import(module, missing), function, None)
         if not callable(found):
-            raise self._missing(f"{name} is no function")
-        made: Callable[..., object] = found
+            raise missing(f"{module} has no function {function}" if function else "it names no function")
+        made: Callable[[History], object] = found
         return made
-
-    def named(self, name: str) -> object:
-        """Return what a module of the project has by a name, ``module:name``; the module is not run afresh.
-
-        Raises:
-            UsageError: ``X07EXPLORE_ENTRY``.
-        """
-        module, _, attribute = name.partition(":")
-        found = getattr(self._import(module), attribute, None)
-        if found is None:
-            raise self._missing(f"{module} has no {attribute}")
-        return found
 
     def _has_main(self, file: Path) -> bool:
         return "main" in self._fresh.code_of(file).co_names

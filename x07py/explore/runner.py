@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import random
+import traceback
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -91,7 +92,7 @@ class Runner:
     def own(self) -> list[tuple[str, Callable[[History], object]]]:
         """The user's invariants, by name."""
         if self._own is None:
-            self._own = [(name, self.program.function(name)) for name in self.order.promises.invariants]
+            self._own = [(name, self.program.invariant(name)) for name in self.order.promises.invariants]
         return self._own
 
     @contextmanager
@@ -179,6 +180,24 @@ class Runner:
             )
             hint = "acknowledge or commit what is handled; --until-idle waits longer for a program that takes its time"
             raise UsageError("X07EXPLORE_BASE", what, hint=hint)
+
+        self._check_own(first)
+
+    def _check_own(self, undisturbed: History) -> None:
+        """Call the user's invariants with a history in which nothing is wrong: what they raise there is their own."""
+        for name, holds in self.own:
+            try:
+                holds(undisturbed)
+            except AssertionError:
+                continue
+            except Exception as error:  # noqa: BLE001  (whatever it is, the user has to see it)
+                line = traceback.extract_tb(error.__traceback__)[-1]
+                raise UsageError(
+                    "X07EXPLORE_INVARIANT",
+                    f"the invariant {name} fails on the undisturbed history: {type(error).__name__}: {error}",
+                    where=f"{line.filename}:{line.lineno}",
+                    hint="return a text or False, or raise an AssertionError, for what is wrong with a history",
+                ) from None
 
     def _differ(self, first: History, second: History) -> bool:
         """Tell whether two runs publish different messages; in real time the order between partitions is nobody's."""
