@@ -157,8 +157,8 @@ def test_null_in_a_line_is_a_record_of_kafka_without_key_or_value(project: Path)
     ("name", "told"),
     [
         ("chekcs:holds", "no invariant chekcs:holds: there is no module chekcs"),
-        ("checks:hold", "no invariant checks:hold: checks has no function hold"),
-        ("checks", "no invariant checks: it names no function"),
+        ("checks:hold", "no invariant checks:hold: checks has no hold"),
+        ("checks", "no invariant checks: it is the name of a module alone"),
         ("checks:typo", "checks:typo fails on the undisturbed history: AttributeError: 'History' object has no"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,26 @@ def test_partitions_may_interleave_and_batches_and_offsets_may_fall_otherwise() 
     moved = [delivery("t", b"a", b'{"n": %d}' % n, partition=2, offset=40 + n) for n in (1, 2)]
     assert side(a1, b1, a2, other("commit_v1"), other("ack_v1")) == side(b1, *moved, other("commit_v1"))
     assert side(a1, a2) != side(a2, a1)
+
+
+def test_topics_of_one_subscription_may_interleave() -> None:
+    orders, prices = ([replace(delivery(topic, b"a", b"%d" % n), scope="o,p@g") for n in (1, 2)] for topic in "op")
+    text = side(orders[0], prices[0], orders[1], prices[1])
+    assert text == side(*prices, *orders) != side(*prices, *orders[::-1])
+    assert text.count("### ") == 2
+    assert "### `a` of `o`" in text
+    assert " of " not in side(*orders)
+
+
+def test_how_many_records_came_again_does_not_show_and_that_some_did_does() -> None:
+    one, two, other_one = (
+        delivery("t", b"a", value, offset=offset) for value, offset in ((b"1", 0), (b"2", 1), (b"3", 0))
+    )
+    assert side(one, two, one) == side(one, two, one, two) != side(one, two)
+    assert side(one, two, one).endswith(
+        "2 messages\n" + side(one, two).partition("2 messages\n")[2] + "\nSome of them were delivered again.\n"
+    )
+    assert "3 messages" in side(one, two, other_one)
 
 
 def test_messages_without_a_key_have_no_order() -> None:

@@ -204,17 +204,31 @@ class Program:
         Raises:
             UsageError: ``X07EXPLORE_INVARIANT``.
         """
-        module, _, function = name.partition(":")
 
         def missing(what: str) -> UsageError:
             hint = "write module:function of the project, which is called with each history"
             return UsageError("X07EXPLORE_INVARIANT", f"no invariant {name}: {what}", where=str(self.root), hint=hint)
 
-        found: object = getattr(self._import(module, missing), function, None)
+        found = self._named(name, missing)
         if not callable(found):
-            raise missing(f"{module} has no function {function}" if function else "it names no function")
+            raise missing("it is no function")
         made: Callable[[History], object] = found
         return made
+
+    def named(self, name: str) -> object:
+        """Return what a module of the project has by a name, ``module:name``; the module is not run afresh.
+
+        Raises:
+            UsageError: ``X07EXPLORE_ENTRY``.
+        """
+        return self._named(name, self._missing)
+
+    def _named(self, name: str, missing: Callable[[str], UsageError]) -> object:
+        module, _, attribute = name.partition(":")
+        found: object = getattr(self._import(module, missing), attribute, None)
+        if found is None:
+            raise missing(f"{module} has no {attribute}" if attribute else "it is the name of a module alone")
+        return found
 
     def _has_main(self, file: Path) -> bool:
         return "main" in self._fresh.code_of(file).co_names

@@ -1,9 +1,9 @@
 """The text side of a cassette: ``NAME.x07rr.md`` beside ``NAME.x07rr.bin``, for people who review a recording.
 
-Two recordings of one program give the same text. Messages stand by topic and key in the order of the recording, which
-a broker keeps for one key; what depends on the run (offsets, partitions, timestamps, batches, latencies, how often was
-committed) is left out. JSON is laid out one field a line, so that a diff shows the field. Text that could change what
-a reader sees, control and direction characters, is escaped.
+Two recordings of one program give the same text. Messages stand by key and topic in the order of the recording, which
+a broker keeps for one key of one topic; what depends on the run (offsets, partitions, timestamps, batches, latencies,
+how often was committed, which records of Kafka came again) is left out. JSON is laid out one field a line, so that a
+diff shows the field. Text that could change what a reader sees, control and direction characters, is escaped.
 """
 
 from __future__ import annotations
@@ -69,15 +69,32 @@ class _Message:
 
 @dataclass(slots=True)
 class _Section:
-    """What was delivered from, or published to, one place."""
+    """What was delivered from, or published to, one place.
 
-    by_key: dict[bytes, list[_Message]] = field(default_factory=lambda: defaultdict(list))
+    A record of Kafka that came again stands once: how many do depends on what had been fetched.
+    """
 
-    def in_order(self) -> Iterator[tuple[bytes, list[_Message]]]:
-        """Yield messages by key; those without a key have no order among them and are sorted."""
-        for key in sorted(self.by_key):
-            found = self.by_key[key]
-            yield key, found if key else sorted(found, key=lambda one: (one.order, one.err))
+    again: bool = False
+    records: dict[tuple[str, str, str], Envelope] = field(default_factory=dict)
+    by_key: dict[tuple[bytes, str], list[_Message]] = field(default_factory=lambda: defaultdict(list))
+
+    def came_before(self, entry: Entry, envelope: Envelope) -> bool:
+        """Note a delivery, and tell whether it is a record of Kafka that was delivered before."""
+        meta = _loaded(entry.meta.encode()) if entry.meta else None
+        if not isinstance(meta, dict) or "offset" not in meta or "partition" not in meta:
+            return False
+        record = (envelope.topic, str(meta["partition"]), str(meta["offset"]))
+        if record not in self.records:
+            self.records[record] = envelope
+            return False
+        self.again = self.again or self.records[record] == envelope
+        return self.records[record] == envelope
+
+    def in_order(self) -> Iterator[tuple[bytes, str, list[_Message]]]:
+        """Yield messages by key and topic; those without a key have no order among them and are sorted."""
+        for key, topic in sorted(self.by_key):
+            found = self.by_key[key, topic]
+            yield key, topic, found if key else sorted(found, key=lambda one: (one.order, one.err))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +176,13 @@ def text_side(cassette: Cassette, name: str, varying: Varying) -> str:
             continue
         direction, envelope = found
         section = sections[direction, varying.place(entry.scope or envelope.topic)]
+        if direction == DELIVER and section.came_before(entry, envelope):
+            continue
         shape = varying.shape(envelope)
         names.met.update(shape.captured)
-        section.by_key[shape.envelope.key].append(_Message(envelope, shape.envelope.value, entry.err))
+        section.by_key[shape.envelope.key, varying.place(envelope.topic)].append(
+            _Message(envelope, shape.envelope.value, entry.err)
+        )
     view = _View(varying, names)
     parts = [f"# {escaped(name)}\n\n{_INTRODUCTION}\n", *_what_varies(varying)]
     for (direction, place), section in sorted(sections.items(), key=lambda item: (item[0][0] == PUBLISH, item[0][1])):
@@ -215,10 +236,12 @@ def _section(direction: int, place: str, section: _Section, view: _View) -> Iter
     verb = "Delivered from" if direction == DELIVER else "Published to"
     yield f"\n## {verb} {_code(place)}: {count} message{'s' if count != 1 else ''}\n"
     shown, rest = 0, hashlib.sha256()
-    for key, messages in section.in_order():
+    several = len({topic for _, topic in section.by_key}) > 1
+    for key, topic, messages in section.in_order():
         if shown < MOST_MESSAGES:
             heading = _NUMBERED.sub(b"(captured)", key)
-            yield f"\n### {_code(_decoded(heading) or heading.hex()) if key else 'no key'}\n"
+            of = f" of {_code(topic)}" if several else ""
+            yield f"\n### {_code(_decoded(heading) or heading.hex()) if key else 'no key'}{of}\n"
         for message in messages:
             one = view.shown(message.envelope)
             if shown < MOST_MESSAGES:
@@ -228,6 +251,8 @@ def _section(direction: int, place: str, section: _Section, view: _View) -> Iter
             shown += 1
     if count > MOST_MESSAGES:
         yield f"\nand {count - MOST_MESSAGES} more messages, sha256 {rest.hexdigest()}\n"
+    if section.again:
+        yield "\nSome of them were delivered again.\n"
 
 
 def _identity(one: Envelope, err: int) -> bytes:
