@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from x07py.effects.construction import Construction
 from x07py.effects.graph import End
-from x07py.effects.parts import Parts
+from x07py.effects.instances import is_field
 from x07py.effects.primitives import has, real
 from x07py.effects.state import Frame
 from x07py.effects.values import ANY, NOTHING, SAID, TOLD, UNKNOWN, Atom, Value, atoms, const, join, obj, text_of
@@ -21,13 +22,11 @@ _CONSTANTS = {
 }  # fmt: skip
 
 
-class Attributes(Parts):
+class Attributes(Construction):
     """What ``x.name`` can be."""
 
     shared: dict[tuple[Atom, str], Value]
     """What an attribute was set to on any object of a class."""
-    relied: dict[tuple[Atom, str], dict[int, tuple[Any, ...]]]
-    """What read an attribute of an object while that was a constant: by point, what runs it again."""
     readings: list[tuple[int, End, str]]
     """Ends that count if a function is called by anybody: in which point, what, name of the function."""
 
@@ -222,13 +221,17 @@ class Attributes(Parts):
         stored = self.attributes.get((atom, name), NOTHING)
         if atom[2] is None:
             stored = join(stored, self.shared.get((cls, name), NOTHING))
-        if frame.run is not None and stored and all(one[0] == "k" for one in stored):
+        hides = self.hides((atom, name))
+        if frame.run is not None and stored and all(one[0] == "k" for one in stored) and atom not in self.making.fresh:
             self.relied.setdefault((atom, name), {})[frame.point] = frame.run
         later = [self.attributes.get((one, name), NOTHING) for one in self.classes[cls].order]
         stored = stored or join(*later)
         named = self.class_attribute(cls, name)
         known = self.classes.get(self._owner(cls, name))
-        bare = named == UNKNOWN or (known is not None and (name in known.bare or (known.generated and known.made)))
+        bare = named == UNKNOWN or (
+            known is not None and (name in known.bare or (known.made and known.generated and is_field(known, name)))
+        )
+        bare = bare or (hides and not any(one[0] == "prop" and len(one) > 2 for one in named))
         found = NOTHING if stored and bare else self._bound(frame, line, atom, cls, name, named)
         if stored or found:
             return join(stored, found)
@@ -262,7 +265,8 @@ class Attributes(Parts):
             if one[0] == "fn":
                 aside = Frame(frame.module, self.graph.add(frame.module.name, "", 0), {})
                 owner = self._owner(atom[1], "__init__")
-                self.invoke(aside, 0, one, [frozenset({atom})], {"*": UNKNOWN}, owner)
+                with self.made(atom):
+                    self.invoke(aside, 0, one, [frozenset({atom})], {"*": UNKNOWN}, owner)
 
     def _bound(self, frame: Frame, line: int, this: Atom, cls: Atom, name: str, found: Value) -> Value:
         """Return what a class's attribute is when an object is asked for it."""
@@ -327,18 +331,18 @@ class Attributes(Parts):
             return stored
         return obj("builtins.str") if name in {"__name__", "__qualname__", "__module__", "__doc__"} else UNKNOWN
 
-    def set_attribute(self, base: Value, name: str, value: Value) -> None:
+    def set_attribute(self, base: Value, name: str, value: Value, *, surely: bool = False) -> None:
         """Note what an attribute was set to."""
         for atom in atoms(base):
-            if atom[0] in {"inst", "cls", "fn"}:
+            if atom[0] == "inst":
+                self.set_on_object((atom, name), value, surely=surely and len(base) == 1)
+            elif atom[0] in {"cls", "fn"}:
                 key = atom, name
                 before = self.attributes.get(key, NOTHING)
                 self.attributes[key] = after = join(before, value)
                 if key in self.relied and after != before:
                     for run in self.relied.pop(key).values():
                         self.again(run)
-                if atom[0] == "inst":
-                    self.shared[atom[1], name] = join(self.shared.get((atom[1], name), NOTHING), value)
             elif atom[0] == "mod":
                 module = self.modules.get(atom[1])
                 if module is not None and module.summary is not None:

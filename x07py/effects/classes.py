@@ -147,7 +147,11 @@ class Definitions(Parts):
             if atom[0] == "meth" or (atom[0] == "attr" and atom[-1] in {"setter", "getter", "deleter"}):
                 return made
         if node[0] == "attr" and node[3] in {"setter", "deleter", "getter"}:
-            return self.value(frame, node[2])
+            before = self.value(frame, node[2])
+            setter = next((one for one in atoms(made) if one[0] == "fn"), None)
+            if node[3] != "setter" or setter is None:
+                return before
+            return frozenset(("prop", one[1], setter) if one[0] == "prop" else one for one in before)
         result = self.call_atoms(frame, line, decorator, [made], {})
         if frame.judged:
             objects = frozenset(atom for atom in atoms(result) if atom[0] == "inst")

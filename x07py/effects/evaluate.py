@@ -175,7 +175,8 @@ class Evaluate(Statements, Operators, Literals):
         for holds, part in ((True, node[3]), (False, node[4])):
             frame.names = dict(before)
             self.narrow(frame, node[2], holds)
-            found.append(self.value(frame, part))
+            with self.loosely():
+                found.append(self.value(frame, part))
         frame.names = before
         return join(*found)
 

@@ -15,6 +15,14 @@ _MOST_VARIANTS = 16
 _UNPICKLER = "_pickle.Unpickler"
 _FILLED_BY = ("__setstate__", "__setitem__", "append", "extend", "add")
 """Methods by which a pickle fills the objects that it makes."""
+_METHODS = {"fn", "prop", "static", "clsm", "cls"}
+
+
+def is_field(state: ClassState, name: str) -> bool:
+    """Tell whether a name of a class's body is a field, for what writes the constructor, and no method."""
+    if name.startswith("__"):
+        return False
+    return name in state.annotated or not any(atom[0] in _METHODS for atom in state.names.get(name, ()))
 
 
 class Instances(Parts):
@@ -37,13 +45,15 @@ class Instances(Parts):
                 for one in atoms(made):
                     if one[1] == atom:
                         self.tallied(frame, line, f"{self.name_of(owner)}.__init__", one, args)
-                        self.invoke(frame, line, found, [frozenset({one}), *args], kwargs, owner)
+                        with self.made(one):
+                            self.invoke(frame, line, found, [frozenset({one}), *args], kwargs, owner)
         if not found_init:
             base = next((one for one in state.order if one[0] == "prim" and one[1] != "builtins.object"), None)
             if base is not None and not self.finds_classes(frame, line, atom, this):
                 self.primitive(frame, line, base[1], args, kwargs)
             if not self.class_attribute(atom, "__new__") and state.generated:
-                self._fields(frame, line, state.atom, this, args, kwargs)
+                with self.made(this):
+                    self._fields(frame, line, state.atom, this, args, kwargs)
         return made
 
     def finds_classes(self, frame: Frame, line: int, atom: Atom, this: Atom) -> bool:
@@ -97,7 +107,7 @@ class Instances(Parts):
         bases = [
             self.classes[one] for one in reversed(state.order) if one in self.classes and self.classes[one].generated
         ]
-        names = list(dict.fromkeys(name for base in bases for name in base.names if not name.startswith("__")))
+        names = list(dict.fromkeys(name for base in bases for name in base.names if is_field(base, name)))
         given = {name: value for name, value in [*zip(names, args, strict=False), *kwargs.items()] if name != "*"}
         factories = {name: row for base in bases for name, row in base.factories.items()}
         for name in names:
@@ -110,7 +120,7 @@ class Instances(Parts):
                     continue
                 if "*" in kwargs:
                     value = join(value, UNKNOWN)
-            self.set_attribute(frozenset({this}), name, value)
+            self.set_attribute(frozenset({this}), name, value, surely="*" not in kwargs)
         for hook in atoms(self.class_attribute(atom, "__post_init__")):
             if hook[0] == "fn":
                 self.invoke(frame, line, hook, [frozenset({this})], {"*": UNKNOWN}, atom)

@@ -115,7 +115,8 @@ class Literals(Parts):
             for condition in conditions:
                 self.value(frame, condition)
                 self.narrow(frame, condition, holds=True)
-        found = [self.value(frame, part) for part in parts]
+        with self.loosely():
+            found = [self.value(frame, part) for part in parts]
         for part, value in zip(parts, found, strict=True):
             self.mention(frame, line, value, part, plain=not frame.judged)
         frame.names = before

@@ -132,7 +132,7 @@ class Lowering(Expressions):
 
     def _delete(self, node: ast.Delete) -> Node | None:
         parts = tuple(self.expression(one) for one in node.targets if not isinstance(one, ast.Name))
-        return ("expr", node.lineno, ("list", node.lineno, parts)) if parts else None
+        return ("del", node.lineno, parts) if parts else None
 
     def _guard(self, test: ast.expr) -> str:
         """Tell whether a condition holds for type checkers only, or for a program's main module only."""

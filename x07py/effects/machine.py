@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.attributes import Attributes
 from x07py.effects.calls import Calls
+from x07py.effects.construction import Making
 from x07py.effects.graph import End, Graph
 from x07py.effects.private import called_only
 from x07py.effects.state import Context, Frame, Module, Scope
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _ANNOTATED_WELL = {"standard library", "installed"}
 """Kinds of modules in which what is not known of an argument is what its parameter is annotated as."""
 _ANYTHING = UNKNOWN | GIVEN
+_CONSTRUCTORS = {"__init__", "__post_init__", "__new__"}
 _CONTEXTS = 16
 _DEPTH = 60
 _MOST_RUNS = 3
@@ -72,6 +75,8 @@ class Machine(Calls, Attributes):
         self.readings: list[tuple[int, End, str]] = []
         self.texts: set[int] = set()
         self.handed: list[tuple[int, End, int]] = []
+        self.making = Making()
+        self.former: dict[Atom, list[Context]] = {}
         self._depth = 0
         self._waiting: list[tuple[Any, ...]] = []
 
@@ -173,7 +178,14 @@ class Machine(Calls, Attributes):
 
     def calls_of(self, atom: Atom) -> list[int]:
         """Return the points of a function, one for each kind of arguments that it was called with."""
-        return [context.point for context in self.contexts.get(atom, {}).values()]
+        return [one.point for one in (*self.contexts.get(atom, {}).values(), *self.former.get(atom, ()))]
+
+    def forget(self, function: Atom, key: Any) -> None:
+        """Have a function run anew when it is called again in this way; constructors are not."""
+        if self.function(function).name.rpartition(".")[2] not in _CONSTRUCTORS:
+            context = self.contexts[function].pop(key, None)
+            if context is not None:
+                self.former.setdefault(function, []).append(context)
 
     def invoke(
         self,
@@ -212,7 +224,12 @@ class Machine(Calls, Attributes):
                 context.result = UNKNOWN
                 self._waiting.append((atom, context, first, bound, owner))
             else:
-                self._run(atom, context, first, bound, owner)
+                self.run_begins()
+                with self.anytime() if set(function.flags) & {"a", "g"} else nullcontext():
+                    self._run(atom, context, first, bound, owner)
+                context.sets = self.run_ends(atom, key)
+        elif self.making.fresh:
+            self.run_repeats(context.sets, done=context.done)
         return context
 
     def again(self, run: tuple[Any, ...]) -> None:

@@ -104,7 +104,8 @@ class Operators(Parts):
         found: list[Value] = []
         before = dict(frame.names) if frame.function is not None else None
         for part in parts:
-            value = self.value(frame, part)
+            with self.loosely():
+                value = self.value(frame, part)
             known = self.truth(value)
             if known is stops:
                 found.append(value)

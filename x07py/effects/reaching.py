@@ -62,9 +62,11 @@ class Reaching(Parts):
                 if atom[0] == "prim":
                     self._named(frame, line, atom[1], plain=plain)
                 elif not (plain and atom[0] == "fn" and self.modules[atom[1]].own):
-                    self.call_atoms(frame, line, frozenset({atom}), [], {"*": UNKNOWN})
+                    with self.anytime():
+                        self.call_atoms(frame, line, frozenset({atom}), [], {"*": UNKNOWN})
             elif atom[0] == "cls" and frame.judged and not plain:
-                self.call_atoms(frame, line, frozenset({atom}), [], {"*": UNKNOWN})
+                with self.anytime():
+                    self.call_atoms(frame, line, frozenset({atom}), [], {"*": UNKNOWN})
             elif atom[0] == "seq" and not plain and not atom[2] <= LOOSE:
                 self.mention(frame, line, frozenset(a for a in atom[2] if a[0] in _CALLABLE), node)
 

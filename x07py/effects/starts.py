@@ -80,6 +80,8 @@ def _methods(owner: Atom, value: Value) -> Iterator[tuple[Atom, Atom, Value]]:
         if function is not None and function[0] == "fn" and function[1] == owner[1]:
             this = {"static": frozenset(), "clsm": frozenset({owner})}.get(atom[0], frozenset({("inst", owner, None)}))
             yield function, owner, this
+            if atom[0] == "prop" and len(atom) > 2:
+                yield atom[2], owner, this
 
 
 def _renamed(machine: Machine, atom: Atom) -> bool:

@@ -136,3 +136,5 @@ class Context:
     runs: int = 0
     waits: bool = False
     """Whether it is to run once more."""
+    sets: dict[tuple[Atom, str], Value] = field(default_factory=dict)
+    """What it set of objects that were being made."""

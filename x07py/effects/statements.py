@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.classes import Definitions
@@ -96,9 +97,27 @@ class Statements(Definitions, Order, Narrowing):
             self.bind(frame, target[2], seq("list", elements(value)[0]))
         elif kind == "attr":
             self.escape(frame, target[1], value)
-            self.set_attribute(self.value(frame, target[2]), target[3], value)
+            self._set_attribute(frame, target, value)
         elif kind == "item":
             self._set_item(frame, target, value)
+
+    def _set_attribute(self, frame: Frame, target: Node, value: Value) -> None:
+        """Set an attribute, by the setter of its property if there is one."""
+        _, line, node, name = target
+        base = self.value(frame, node)
+        plain = set(base)
+        for atom in base:
+            setters = (
+                [one[2] for one in self.class_attribute(atom[1], name) if one[0] == "prop" and len(one) > 2]
+                if atom[0] == "inst"
+                else []
+            )
+            for one in setters:
+                plain.discard(atom)
+                self.invoke(frame, line, one, [frozenset({atom}), value], {}, self._owner(atom[1], name))
+        function = frame.function
+        own = function is not None and bool(function.params) and node[::2] == ("name", function.params[0])
+        self.set_attribute(frozenset(plain), name, value, surely=own and len(base) == 1)
 
     def bind_name(self, frame: Frame, name: str, value: Value) -> None:
         """Give a name a value in the frame that owns it."""
@@ -149,7 +168,11 @@ class Statements(Definitions, Order, Narrowing):
         before = frame.names
         shared = frame.function is None
         after: list[dict[str, Value]] = []
+        follows = bool(self.making.fresh)
+        ends = []
         for block in blocks:
+            if follows:
+                self.begin_branch()
             if not shared:
                 frame.names = dict(before)
                 if not block():
@@ -160,6 +183,9 @@ class Statements(Definitions, Order, Narrowing):
                     after.append(dict(frame.names))
                 frame.names.clear()
                 frame.names.update(saved)
+            if follows:
+                ends.append(self.end_branch())
+        self.join_branches(ends)
         if not after:
             return True
         if shared:
@@ -192,8 +218,9 @@ class Statements(Definitions, Order, Narrowing):
             return self.run_block(frame, orelse)
 
         def once() -> bool:
-            self.bind(frame, target, items)
-            self.run_block(frame, body)
+            with self.loosely():
+                self.bind(frame, target, items)
+                self.run_block(frame, body)
             return False
 
         if unordered:
@@ -211,7 +238,8 @@ class Statements(Definitions, Order, Narrowing):
             return self.run_block(frame, orelse)
 
         def once() -> bool:
-            self.run_block(frame, body)
+            with self.loosely():
+                self.run_block(frame, body)
             return False
 
         self._branch(frame, [once, lambda: False])
@@ -234,7 +262,8 @@ class Statements(Definitions, Order, Narrowing):
             managers.append(manager)
             if target is not None:
                 self.bind(frame, target, entered)
-        ends = self.run_block(frame, body)
+        with self.loosely():
+            ends = self.run_block(frame, body)
         for manager in managers:
             self.magic(frame, line, manager, "__exit__", [UNKNOWN] * 3)
             self.magic(frame, line, manager, "__aexit__", [UNKNOWN] * 3)
@@ -244,7 +273,8 @@ class Statements(Definitions, Order, Narrowing):
         _, _, body, handlers, orelse, final = node
 
         def whole() -> bool:
-            return self.run_block(frame, body) or self.run_block(frame, orelse)
+            with self.loosely() if handlers else nullcontext():
+                return self.run_block(frame, body) or self.run_block(frame, orelse)
 
         def handler(row: tuple[Node | None, str, tuple[Node, ...]]) -> Callable[[], bool]:
             def run() -> bool:
@@ -258,7 +288,7 @@ class Statements(Definitions, Order, Narrowing):
 
         missing = handlers and self._imports_missing(frame, body)
         if handlers and not missing and (_falls_back(body, handlers) or self._has_attribute(frame, body, handlers)):
-            ends = self.run_block(frame, body) or self.run_block(frame, orelse)
+            ends = whole()
         else:
             runs = [handler(row) for row in handlers]
             ends = self._branch(frame, runs if missing else [whole, *runs])
@@ -289,6 +319,7 @@ class Statements(Definitions, Order, Narrowing):
             self.mention(frame, node[1], value, node[2])
         self.leave_loop(frame, node[1], node[2])
         frame.result.append(value)
+        self.returns()
         return True
 
     def _raise(self, frame: Frame, node: Node) -> bool:
@@ -297,6 +328,13 @@ class Statements(Definitions, Order, Narrowing):
             self.value(frame, node[2])
             frame.raising = False
         return True
+
+    def _delete(self, frame: Frame, node: Node) -> bool:
+        for part in node[2]:
+            self.value(frame, part)
+            if part[0] == "attr":
+                self.unset(self.value(frame, part[2]), part[3])
+        return False
 
     @staticmethod
     def _break(*_: object) -> bool:
@@ -353,6 +391,7 @@ _RUN: dict[str, Callable[[Statements, Frame, Node], bool]] = {
     "expr": Statements._expr, "=": Statements._assign, "+=": Statements._augmented, ":": Statements._annotated,
     "if": Statements._if, "for": Statements._for, "while": Statements._while, "with": Statements._with,
     "try": Statements._try, "return": Statements._return, "raise": Statements._raise, "break": Statements._break,
-    "assert": Statements._assert, "match": Statements._match, "import": Definitions.run_import,
-    "from": Definitions.run_from, "def": Definitions.run_def, "class": Definitions.run_class,
+    "del": Statements._delete, "assert": Statements._assert, "match": Statements._match,
+    "import": Definitions.run_import, "from": Definitions.run_from, "def": Definitions.run_def,
+    "class": Definitions.run_class,
 }  # fmt: skip

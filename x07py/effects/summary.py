@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Node: TypeAlias = tuple[Any, ...]
 """One statement or expression: its kind, its line, its parts."""
 
-VERSION = 3
+VERSION = 4
 """Of the summaries' form; part of the cache's key."""
 
 
