@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.builtin_calls import BuiltinCalls
-from x07py.effects.dicts import FILLING, changed
+from x07py.effects.dicts import FILLING, changed, either
 from x07py.effects.evaluate import Evaluate
 from x07py.effects.instances import Instances
 from x07py.effects.moments import Moments
@@ -88,11 +88,14 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             self._guess(frame, line, func, args, kwargs)
             if func[3] in _VIEWS and not arguments and not keywords and frame.module.own:
                 return seq("view", UNKNOWN)
-        elif callee & LOOSE:
+        elif callee & LOOSE or not callee:
             self.unresolved(frame, line, _shown(func))
         made = self.call_atoms(frame, line, callee, args, kwargs)
-        if func[0] == "attr" and func[3] in FILLING and func[2][0] == "name" and any(a[0] == "map" for a in receiver):
-            self.bind_name(frame, func[2][2], frozenset(changed(atom, func[3], args, kwargs) for atom in receiver))
+        if func[0] == "attr" and func[3] in FILLING and any(a[0] == "map" for a in receiver):
+            own = func[2][0] == "name" and func[2][2] in frame.names
+            after = {atom: changed(atom, func[3], args, kwargs) for atom in receiver}
+            kept = frozenset(one if own else either(atom, one) for atom, one in after.items())
+            self.keep(frame, func[2], receiver, kept)
         return made
 
     def _arguments(
@@ -175,10 +178,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             ("seq", atom[1], join(atom[2], inside), "?" if atom[1] == "set" or loose or frame.loops else atom[3])
             for atom in receiver
         )
-        if func[2][0] == "name":
-            self.bind_name(frame, func[2][2], grown)
-        elif func[2][0] == "attr":
-            self.set_attribute(self.value(frame, func[2][2]), func[2][3], grown)
+        self.keep(frame, func[2], receiver, grown)
         return True
 
     def _guess(self, frame: Frame, line: int, func: Node, args: list[Value], kwargs: dict[str, Value]) -> None:

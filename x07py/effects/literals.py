@@ -84,7 +84,9 @@ class Literals(Parts):
             value = self.value(frame, part)
             self.mention(frame, part[1], value, part, plain=True)
             if key is None:
-                plain = False
+                spread = next(iter(value))[4] if len(value) == 1 and next(iter(value))[0] == "map" else ()
+                plain = plain and bool(spread)
+                pairs |= dict(spread)
                 order = "?" if is_unordered(value) else order
                 maps = [atom for atom in value if atom[0] == "map"]
                 keys += [atom[1] for atom in maps] or [UNKNOWN]

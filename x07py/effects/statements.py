@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from x07py.effects.classes import Definitions
 from x07py.effects.narrowing import Narrowing
 from x07py.effects.order import Order
+from x07py.effects.stores import Stores
 from x07py.effects.values import (
     ANY,
     NONE,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from x07py.effects.summary import Node
 
 
-class Statements(Definitions, Order, Narrowing):
+class Statements(Definitions, Order, Narrowing, Stores):
     """One method a kind of statement; each returns whether the block ends there."""
 
     def run_block(self, frame: Frame, block: tuple[Node, ...]) -> bool:
@@ -99,7 +100,7 @@ class Statements(Definitions, Order, Narrowing):
             self.escape(frame, target[1], value)
             self._set_attribute(frame, target, value)
         elif kind == "item":
-            self._set_item(frame, target, value)
+            self.set_item(frame, target, value)
 
     def _set_attribute(self, frame: Frame, target: Node, value: Value) -> None:
         """Set an attribute, by the setter of its property if there is one."""
@@ -148,20 +149,6 @@ class Statements(Definitions, Order, Narrowing):
             self.comes_out(frame, targets[0][1], "a part of a set")
         for target in targets:
             self.bind(frame, target, inner)
-
-    def _set_item(self, frame: Frame, target: Node, value: Value) -> None:
-        _, line, base, index = target
-        container = self.value(frame, base)
-        self.value(frame, index)
-        self.escape(frame, line, value)
-        if frame.loops and base[0] == "name":
-            atoms = {("map", a[1], a[2], "?", ()) if a[0] == "map" else a for a in container}
-            self.bind(frame, base, frozenset(atoms))
-        elif base[0] == "name" and any(a[0] == "map" for a in container):
-            key = self.value(frame, index)
-            grown = {("map", join(a[1], key), join(a[2], value), a[3], ()) if a[0] == "map" else a for a in container}
-            self.bind_name(frame, base[2], frozenset(grown))
-        self.magic(frame, line, container, "__setitem__", [UNKNOWN, value])
 
     def _branch(self, frame: Frame, blocks: list[Callable[[], bool]]) -> bool:
         """Run alternatives from the same names and join what they leave; return whether none goes on."""

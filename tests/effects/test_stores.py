@@ -1,0 +1,54 @@
+"""What is put into tables and lists is reached where it is taken out, and only that where keys are constants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.effects.reach import answer
+from tests.effects.test_answers import installed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLES = {
+    "an attribute": "class R:\n    def __init__(self): self.rows = {}\n    def add(self, k, v): self.rows[k] = v\n"
+    "    def run(self, k): return self.rows[k]()\nROWS = R()\nROWS.add('now', now)\nrun = ROWS.run\n",
+    "a table of a class": "class R:\n    rows = {}\n    @classmethod\n    def add(cls, k, v): cls.rows[k] = v\n"
+    "    def run(self, k): return self.rows[k]()\nR.add('now', now)\nrun = R().run\n",
+    "a decorator": "ROWS = {}\ndef add(k):\n    def keep(v):\n        ROWS[k] = v\n        return v\n    return keep\n"
+    "add('now')(now)\ndef run(k): return ROWS[k]()\n",
+    "a list of a module": "ROWS = []\ndef add(v): ROWS.append(v)\nadd(now)\ndef run(k): return [v() for v in ROWS]\n",
+    "a list in a table": "class R:\n    def __init__(self): self.rows = {}\n"
+    "    def add(self, k, v): self.rows.setdefault(k, []).append(v)\n"
+    "    def run(self, k): return [v() for v in self.rows.get(k, ())]\nROWS = R()\n"
+    "ROWS.add('now', now)\nrun = ROWS.run\n",
+    "an update": "ROWS = {}\ndef add(**more): ROWS.update(more)\nadd(now=now)\ndef run(k): return ROWS[k]()\n",
+    "a table made of another": "BASE = {'now': now}\nROWS = {**BASE, 'other': int}\ndef run(k): return ROWS[k]()\n",
+}
+BY_KEY = {
+    "statements": "ROWS = {}\nROWS['now'] = now\nROWS['other'] = int\ndef run(k): return ROWS[k]()\n",
+    "calls": "ROWS = {}\ndef add(k, v): ROWS[k] = v\nadd('now', now)\nadd('other', int)\n"
+    "def run(k): return ROWS[k]()\n",
+    "a spread": TABLES["a table made of another"],
+}
+
+
+def _found(tmp_path: Path, table: str, key: str, now: str = "time.time()") -> set[str]:
+    library = f"import time\ndef now(): return {now}\n{table}"
+    files = {"core.py": f"from rows import run\ndef f(m): return run({key})\n"}
+    found = answer(tmp_path, files, environment=installed(tmp_path, {"rows.py": library})).findings("core")
+    return {reach.end.capability for reach in found}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_what_a_table_holds_is_reached(case: str, tmp_path: Path) -> None:
+    assert _found(tmp_path, TABLES[case], "m") == {"clock"}
+    assert _found(tmp_path, TABLES[case], "m", "0") == set()
+
+
+@pytest.mark.parametrize("case", BY_KEY)
+def test_a_constant_key_reaches_its_item_only(case: str, tmp_path: Path) -> None:
+    assert _found(tmp_path, BY_KEY[case], "'now'") == {"clock"}
+    assert _found(tmp_path, BY_KEY[case], "'other'") == set()

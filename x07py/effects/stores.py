@@ -1,0 +1,87 @@
+"""What is put into lists and dicts, wherever they are kept: in names, module globals, attributes, other dicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from x07py.effects.dicts import with_item
+from x07py.effects.parts import Parts
+from x07py.effects.values import NOTHING, UNKNOWN, Value, constants, join
+
+if TYPE_CHECKING:
+    from x07py.effects.state import Frame
+    from x07py.effects.summary import Node
+
+_GETS = {"setdefault", "get"}
+
+
+class Stores(Parts):
+    """Keeps what a container became where it came from."""
+
+    def set_item(self, frame: Frame, target: Node, value: Value) -> None:
+        """Give an item a value."""
+        _, line, base, index = target
+        container, key = self.value(frame, base), self.value(frame, index)
+        self.escape(frame, line, value)
+        last = base[0] == "name" and base[2] in frame.names
+        after = frozenset(with_item(atom, key, value, last=last, loose=bool(frame.loops)) for atom in container)
+        self.keep(frame, base, container, after)
+        self.magic(frame, line, container, "__setitem__", [key if constants(key) else UNKNOWN, value])
+
+    def keep(self, frame: Frame, node: Node, before: Value, after: Value) -> None:
+        """Note that a container became another one.
+
+        Args:
+            frame: where it stands.
+            node: the expression that gave the container.
+            before: what that was.
+            after: what it is now.
+        """
+        if after == before:
+            return
+        kind = node[0]
+        if kind == "name":
+            self._keep_name(frame, node[2], before, after)
+        elif kind == "attr":
+            self._keep_attribute(self.quietly(frame, node[2]), node[3], before, after)
+        elif kind == "item" or (kind == "call" and node[2][0] == "attr" and node[2][3] in _GETS and node[3]):
+            base, index = (node[2], node[3]) if kind == "item" else (node[2][2], node[3][0])
+            outer, key = self.quietly(frame, base), self.quietly(frame, index)
+            grown = frozenset(with_item(atom, key, after, last=False, loose=False) for atom in outer)
+            self.keep(frame, base, outer, grown)
+
+    def _keep_name(self, frame: Frame, name: str, before: Value, after: Value) -> None:
+        function = frame.function
+        if name in frame.names or function is None or name in function.locals:
+            self.bind_name(frame, name, after)
+            return
+        number = frame.outer
+        while number:
+            scope = self.scopes[number]
+            assert scope is not None  # noqa: S101 (only number 0 has none)
+            if name in scope.names:
+                scope.names[name] = join(scope.names[name] - before, after)
+                return
+            number = scope.outer
+        if name in frame.module.names:
+            frame.module.names[name] = join(frame.module.names[name] - before, after)
+
+    def _keep_attribute(self, base: Value, name: str, before: Value, after: Value) -> None:
+        """Let an attribute be what its container became, which holds all that it held before."""
+        for atom in base:
+            owners = [(atom, name)]
+            if atom[0] == "inst" and (atom, name) not in self.attributes:
+                owners = [(one, name) for one in self.classes[atom[1]].order if one in self.classes]
+                owners = [(one, name) for one, _ in owners if name in self.classes[one].names][:1] or [(atom, name)]
+            for one, _ in owners:
+                if one[0] == "cls" and one in self.classes and name in self.classes[one].names:
+                    names = self.classes[one].names
+                    names[name] = join(names[name] - before, after)
+                elif one[0] == "mod" and one[1] in self.modules:
+                    known = self.modules[one[1]].names
+                    known[name] = join(known.get(name, NOTHING) - before, after)
+                elif one[0] == "inst":
+                    held = self.attributes.get((one, name), NOTHING)
+                    if held & before:
+                        self.attributes[one, name] = held - before
+                    self.set_attribute(frozenset({one}), name, after)
