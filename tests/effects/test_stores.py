@@ -52,3 +52,12 @@ def test_what_a_table_holds_is_reached(case: str, tmp_path: Path) -> None:
 def test_a_constant_key_reaches_its_item_only(case: str, tmp_path: Path) -> None:
     assert _found(tmp_path, BY_KEY[case], "'now'") == {"clock"}
     assert _found(tmp_path, BY_KEY[case], "'other'") == set()
+
+
+def test_to_look_at_an_item_of_a_large_table_is_not_to_call_it(tmp_path: Path) -> None:
+    others = "".join(f"def f{n}(): return {n}\n" for n in range(9))
+    table = f"{others}ROWS = {{'now': now, {', '.join(f'{n}: f{n}' for n in range(9))}}}\n"
+    kind = "def kind(f): return getattr(f, 'kind', None)\n"
+    looks = f"{table}{kind}def run(k): return kind(ROWS.get(k))\n"
+    assert _found(tmp_path, looks, "m") == set()
+    assert _found(tmp_path, looks.replace("return getattr(f, 'kind', None)", "return f()"), "m") == {"clock"}

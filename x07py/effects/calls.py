@@ -50,6 +50,8 @@ _KEEPS_QUIET = {
 _GROWING = {"append": 0, "extend": 0, "insert": 1, "add": 0, "update": 0, "appendleft": 0, "extendleft": 0}
 _FIELDS = {"dataclasses.field", "attr._next_gen.field", "attr._make.attrib"}
 _FACTORIES = {"default_factory", "factory"}
+_MOST_NAMED = 8
+"""More functions than so many are the items of a table, and no function that a library's code names."""
 _VIEWS = {"keys", "items"}
 """Methods that hardly anything but a dict has; what they give is a set to operators."""
 _NO_ORDER = {
@@ -147,8 +149,11 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
 
     @staticmethod
     def _passed(frame: Frame, value: Value) -> Value:
-        """Leave out functions made here: what they are given to is followed, and calls them if it does."""
-        return frozenset(atom for atom in atoms(value) if atom[0] != "fn" or not atom[3] or atom[3] != frame.scope)
+        """Leave out functions made here and those of a table: what they are given to is followed, and may call them."""
+        found = frozenset(atoms(value))
+        if not frame.judged and len(found) > _MOST_NAMED:
+            return frozenset(atom for atom in found if atom[0] != "fn")
+        return frozenset(atom for atom in found if atom[0] != "fn" or not atom[3] or atom[3] != frame.scope)
 
     @staticmethod
     def _spread(value: Value) -> dict[str, Value]:

@@ -198,16 +198,17 @@ def argument(node: ast.Call, place: int | None, name: str) -> ast.expr | None:
 
 def text_constants(tree: ast.Module) -> dict[str, str]:
     """Return the names of a module that are given a text, and nothing else anywhere."""
+    given = [
+        (target.id, text)
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and (text := constant_text(node.value)) is not None
+    ]
+    if not given:
+        return {}
     bound = Counter(_bound_names(tree))
-    found: dict[str, str] = {}
-    for node in tree.body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        text = constant_text(node.value)
-        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            if text is not None and isinstance(target, ast.Name) and bound[target.id] == 1:
-                found[target.id] = text
-    return found
+    return {name: text for name, text in given if bound[name] == 1}
 
 
 def _bound_names(tree: ast.Module) -> list[str]:
