@@ -84,7 +84,8 @@ def _listen(cassette: use_cassette, at: str, upstream: str | None) -> None:
     from x07py.cli.output import print_error
     from x07py.errors import CassetteError
     from x07py.testing.listening import listen
-    from x07py.wire.listener import connect, connect_over_tls, parse_address
+    from x07py.wire.listener import connect, connect_over_tls
+    from x07py.wire.stand_in import parse_address
 
     in_tls = upstream is not None and upstream.startswith(_TLS)
     behind = parse_address(upstream.removeprefix(_TLS)) if upstream is not None else None

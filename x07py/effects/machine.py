@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from x07py.effects.attributes import Attributes
 from x07py.effects.calls import Calls
-from x07py.effects.construction import Making
 from x07py.effects.graph import End, Graph
+from x07py.effects.making import Making
 from x07py.effects.private import called_only
 from x07py.effects.state import Context, Frame, Module, Scope
 from x07py.effects.values import ANY, GIVEN, NONE, NOTHING, UNKNOWN, Atom, Value, const, join, mapping, parts_of, seq

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from x07py.effects.construction import Making
     from x07py.effects.finder import Finder
     from x07py.effects.graph import Graph
+    from x07py.effects.making import Making, State
     from x07py.effects.primitives import Primitives, Row
     from x07py.effects.state import ClassState, Frame, Module, Scope
     from x07py.effects.summary import Function, Node
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     Arguments: TypeAlias = list[Value]
     Named: TypeAlias = dict[str, Value]
-    State: TypeAlias = tuple[Value | None, bool]
-    """What an attribute can be, None if it is not set; and whether it may not be set."""
 else:
     Arguments = Named = object
 

@@ -29,8 +29,8 @@ from x07py.sandbox.unix_sockets import UnixRules
 from x07py.testing.doorway import Doorway
 from x07py.testing.ended import Ended
 from x07py.testing.idleness import interrupt_when_idle
-from x07py.wire.listener import parse_address
 from x07py.wire.process.sockets import look_up
+from x07py.wire.stand_in import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from x07py.errors import UsageError
 from x07py.wire.process.sockets import connect_for_real
 from x07py.wire.process.tls import Stream
 from x07py.wire.stand_in import Address
@@ -28,18 +27,6 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 10.0
 _AGAIN_S = 0.01
-
-
-def parse_address(text: str, *, default_host: str = "127.0.0.1") -> Address:
-    """Return the address in ``HOST:PORT`` or ``:PORT``; an IPv6 host stands in brackets.
-
-    Raises:
-        UsageError: ``X07_ADDRESS`` if it is none.
-    """
-    host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) < 2**16):
-        raise UsageError("X07_ADDRESS", f"{text!r} is no address", hint="give HOST:PORT, for example 127.0.0.1:9092")
-    return Address(host.strip("[]") or default_host, int(port))
 
 
 def connect(address: Address) -> socket.socket:

@@ -7,8 +7,8 @@ import functools
 import ipaddress
 from typing import TYPE_CHECKING
 
-from x07py.wire.listener import parse_address
 from x07py.wire.process.sockets import look_up
+from x07py.wire.stand_in import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

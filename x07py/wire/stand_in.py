@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
+from x07py.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,6 +29,18 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str, *, default_host: str = "127.0.0.1") -> Address:
+    """Return the address in ``HOST:PORT`` or ``:PORT``; an IPv6 host stands in brackets.
+
+    Raises:
+        UsageError: ``X07_ADDRESS`` if it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise UsageError("X07_ADDRESS", f"{text!r} is no address", hint="give HOST:PORT, for example 127.0.0.1:9092")
+    return Address(host.strip("[]") or default_host, int(port))
 
 
 class Connection(Protocol):

@@ -82,7 +82,7 @@ def publish_and_read(stand_in: Served, topic: str, *, idempotent: bool, stored: 
     producer.produce(topic, b"value 0", b"key-0", headers=headers, on_delivery=lambda *said: out.append(said))
     assert producer.flush(30) == 0
     out = [(error, message.offset(), message.value()) for error, message in out]
-    consumer = Consumer({"bootstrap.servers": address, "group.id": "workers", "auto.offset.reset": "earliest"})
+    consumer = Consumer({"bootstrap.servers": address, "group.id": topic, "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     for _ in range(stored):
         message = consumer.poll(30)

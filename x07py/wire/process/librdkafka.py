@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from x07py.wire.kafka.login import Login
-from x07py.wire.listener import Listener, connect, parse_address
+from x07py.wire.listener import Listener, connect
 from x07py.wire.process.caller import caller
 from x07py.wire.process.led import BROKERS, led_to
 from x07py.wire.process.loopback import bring_up_loopback
 from x07py.wire.protocols import KAFKA
-from x07py.wire.stand_in import Address
+from x07py.wire.stand_in import Address, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
