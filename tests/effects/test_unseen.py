@@ -38,6 +38,10 @@ ROWS = {
     "an argument of a library's function that is not what the library annotates": (
         {"core.py": "import typed\ndef f(x): return typed.f(x)\n"}, [], "",
     ),
+    "a function of a library's table with more than eight of them, found by a name that nobody knows and passed to "
+    "another function": (
+        {"core.py": "import rows\ndef f(x): return rows.kind_of(x)\n"}, [], "",
+    ),
     "what a native extension of the table does beyond its rows": (
         {"core.py": "import orjson\ndef f(x): return orjson.dumps(x)\n"}, [], "",
     ),
@@ -66,6 +70,12 @@ ROWS = {
 PACKAGES = {
     "made.py": "import time\nglobals().update({'now': time.time})\n",
     "typed.py": "import time\ndef f(x: str): return time.time() if isinstance(x, int) else x\n",
+    "rows.py": "import time\n"
+    + "".join(f"def f{n}(): return {n}\n" for n in range(9))
+    + "def now(): return time.time()\nROWS = {'now': now, "
+    + ", ".join(f"{n}: f{n}" for n in range(9))
+    + "}\n"
+    "def kind(f): return getattr(f, 'kind', None)\ndef kind_of(x): return kind(ROWS.get(x))\n",
     "looks.py": "import os\nX = os.environ.get('X')\n",
     "orjson.cpython-311-x86_64-linux-gnu.so": "",
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _LOOSE = (-1, -1)
 """Stands for an object of which no assignment is surely the last."""
 _MOST_RUNS = 200
+_MOST_FORGOTTEN = 1000
+"""After so many runs that are to be made anew the order of assignments counts no longer: it would take minutes."""
 
 
 class Construction(Parts):
@@ -35,7 +37,7 @@ class Construction(Parts):
     def made(self, this: Atom) -> Iterator[None]:
         """Run what makes an object; what others of its kind have stays possible."""
         making = self.making
-        if this in making.fresh:
+        if this in making.fresh or making.forgotten > _MOST_FORGOTTEN:
             yield
             return
         if this in making.born:
@@ -45,7 +47,7 @@ class Construction(Parts):
         for key in self._keys_of(this):
             making.kept[key] = self.attributes.get(key, NOTHING)
         yield
-        del making.fresh[this]
+        making.fresh.pop(this, None)
         making.again.discard(this)
         for key in self._keys_of(this):
             self._tell_class(key, self.attributes.get(key, NOTHING))
@@ -53,9 +55,13 @@ class Construction(Parts):
 
     def _forget_all(self) -> None:
         """Have functions run anew that saw an object as it no longer is."""
-        for function, key in self.making.once:
+        making = self.making
+        for function, key in making.once:
             self.forget(function, key)
-        self.making.once.clear()
+        making.forgotten += len(making.once)
+        making.once.clear()
+        if making.forgotten > _MOST_FORGOTTEN:
+            making.fresh.clear()
 
     def _tell_class(self, key: Key, value: Value) -> None:
         """Note what an attribute can be on any object of a class."""

@@ -49,6 +49,7 @@ class Making:
         branches: those that are being run.
         running: the functions that run now.
         times: how often a function was run that changed such an object.
+        forgotten: how many runs were made anew, or will be, because such an object became something else.
         once: contexts that saw an object half made, and that later calls must not take for their own.
     """
 
@@ -65,3 +66,4 @@ class Making:
     running: list[Running] = field(default_factory=list)
     once: list[tuple[Atom, Any]] = field(default_factory=list)
     times: dict[Atom, int] = field(default_factory=dict)
+    forgotten: int = 0
