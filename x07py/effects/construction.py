@@ -227,7 +227,3 @@ class Construction(Parts):
             self.making.unsure.add(key)
         else:
             self.attributes[key] = join(self.attributes.get(key, NOTHING), value)
-
-    def forget(self, function: Atom, key: Any) -> None:
-        """Have a function run anew when it is called again in this way."""
-        raise NotImplementedError

@@ -23,6 +23,7 @@ from x07py.sandbox.listener import GO_ON, Listener
 from x07py.sandbox.listeners import owner_of_listener
 from x07py.sandbox.network import MAX_SOCKADDR, parse
 from x07py.sandbox.notifications import process_name
+from x07py.sandbox.own_sockets import sockets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,10 +157,7 @@ class Connect:
             if os.stat(f"/proc/{self.pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino:  # noqa: PTH116
                 return True
         with suppress(OSError):
-            for number in os.listdir(f"/proc/{self.pid}/fd"):  # noqa: PTH208
-                with suppress(FileNotFoundError):
-                    if os.readlink(f"/proc/{self.pid}/fd/{number}") == f"socket:[{owner}]":  # noqa: PTH115
-                        return True
+            return owner in sockets_of(f"/proc/{self.pid}/fd")
         return False
 
 

@@ -42,13 +42,14 @@ def _open_elsewhere() -> Iterator[int]:
         if pid.isdigit() and int(pid) != os.getpid():
             with suppress(FileNotFoundError, ProcessLookupError):
                 try:
-                    yield from _open_in(f"/proc/{pid}/fd")
+                    yield from sockets_of(f"/proc/{pid}/fd")
                 except PermissionError:
                     if _may_be_the_programs(pid):
                         raise
 
 
-def _open_in(folder: str) -> Iterator[int]:
+def sockets_of(folder: str) -> Iterator[int]:
+    """Yield the inode of each socket among the descriptors of a process, ``/proc/PID/fd``."""
     for number in os.listdir(folder):  # noqa: PTH208
         with suppress(FileNotFoundError):
             link = os.readlink(f"{folder}/{number}")  # noqa: PTH115
