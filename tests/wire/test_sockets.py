@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import selectors
 import socket
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire.kafka.serving import record_by_driver
 from x07py import use_cassette
-from x07py.errors import UsageError
+from x07py.errors import CassetteError, UsageError
 from x07py.wire.process.replacing import put_in_place_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux only")
@@ -76,3 +78,20 @@ def test_cassettes_of_two_tasks_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="another task has first in use"):
         asyncio.run(both())
+
+
+def test_a_program_whose_cleaning_up_waits_as_well_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def program() -> None:
+        never = asyncio.Event()
+        with use_cassette("a.x07rr.bin", mode="none", root=tmp_path, allow_unused=True):
+            with socket.socket(type=socket.SOCK_DGRAM) as one, contextlib.suppress(CassetteError):
+                one.sendto(b"count", ("192.0.2.1", 9))
+            try:
+                await never.wait()
+            finally:
+                await never.wait()
+
+    record_by_driver(tmp_path, "orders", 1)
+    monkeypatch.setattr("x07py.testing.aborting._GRACE_S", 0.05)
+    with pytest.raises(CassetteError, match="by datagrams"):
+        asyncio.run(program())

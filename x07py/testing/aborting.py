@@ -1,12 +1,14 @@
 """Ending a program whose cassette has failed: it may be waiting for what will never come.
 
 At first it is left alone, because its connections have ended and most programs end with them. Then its tasks are
-cancelled, and then the main thread gets the error wherever it stands, even in a system call.
+cancelled, and then the main thread gets the error wherever it stands, even in a system call. Both come again until the
+cassette is left: what a program cleans up may wait for the same connections.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from x07py.errors import X07Error
 
 _GRACE_S = 1.0
+_PATIENT_ROUNDS = 5
+"""How often the task that a cassette belongs to is cancelled before its thread, and its loop, get the error."""
 _SIGNAL = getattr(signal, "SIGURG", None)
 
 
@@ -32,7 +36,8 @@ class Aborter:
         self._owner = _current_task()
         self._main = _SIGNAL is not None and threading.current_thread() is threading.main_thread()
         self._error: X07Error | None = None
-        self._cancelled = self._left = False
+        self._left = False
+        self._cancels = self._rounds = 0
         self._before: Any = signal.signal(_SIGNAL, self._raise) if self._main and _SIGNAL is not None else None
 
     def leave(self) -> None:
@@ -40,44 +45,42 @@ class Aborter:
         self._left = True
         if self._main and _SIGNAL is not None:
             signal.signal(_SIGNAL, self._before)
-        if self._cancelled and self._owner is not None:
+        while self._owner is not None and self._cancels:
+            self._cancels -= 1
             self._owner.uncancel()
 
     def failed(self, error: X07Error) -> None:
         """Note that the cassette has failed."""
         self._error = error
-        self._later(self._cancel)
+        self._later()
 
-    def _later(self, step: Any) -> None:
-        timer = threading.Timer(_GRACE_S, step)
+    def _later(self) -> None:
+        timer = threading.Timer(_GRACE_S, self._end)
         timer.daemon = True
         timer.start()
 
-    def _cancel(self) -> None:
+    def _end(self) -> None:
+        if self._left:
+            return
+        self._rounds += 1
+        for loop in list(self._loops) if self._owner is None else [self._owner.get_loop()]:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(self._cancel, loop)
+        if self._main and _SIGNAL is not None and self._rounds > (1 if self._owner is None else _PATIENT_ROUNDS):
+            signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
+        self._later()
+
+    def _cancel(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._left:
             return
         if self._owner is not None:
-            self._cancelled = True
-            self._owner.get_loop().call_soon_threadsafe(self._owner.cancel)
-            return
-        for loop in list(self._loops):
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_cancel_all, loop)
-        self._later(self._interrupt)
-
-    def _interrupt(self) -> None:
-        if not self._left and self._main and _SIGNAL is not None:
-            signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
-            self._later(self._interrupt)
+            self._cancels += 1
+        for task in asyncio.all_tasks(loop) if self._owner is None else [self._owner]:
+            task.cancel()
 
     def _raise(self, *_: Any) -> None:
         if self._error is not None and not self._left:
             raise self._error
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
 
 
 def _current_task() -> asyncio.Task[Any] | None:
