@@ -228,7 +228,14 @@ def test_the_quick_path_sees_what_the_full_one_sees(rows: list[Row], place: int)
             index = (Slow if full else Index)(bytes(data), max_entries=100, limits=EntryLimits(15, 15, 15))
         except CassetteError as error:
             return error.code, error.where
-        return index.positions, index.buckets, index.bucket_of, index.errors, index.ticks
+        entries = [decoded(index, number) for number in range(len(index))]
+        return index.positions, index.buckets, index.bucket_of, index.errors, index.ticks, entries
+
+    def decoded(index: Index, number: int) -> object:
+        try:
+            return index.entry(number)
+        except CassetteError as error:
+            return error.code
 
     assert read(full=False) == read(full=True)
 

@@ -58,7 +58,7 @@ class _Entries(Sequence[Entry]):
         return len(self._index)
 
     def __iter__(self) -> Iterator[Entry]:
-        return (Entry.decode(self._index.payload(number)) for number in range(len(self._index)))
+        return map(self._index.entry, range(len(self._index)))
 
     @overload
     def __getitem__(self, number: int) -> Entry: ...
@@ -69,7 +69,7 @@ class _Entries(Sequence[Entry]):
             return [self[one] for one in range(*number.indices(len(self)))]
         if not -len(self) <= number < len(self):
             raise IndexError(f"the cassette has {len(self)} entries")
-        return Entry.decode(self._index.payload(number % len(self)))
+        return self._index.entry(number % len(self))
 
 
 def whole_prefix(data: bytes) -> tuple[int, int, CassetteError | None]:

@@ -232,16 +232,16 @@ class Entry:
             CassetteError: 2008 if it is malformed.
         """
         span = scan_entry(payload, 0, len(payload), UNLIMITED)
-        texts = {name: _text(payload[slice(*getattr(span, name))]) for name in ("kind", "op", "key")}
+        texts = {name: decode_text(payload[slice(*getattr(span, name))]) for name in ("kind", "op", "key")}
         return cls(
             **texts,
             req=payload[slice(*span.req)],
             resp=payload[slice(*span.resp)],
             err=parse_err(payload[slice(*span.err)], span.err[0]),
             latency_ticks=span.latency_ticks,
-            meta=_text(payload[slice(*span.meta)]),
-            scope=_text(payload[slice(*span.scope)]),
-            req_sha256=_text(payload[slice(*span.req_sha256)]),
+            meta=decode_text(payload[slice(*span.meta)]),
+            scope=decode_text(payload[slice(*span.scope)]),
+            req_sha256=decode_text(payload[slice(*span.req_sha256)]),
             extra=_extra(payload),
         )
 
@@ -297,7 +297,8 @@ def parse_err(text: bytes, where: int) -> int:
     return value
 
 
-def _text(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
+    """Return a text of an entry; what is not UTF-8 in the file becomes surrogates."""
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -315,6 +316,6 @@ def _extra(payload: bytes) -> dict[str, bytes]:
         name = payload[start:pos]
         after = _skip_value(payload, pos, end, _MAX_DEPTH)
         if name not in _KINDS and not (name in _OWN and payload[pos] == STRING):
-            extra[_text(name)] = payload[pos:after]
+            extra[decode_text(name)] = payload[pos:after]
         pos = after
     return extra

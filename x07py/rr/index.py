@@ -11,10 +11,12 @@ from array import array
 from typing import NamedTuple
 
 from x07py.errors import CassetteError
-from x07py.rr.entry import EntryLimits, Span, parse_err, scan_entry
+from x07py.rr.entry import Entry, EntryLimits, Span, decode_text, parse_err, scan_entry
 
 _U32 = struct.Struct("<I")
 _unpack = _U32.unpack_from
+_MOST_DIGITS = 9
+"""Digits of a latency in the usual layout; a longer one takes the way of all others."""
 
 
 class Bucket(NamedTuple):
@@ -59,6 +61,8 @@ class Index:
         self.errors: dict[int, bytes] = {}
         self.ticks: dict[int, int] = {}
         self._prefixes: dict[int, tuple[bytes, bytes, bytes]] = {}
+        self._unusual: set[int] = set()
+        self._texts: dict[int, tuple[str, str, str, str]] = {}
         self._read(max_entries)
 
     def __len__(self) -> int:
@@ -99,6 +103,7 @@ class Index:
     def _store(self, span: Span, shift: int = 0) -> None:
         """Index an entry whose positions in `span` are `shift` bytes too small."""
         number = len(self.frames)
+        self._unusual.add(number)
         err = self._cut(span.err, shift)
         if err != b"0":
             self.errors[number] = err
@@ -130,9 +135,15 @@ class Index:
         pos = start + len(known[0])
         left = _unpack(buf, start + 2)[0] - 6
         starts = buf.startswith
-        meta_start = meta_end = scope_start = scope_end = 0
+        ticks = meta_start = meta_end = scope_start = scope_end = 0
         if starts(_TICKS, pos):
-            return False
+            size = _unpack(buf, pos + 18)[0]
+            digits = bytes(buf[pos + 22 : pos + 22 + size]) if size <= _MOST_DIGITS else b""
+            if not digits.isdigit():
+                return False
+            ticks = int(digits)
+            pos += 22 + size
+            left -= 1
         if starts(_META, pos):
             meta_start = pos + 13
             pos = meta_end = meta_start + _unpack(buf, pos + 9)[0]
@@ -158,6 +169,8 @@ class Index:
             left -= 1
         if pos != end or left or req_end - req_start > self.limits.req or resp_end - resp_start > self.limits.resp:
             return False
+        if ticks:
+            self.ticks[len(self.frames)] = ticks
         self.positions.extend((req_start, req_end, resp_start, resp_end, meta_start, meta_end))
         self._assign(Bucket(known[2], bytes(buf[op_start:op_end]), known[1], bytes(buf[scope_start:scope_end])))
         return True
@@ -201,6 +214,35 @@ class Index:
     def meta(self, number: int) -> bytes:
         """Return the metadata of entry `number`, canonical JSON, or nothing."""
         return bytes(self.buf[self.positions[6 * number + 4] : self.positions[6 * number + 5]])
+
+    def entry(self, number: int) -> Entry:
+        """Return entry `number`; one of the usual layout is cut out where its parts are known to stand.
+
+        Raises:
+            CassetteError: 2008 if its error is no number, which opening a cassette does not check.
+        """
+        if number in self._unusual:
+            return Entry.decode(self.payload(number))
+        place = self.bucket_of[number]
+        texts = self._texts.get(place)
+        if texts is None:
+            kind, op, key, scope = self.buckets[place]
+            texts = self._texts[place] = decode_text(kind), decode_text(op), decode_text(key), decode_text(scope)
+        kind_, op_, key_, scope_ = texts
+        buf = self.buf
+        req, req_end, resp, resp_end, meta, meta_end = self.positions[6 * number : 6 * number + 6]
+        sha256 = bytes(buf[req_end + 19 : resp - 13]) if buf.startswith(_SHA, req_end) else b""
+        return Entry(
+            kind=kind_,
+            op=op_,
+            key=key_,
+            req=bytes(buf[req:req_end]),
+            resp=bytes(buf[resp:resp_end]),
+            latency_ticks=self.ticks.get(number, 0),
+            meta=decode_text(bytes(buf[meta:meta_end])),
+            scope=scope_,
+            req_sha256=decode_text(sha256),
+        )
 
     def append(self, payload: bytes) -> None:
         """Index one more entry document behind the others.

@@ -44,6 +44,9 @@ _VERBS = {"ignore_fields": "Fields not compared", "ignore_headers": "Headers not
 _NUMBERED = re.compile(rb"\(captured \d+\)")
 _LIKE_AN_ESCAPE = re.compile(r"\\(?=[\\abfnrtvxuUN0-7])")
 _RUN_OF_TICKS = re.compile(r"`+")
+_PLAIN = r'"[a-z_]+":(?:-?\d+|true|false|"[^"\\]*")'
+_STOOD = re.compile(rf'\{{(?:{_PLAIN},)*"offset":(-?\d+),"partition":(-?\d+)(?:,{_PLAIN})*\}}')
+"""What a broker said of most deliveries: JSON without anything nested."""
 
 
 class _Identifiers(Numbers):
@@ -80,10 +83,14 @@ class _Section:
 
     def came_before(self, entry: Entry, envelope: Envelope) -> bool:
         """Note a delivery, and tell whether it is a record of Kafka that was delivered before."""
-        meta = _loaded(entry.meta.encode()) if entry.meta else None
-        if not isinstance(meta, dict) or "offset" not in meta or "partition" not in meta:
-            return False
-        record = (envelope.topic, str(meta["partition"]), str(meta["offset"]))
+        if (plain := _STOOD.fullmatch(entry.meta)) is not None:
+            offset, partition = plain.groups()
+        else:
+            meta = _loaded(entry.meta.encode()) if entry.meta else None
+            if not isinstance(meta, dict) or "offset" not in meta or "partition" not in meta:
+                return False
+            offset, partition = str(meta["offset"]), str(meta["partition"])
+        record = (envelope.topic, partition, offset)
         if record not in self.records:
             self.records[record] = envelope
             return False
