@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
 _MOST_PARTS = 100
@@ -20,6 +19,8 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: it is no TOML, or has a key of more than 100 parts.
         RecursionError: its values are nested too deeply.
     """
+    import tomllib
+
     if _LONG_KEY.search(text):
         raise ValueError(f"a key has more than {_MOST_PARTS} parts")
     return tomllib.loads(text)

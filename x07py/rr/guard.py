@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import json
 import re
 import unicodedata
@@ -233,10 +232,16 @@ def _unescaped(data: bytes) -> bytes:
     if b"\\" in data:
         data = _ESCAPE.sub(_letter, data)
     if b"&" in data:
-        data = _ENTITY.sub(lambda found: html.unescape(found[0].decode()).encode("utf-8", "ignore"), data)
+        data = _ENTITY.sub(_character, data)
     if b"=" in data:
         data = _QUOTED.sub(lambda found: bytes.fromhex(found[1].decode()) if found[1] else b"", data)
     return data.replace(b"\0", b"") if b"\0" in data else data
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    import html
+
+    return html.unescape(found[0].decode()).encode("utf-8", "ignore")
 
 
 def _letter(found: re.Match[bytes]) -> bytes:

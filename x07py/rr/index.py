@@ -16,7 +16,7 @@ from x07py.rr.entry import Entry, EntryLimits, Span, decode_text, parse_err, sca
 _U32 = struct.Struct("<I")
 _unpack = _U32.unpack_from
 _MOST_DIGITS = 9
-"""Digits of a latency in the usual layout; a longer one takes the way of all others."""
+"""Digits of a latency in the usual layout; a longer one takes the full path."""
 
 
 class Bucket(NamedTuple):
@@ -137,12 +137,7 @@ class Index:
         starts = buf.startswith
         ticks = meta_start = meta_end = scope_start = scope_end = 0
         if starts(_TICKS, pos):
-            size = _unpack(buf, pos + 18)[0]
-            digits = bytes(buf[pos + 22 : pos + 22 + size]) if size <= _MOST_DIGITS else b""
-            if not digits.isdigit():
-                return False
-            ticks = int(digits)
-            pos += 22 + size
+            ticks, pos = self._read_ticks(pos + 18)
             left -= 1
         if starts(_META, pos):
             meta_start = pos + 13
@@ -174,6 +169,12 @@ class Index:
         self.positions.extend((req_start, req_end, resp_start, resp_end, meta_start, meta_end))
         self._assign(Bucket(known[2], bytes(buf[op_start:op_end]), known[1], bytes(buf[scope_start:scope_end])))
         return True
+
+    def _read_ticks(self, pos: int) -> tuple[int, int]:
+        """Return the latency at `pos` and the end of it, or of nothing where it is no short number."""
+        size = _unpack(self.buf, pos)[0]
+        digits = bytes(self.buf[pos + 4 : pos + 4 + size]) if size <= _MOST_DIGITS else b""
+        return (int(digits), pos + 4 + size) if digits.isdigit() else (0, len(self.buf))
 
     def _assign(self, bucket: Bucket) -> None:
         number = self.ids.get(bucket)

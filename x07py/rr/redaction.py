@@ -292,9 +292,11 @@ def checked_paths(paths: Iterable[str]) -> tuple[str, ...]:
     Raises:
         UsageError: ``X07_CASSETTE_PATH`` for one that is not.
     """
+    found = tuple(paths)
+    if not found:
+        return ()
     import jsonpath
 
-    found = tuple(paths)
     for path in found:
         try:
             jsonpath.compile(path, strict=True)

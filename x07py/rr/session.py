@@ -29,7 +29,6 @@ from x07py.rr.old_entries import refuse_unredacted
 from x07py.rr.pieces import WITHIN
 from x07py.rr.redaction import Redaction, redaction_of
 from x07py.rr.replay_state import Answer, ReplayState
-from x07py.rr.text_side import write_text_side
 from x07py.rr.varying import Varying
 from x07py.run_report_channel import note, wanted
 from x07py.worlds import current_world
@@ -163,6 +162,8 @@ class Session:
         elif failed:
             partial.leave()
         else:
+            from x07py.rr.text_side import write_text_side
+
             partial.publish(self._base_entries + self.appended, self._varying)
             write_text_side(self.path, Cassette.load(self.path), self._varying)
 

@@ -7,13 +7,15 @@ cassette is left: what a program cleans up may wait for the same connections.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
+from x07py.wire.process.loops import current_task
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Collection
 
     from x07py.errors import X07Error
@@ -33,7 +35,7 @@ class Aborter:
 
     def __init__(self, loops: Collection[asyncio.AbstractEventLoop]) -> None:
         self._loops = loops
-        self._owner = _current_task()
+        self._owner = current_task()
         self._main = _SIGNAL is not None and threading.current_thread() is threading.main_thread()
         self._error: X07Error | None = None
         self._left = False
@@ -75,16 +77,11 @@ class Aborter:
             return
         if self._owner is not None:
             self._cancels += 1
+        import asyncio
+
         for task in asyncio.all_tasks(loop) if self._owner is None else [self._owner]:
             task.cancel()
 
     def _raise(self, *_: Any) -> None:
         if self._error is not None and not self._left:
             raise self._error
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

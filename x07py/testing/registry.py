@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from x07py.errors import UsageError
+from x07py.wire.process.loops import current_task
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     from x07py.wire.tape import Tape
@@ -41,7 +42,7 @@ def claim(name: str) -> None:
     Raises:
         UsageError: ``X07_CASSETTE_NESTED`` if another thread or task has one in use.
     """
-    owner = _Owner(name, threading.get_ident(), _task())
+    owner = _Owner(name, threading.get_ident(), current_task())
     if _owners and (_owners[-1].thread != owner.thread or (_owners[-1].task or owner.task) is not owner.task):
         raise UsageError(
             "X07_CASSETTE_NESTED",
@@ -55,13 +56,6 @@ def claim(name: str) -> None:
 def release(name: str) -> None:
     """End the use of a cassette that was claimed."""
     _owners[:] = [one for one in _owners if one.name != name]
-
-
-def _task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
 
 
 def push(tapes: Mapping[str, Touched]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from x07py.errors import NotInstalledError
@@ -26,6 +27,7 @@ class KafkaStandIn:
     def prepare(self) -> type[Tape]:
         """Load what serving takes, and return the kind of its tape."""
         try:
+            _load_types_of_messages()
             from x07py.wire.kafka import connection, recorder, replay
             from x07py.wire.kafka.tape import WireTape
         except ImportError as error:
@@ -44,3 +46,18 @@ class KafkaStandIn:
         from x07py.wire.kafka.connection import serve
 
         serve(connection, address, session)
+
+
+def _load_types_of_messages() -> None:
+    """Load kio's types without Hypothesis: kio imports it where it is installed, which takes longer than all the rest.
+
+    Raises:
+        ImportError: kio is not installed.
+    """
+    if "hypothesis" in sys.modules:
+        return
+    sys.modules["hypothesis"] = None  # type: ignore[assignment]  # as Python notes what may not be imported
+    try:
+        import kio.static._phantom  # noqa: F401
+    finally:
+        del sys.modules["hypothesis"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import sys
 from functools import partial
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from x07py.rr.above import is_recorded_above
 from x07py.wire.process.caller import caller
 from x07py.wire.process.control import VARIABLE, Control
+from x07py.wire.process.loops import running_loop
 from x07py.wire.process.names import Names
 from x07py.wire.process.natives import Native, connections, strangers
 from x07py.wire.process.sockets import WAY, connect_for_real, pair
@@ -19,6 +18,7 @@ from x07py.wire.visit import Visit, nowhere
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
     from types import FrameType
 
@@ -111,8 +111,8 @@ class Entrance:
             if not self._door.records:
                 raise self._door.refusal(Visit(address, str(caller()), nowhere), "which a replay does not")
             return None
-        with contextlib.suppress(RuntimeError):
-            self.loops.add(asyncio.get_running_loop())
+        if (loop := running_loop()) is not None:
+            self.loops.add(loop)
         near, far = pair()
         try:
             visit = Visit(address, str(caller()), partial(_connect, address, host, timeout))
