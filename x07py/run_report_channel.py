@@ -71,7 +71,8 @@ def _unnamed_file() -> int:
 
 def read_channel(handle: int) -> dict[str, Any] | None:
     """Return what a program told, or None if it told nothing that can be meant; closes the descriptor."""
-    data = os.pread(handle, MAX_BYTES, 0).rstrip(b"\0")
+    told_anything = os.pread(handle, 1, 0) not in {b"", b"\0"}
+    data = os.pread(handle, MAX_BYTES, 0).rstrip(b"\0") if told_anything else b""
     os.close(handle)
     try:
         told = json.loads(data)

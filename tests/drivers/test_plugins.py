@@ -263,7 +263,7 @@ def check(check, path):
         check.names(profiles=[row["id"]])
 
 
-DRIVER = dataclasses.replace(DRIVER, check_contracts=check)
+DRIVER = DRIVER._replace(check_contracts=check)
 """
 
 
@@ -279,7 +279,7 @@ DRIVER = dataclasses.replace(DRIVER, check_contracts=check)
 def test_its_own_check_of_contracts_runs_under_its_domain(
     index: dict[str, Any], said: str, project: Path, site: Path
 ) -> None:
-    spool(site, "import dataclasses\n" + SPOOL + CHECK)
+    spool(site, SPOOL + CHECK)
     path = "arch/msg/spool/index.x07spool.json"
     (project / path).parent.mkdir()
     (project / path).write_text(json.dumps(index))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +57,7 @@ def plain(options: Mapping[str, Any]) -> dict[str, str]:
 def test_a_line_means_the_same_both_ways(line: list[str]) -> None:
     options = parse(line)
     assert options is not None
-    assert plain(asdict(options)) == as_typer_reads(line)
+    assert plain({name: getattr(options, name) for name in RunOptions.__annotations__}) == as_typer_reads(line)
 
 
 @pytest.mark.parametrize("line", LEFT, ids=" ".join)
@@ -63,6 +66,17 @@ def test_what_may_be_wrong_is_left_to_typer(line: list[str]) -> None:
 
 
 def test_every_option_is_known_both_ways() -> None:
-    assert [one.name for one in get_command(app).params if one.name != "help"] == [
-        one.name for one in fields(RunOptions)
-    ]
+    assert [one.name for one in get_command(app).params if one.name != "help"] == [*RunOptions.__annotations__]
+
+
+def test_a_program_is_started_without_what_takes_long_to_import(tmp_path: Path) -> None:
+    (tmp_path / "x07.toml").write_text('entry = "empty.py"\n')
+    (tmp_path / "empty.py").touch()
+    code = "import sys; sys.argv[1:] = ['run', '--profile', 'sandbox']; from x07py.cli.main import main; main()"
+    command = [sys.executable, "-X", "importtime", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    imported = set(re.findall(r"\| +(\S+)$", done.stderr, re.MULTILINE))
+    assert "x07py.sandbox.supervisor" in imported
+    slow = {"dataclasses", "inspect", "tempfile", "shutil", "random", "importlib.metadata", "asyncio", "subprocess"}
+    slow |= {"typer", "x07py.drivers.plugin", "x07py.run.policy", "x07py.sandbox.turns", "x07py.contracts.installed"}
+    assert slow & imported == set()

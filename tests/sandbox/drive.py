@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from tests.sandbox.emulate import ENVIRONMENTS
@@ -103,7 +102,7 @@ def start(order: dict[str, Any]) -> dict[str, Any]:
         outcome = run(spec, timeout=order.get("timeout", 100))
     except X07Error as error:
         return {"code": error.code, "message": str(error)}
-    return asdict(outcome)
+    return outcome._asdict() | {"denials": [vars(one) for one in outcome.denials]}
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ class _Finder:
 
     def __init__(self, checkout: str) -> None:
         self._checkout = checkout
+        self._folders: dict[str, str] = {}
 
     @cached_property
     def _installed(self) -> list[str]:
@@ -89,18 +90,28 @@ class _Finder:
                 continue
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:
-                if spec.has_location and spec.origin and self._is_of_checkout(spec.origin):
+                if spec.has_location and spec.origin and self._is_of_checkout(self._real(spec.origin)):
                     return self._installed_spec(fullname, path) or _refusing(spec)
                 return spec
         return None
 
     def _installed_spec(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
         """Return what the name means without the checkout, which may stand before the libraries on the path."""
-        return PathFinder.find_spec(name, [one for one in path or sys.path if not self._is_of_checkout(one or ".")])
+        return PathFinder.find_spec(
+            name, [one for one in path or sys.path if not self._is_of_checkout(os.path.realpath(one or "."))]
+        )
 
     def _is_of_checkout(self, path: str) -> bool:
-        file = os.path.realpath(path)
-        return _is_below(file, self._checkout) and not any(_is_below(file, place) for place in self._installed)
+        return _is_below(path, self._checkout) and not any(_is_below(path, place) for place in self._installed)
+
+    def _real(self, file: str) -> str:
+        """Return the path of a file without links; a folder is looked up once, as many modules lie in it."""
+        if os.path.islink(file):  # noqa: PTH114
+            return os.path.realpath(file)
+        folder, name = os.path.split(file)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)  # noqa: PTH118
 
 
 def _refusing(spec: ModuleSpec) -> ModuleSpec:

@@ -10,15 +10,13 @@ import json
 import os
 import re
 import sys
-import tempfile
-from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from x07py.cli.output import Format, output_aside, print_error, print_json, say
 from x07py.errors import RunError, X07Error
-from x07py.files import remove_tree, replace_file
+from x07py.files import remove_tree, replace_file, scratch_folder
 from x07py.run.hosts import read_host_file
 from x07py.run.own_files import check_own_file
 from x07py.run.plan import EXIT_CANNOT, EXIT_REFUSED
@@ -66,9 +64,11 @@ _LEAST = 0.001
 """Smallest number that an option takes, as Typer is told too."""
 
 
-@dataclass(slots=True)
 class RunOptions:
-    """The options of one ``x07 run``, named as they are written; the arguments of the program are `args`."""
+    """The options of one ``x07 run``, named as they are written; the arguments of the program are `args`.
+
+    No dataclass: to import those takes half as long as Python itself takes to start.
+    """
 
     args: list[str] | None = None
     profile: str | None = None
@@ -103,6 +103,9 @@ class RunOptions:
     explain: bool = False
     format: str = Format.text
 
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
 
 _MAKE: dict[str, Callable[[str], Any]] = {"str": str, "Path": Path, "float": float, "int": int}
 
@@ -113,27 +116,28 @@ def parse(words: Sequence[str]) -> RunOptions | None:
     Args:
         words: the words after ``x07 run``.
     """
-    kinds = {"--" + one.name.replace("_", "-"): one for one in fields(RunOptions) if one.name != "args"}
+    known = RunOptions.__annotations__
+    names = {"--" + one.replace("_", "-"): one for one in known if one != "args"}
     found: dict[str, Any] = {}
     left = list(words)
     while left and left[0].startswith("-") and left[0] != "--":
         name, given, value = left.pop(0).partition("=")
-        option = kinds.get(name)
+        option = names.get(name)
         if option is None:
             return None
-        kind = str(option.type).removesuffix(" | None")
+        kind = known[option].removesuffix(" | None")
         if kind == "bool":
             if given:
                 return None
-            found[option.name] = True
+            found[option] = True
             continue
         if not given:
             value = left.pop(0) if left else "-"
         many = kind.startswith("list[")
         made = _value(kind[5:-1] if many else kind, value)
-        if made is None or (option.name == "format" and made not in list(Format)):
+        if made is None or (option == "format" and made not in list(Format)):
             return None
-        found[option.name] = [*found.get(option.name, ()), made] if many else made
+        found[option] = [*found.get(option, ()), made] if many else made
     return RunOptions(args=left[1:] if left[:1] == ["--"] else left, **found)
 
 
@@ -157,7 +161,7 @@ def execute(options: RunOptions) -> int:
 
 
 def _execute(options: RunOptions, out: TextIO | None = None) -> int:
-    scratch = Path(tempfile.mkdtemp(prefix="x07-run-"))
+    scratch = scratch_folder("x07-run-")
     try:
         project = find_project_to_run()
         chosen = _with_flags(project, options)
@@ -174,12 +178,12 @@ def _execute(options: RunOptions, out: TextIO | None = None) -> int:
         required = tuple(options.require_layer or ())
         check_layers(required)
         weaker = options.i_accept_weaker_isolation
-        plan = replace(plan, observe=options.learn is not None, require=required, accept_weaker=weaker)
-        plan = replace(plan, schedule=options.schedule_seed)
+        plan = plan._replace(observe=options.learn is not None, require=required, accept_weaker=weaker)
+        plan = plan._replace(schedule=options.schedule_seed)
         _check_run_os(plan.world, options)
         _check_schedule(plan.world, options)
         if options.max_procs is not None:
-            plan = replace(plan, limits=replace(plan.limits, processes=options.max_procs))
+            plan = plan._replace(limits=plan.limits._replace(processes=options.max_procs))
         if options.schedules and out is not None:
             raise RunError("X07RUN_CONTRADICTION", "--schedules has no report", hint="leave --format json out")
         if options.schedules and not options.explain:
@@ -242,7 +246,7 @@ def _with_flags(project: ProjectToRun, options: RunOptions) -> Profile:
     }
     for key in (_NAMES | _HOSTS | _PATHS) & grown.keys():
         grown[key] = tuple(part for text in grown[key] for part in _parts(key, text, project.root))
-    chosen = replace(chosen, **grown)
+    chosen = chosen._replace(**grown)
     check_world(chosen.world, "--world")
     if name is not None:
         keep_the_name(name, chosen.world, "--world")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.contracts.loader import JsonObject, find_by_id, ids_of, read_contract, resolve_inside
 from x07py.errors import ContractError
@@ -15,8 +14,7 @@ MAX_I31 = 2**31 - 1
 TOPIC_INDEX = "arch/msg/index.x07msg.json"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCertificate:
+class ClientCertificate(NamedTuple):
     """What a client shows to a broker that asks for a certificate: absolute paths of PEM files, and the id of the
     secret that the key is encrypted with, empty if it is not."""
 
@@ -98,14 +96,13 @@ def _beside(root: Path, index: str) -> dict[str, list[JsonObject]]:
     return beside_topics(read_contract(root / TOPIC_INDEX, root=root, code=9501, hint=hint), index.split("/")[2])
 
 
-@dataclass(frozen=True, slots=True)
-class Codes:
+class Codes(NamedTuple):
     """The codes of what may be wrong with an index and a profile; those of the reference's ``connect_from_arch``.
 
     A file that the reference would trap on (it does not exist) gets the code of the file that cannot be parsed.
     """
 
-    index: int
+    no_index: int
     missing: int
     file: int
     no_limits: int
@@ -113,8 +110,7 @@ class Codes:
     invalid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A profile as it was parsed: its row of the index, its document, the file, and the codes for what is wrong."""
 
     entry: JsonObject
@@ -135,7 +131,7 @@ class Loaded:
 
 
 def load_profile(root: Path, index_path: str, path_key: str, profile_id: str, codes: Codes) -> Loaded:
-    index = read_index(root, index_path, codes.index, "copy docs/examples/contracts_project/arch to start from")
+    index = read_index(root, index_path, codes.no_index, "copy docs/examples/contracts_project/arch to start from")
     entry = find_by_id(index, "profiles", profile_id)
     if entry is not None and "document" in entry:
         return Loaded(entry, entry["document"], root / TOPIC_INDEX, codes)

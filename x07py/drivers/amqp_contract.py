@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from x07py.contracts.loader import JsonObject, find_by_id, ids_of, read_contract, resolve_inside
@@ -36,8 +35,7 @@ CONSUMER_TIMEOUT_MS = 1_800_000
 MECHANISMS = ("plain_v1", "external_v1")
 
 
-@dataclass(frozen=True, slots=True)
-class AmqpProfile:
+class AmqpProfile(NamedTuple):
     """One AMQP broker profile; sizes in bytes, times in milliseconds; `ca_path` is absolute, None for the system's."""
 
     id: str
@@ -76,7 +74,7 @@ def read_profile(root: Path, profile_id: str) -> AmqpProfile:
         ContractError: 9801 index, 9802 no such profile, 9803 profile file, 9804 limits missing, 9805 limits invalid,
             9850 host, port, vhost or auth invalid, ``X07_CONTRACT_PATH`` for a path that leaves the project.
     """
-    codes = Codes(index=9801, missing=9802, file=9803, no_limits=9804, limits=9805, invalid=9850)
+    codes = Codes(no_index=9801, missing=9802, file=9803, no_limits=9804, limits=9805, invalid=9850)
     loaded = load_profile(root, INDEX, "path", profile_id, codes)
     limits = limits_of(loaded, codes, ("max_body_bytes", "prefetch_count", "max_poll_items"))
     auth = loaded.table("auth")

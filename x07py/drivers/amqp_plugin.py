@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from x07py.contracts.profiles import secret_ids
@@ -32,7 +31,7 @@ def addressed(profile: AmqpProfile) -> AmqpProfile:
     if not addresses:
         return profile
     host, _, port = addresses[0].rpartition(":")
-    return replace(profile, host=host.strip("[]"), port=int(port), failover=addresses[1:])
+    return profile._replace(host=host.strip("[]"), port=int(port), failover=addresses[1:])
 
 
 def _connect(profile: AmqpProfile, options: ClientOptions) -> Backend:

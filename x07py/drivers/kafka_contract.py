@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.contracts.profiles import Codes, authorities, certificate, choice, flag, limits_of, load_profile, text_of
 from x07py.contracts.profiles import profile_ids as listed
@@ -23,8 +22,7 @@ INDEX = "arch/msg/kafka/index.x07kafka.json"
 SASL_MODES = ("none_v1", "plain_v1", "scram_v1", "scram_sha256_v1", "oauthbearer_v1")
 
 
-@dataclass(frozen=True, slots=True)
-class KafkaProfile:
+class KafkaProfile(NamedTuple):
     """One Kafka broker profile; times in milliseconds, sizes in bytes; `ca_path` is absolute, None for the system's."""
 
     id: str
@@ -64,7 +62,7 @@ def read_profile(root: Path, profile_id: str) -> KafkaProfile:
         ContractError: 9701 index, 9702 no such profile, 9703 profile file, 9704 limits missing, 9705 limits invalid,
             9750 bootstrap or security invalid, ``X07_CONTRACT_PATH`` for a path that leaves the project.
     """
-    codes = Codes(index=9701, missing=9702, file=9703, no_limits=9704, limits=9705, invalid=9750)
+    codes = Codes(no_index=9701, missing=9702, file=9703, no_limits=9704, limits=9705, invalid=9750)
     loaded = load_profile(root, INDEX, "profile_path", profile_id, codes)
     limits = limits_of(loaded, codes, ("max_message_bytes", "max_poll_items", "max_poll_wait_ms"))
     security = loaded.table("security")

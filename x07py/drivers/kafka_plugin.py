@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from x07py.contracts.profiles import secret_ids
@@ -42,7 +41,7 @@ def addressed(profile: KafkaProfile) -> KafkaProfile:
         DriverError: 9627 for a malformed address.
     """
     addresses = addresses_of_environment(KAFKA.name, profile.id)
-    return replace(profile, bootstrap=addresses) if addresses else profile
+    return profile._replace(bootstrap=addresses) if addresses else profile
 
 
 def _connect(profile: KafkaProfile, options: ClientOptions) -> Backend:

@@ -15,10 +15,10 @@ import os
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from x07py.contracts.distributions import distributions_with
@@ -79,8 +79,7 @@ def _no_secrets(_: object) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class DriverPlugin(Generic[P]):
+class DriverPlugin(NamedTuple, Generic[P]):
     """A kind of broker.
 
     Args:
@@ -117,7 +116,7 @@ class DriverPlugin(Generic[P]):
     development: DevelopmentBroker | None = None
     check_contracts: Callable[[ContractCheck, str], None] | None = None
     x07ast_calls: tuple[str, ...] = ()
-    schemes: Mapping[str, int] = field(default_factory=dict)
+    schemes: Mapping[str, int] = MappingProxyType({})
     connection_origin: Callable[[str], str | None] | None = None
     secret_ids: Callable[[P], tuple[str, ...]] = _no_secrets
     keda: Callable[[P, Workload], KedaTriggers] | None = None

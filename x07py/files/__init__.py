@@ -29,6 +29,7 @@ from x07py.files.reading import (
     read_file,
 )
 from x07py.files.removing import remove_tree
+from x07py.files.scratch import scratch_folder
 from x07py.files.source import decoded, parsed, parsed_expression
 from x07py.files.toml import line_end, parse_toml, with_line_ends_of
 from x07py.files.tree import digest_tree
@@ -61,6 +62,7 @@ __all__ = [
     "refuse_link",
     "remove_tree",
     "replace_file",
+    "scratch_folder",
     "source_text",
     "with_line_ends_of",
 ]

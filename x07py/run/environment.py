@@ -14,12 +14,15 @@ from x07py.sandbox.names import BY_TCP, ENV_OPTIONS
 from x07py.worlds import ENV_CASSETTE, ENV_MODE, ENV_POLICY, ENV_WORLD, WORLDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from x07py.run.profile import Profile
 
 PASSED = re.compile(r"PATH|LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|COLORTERM|NO_COLOR|COLUMNS|LINES")
 """Names of variables that every program gets, whole string; so does it get addresses of brokers."""
+_OURS = "X07_"
+"""How the names of all variables begin that x07py reads."""
 
 _CONSTANT = {
     "HOME": "/nonexistent",
@@ -54,10 +57,9 @@ def environment(root: Path, profile: Profile, scratch: Path, explained: tuple[Pa
     elif whole:
         env = own
     else:
-        brokers = _broker_variables()
         passed = {
             *filter(PASSED.fullmatch, own),
-            *filter(brokers.fullmatch, own),
+            *_broker_variables(own),
             *(name for names in granted.values() for name in names),
         }
         env = {name: own[name] for name in own if name in passed}
@@ -74,8 +76,12 @@ def environment(root: Path, profile: Profile, scratch: Path, explained: tuple[Pa
     return env
 
 
-def _broker_variables() -> re.Pattern[str]:
-    """Return what the variables are called that name addresses of brokers, whole string."""
+def _broker_variables(names: Iterable[str]) -> list[str]:
+    """Return those of `names` that name addresses of brokers; what drivers there are takes a look at all installed."""
+    ours = [name for name in names if name.startswith(_OURS)]
+    if not ours:
+        return []
     from x07py.drivers.plugin import broker_variable, driver_kinds
 
-    return re.compile("|".join(f"{broker_variable(kind, '')}[A-Z0-9_]+" for kind in driver_kinds()) or r"(?!)")
+    brokers = re.compile("|".join(f"{broker_variable(kind, '')}[A-Z0-9_]+" for kind in driver_kinds()) or r"(?!)")
+    return [name for name in ours if brokers.fullmatch(name)]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from x07py.drivers.plugin import usable_drivers
 from x07py.errors import RunError
 from x07py.files import MANIFEST_BYTES, read_file
 from x07py.sandbox.names import Name
@@ -46,8 +44,7 @@ _SCHEMES = {
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
-@dataclass(frozen=True, slots=True)
-class HostRule:
+class HostRule(NamedTuple):
     """One ``HOST:PORTS``, understood.
 
     Args:
@@ -166,6 +163,8 @@ def _port_of(scheme: str) -> int | None:
     known = _SCHEMES.get(scheme)
     if known is not None:
         return known
+    from x07py.drivers.plugin import usable_drivers
+
     return next((driver.schemes[scheme] for driver in usable_drivers() if scheme in driver.schemes), None)
 
 

@@ -8,8 +8,7 @@ ignored.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from x07py.contracts.loader import parse_json
 from x07py.contracts.schemas import load_schema
@@ -52,8 +51,7 @@ _BOTH = {
 """What the reference requires besides, in the values that hold here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """A policy file, read: ``document`` as it stands, ``limits`` a process, ``seconds`` for the whole run."""
 
     source: str
@@ -175,8 +173,7 @@ def apply(policy: Policy, profile: Profile) -> Profile:
     }
     sources = {(kind, grant): f"policy {profile.policy}" for kind, grants in given.items() for grant in grants}
     lists: dict[str, Any] = {kind: (*grants, *getattr(profile, kind)) for kind, grants in given.items()}
-    return replace(
-        profile,
+    return profile._replace(
         **lists,
         sources={**sources, **profile.sources},
         timeout=profile.timeout if profile.timeout is not None else policy.seconds,

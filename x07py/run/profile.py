@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from x07py.contracts.loader import find_root
 from x07py.contracts.project import find_manifest, read_project
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from x07py.contracts.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """What ``[tool.x07.profiles.NAME]`` may hold; flags add to the lists and win over the rest."""
 
     world: str
@@ -39,7 +38,7 @@ class Profile:
     cassette: str | None = None
     timeout: float | None = None
     max_memory: int | None = None
-    sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    sources: Mapping[tuple[str, str], str] = MappingProxyType({})
     """Where grants come from that no flag gave: by the list's name and the grant."""
 
     def source(self, kind: str, grant: str) -> str:
@@ -47,8 +46,9 @@ class Profile:
         return self.sources.get((kind, grant), "--" + kind.replace("_", "-"))
 
 
-LISTS = tuple(one.name for one in fields(Profile) if str(one.type).startswith("tuple"))
+LISTS = tuple(name for name, usual in Profile._field_defaults.items() if usual == ())
 """Names of the lists of a profile."""
+_NUMBERS = {"timeout", "max_memory"}
 
 BUILT_IN = {
     "sandbox": Profile("run-os-sandboxed"),
@@ -57,8 +57,7 @@ BUILT_IN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectToRun:
+class ProjectToRun(NamedTuple):
     """Where a program runs: the project's folder, its manifest if it has one, its entry, and its profiles."""
 
     root: Path
@@ -93,14 +92,14 @@ def _table(project: Project, parent: dict[str, Any], key: str) -> dict[str, Any]
 
 
 def _profile(project: Project, name: str, table: dict[str, Any]) -> Profile:
-    known = {one.name: str(one.type) for one in fields(Profile) if one.name != "sources"}
+    known = [one for one in Profile._fields if one != "sources"]
     values: dict[str, Any] = {}
     base = BUILT_IN.get(name)
     for key, value in table.items():
-        kind = known.get(key.replace("-", "_"))
-        if kind is None:
+        field = key.replace("-", "_")
+        if field not in known:
             _refuse(project, f"profiles.{name}.{key} is not known; known are {', '.join(known)}")
-        values[key.replace("-", "_")] = _value(project, f"profiles.{name}.{key}", kind, value)
+        values[field] = _value(project, f"profiles.{name}.{key}", field, value)
     if "world" not in values:
         if base is None:
             _refuse(project, f"profiles.{name} names no world")
@@ -110,12 +109,12 @@ def _profile(project: Project, name: str, table: dict[str, Any]) -> Profile:
     return Profile(**values)
 
 
-def _value(project: Project, where: str, kind: str, value: Any) -> Any:
-    if kind.startswith("tuple"):
+def _value(project: Project, where: str, field: str, value: Any) -> Any:
+    if field in LISTS:
         if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
             _refuse(project, f"{where} is not a list of strings")
         return tuple(value)
-    number = kind.startswith(("int", "float"))
+    number = field in _NUMBERS
     if number and isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
         return value
     if not number and isinstance(value, str) and value:
@@ -213,7 +212,7 @@ def choose(project: ProjectToRun, name: str) -> Profile:
             hint="profiles: " + ", ".join(sorted(project.profiles)),
         )
     sources = {(kind, grant): f"profile {name}" for kind in LISTS for grant in getattr(profile, kind)}
-    return replace(profile, sources=sources)
+    return profile._replace(sources=sources)
 
 
 def _refuse(project: Project, what: str) -> NoReturn:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,6 @@ from x07py.run.file_access import FIXTURES, fixture_folder, landlock_rules
 from x07py.run.hosts import HostRule, hosts_file, names_of, parse_host
 from x07py.run.own_files import check_grant, check_unix_grant
 from x07py.run.plan import PathGrant, RunPlan, UnixGrant
-from x07py.run.policy import apply, read_policy
 from x07py.run_report_channel import ENV_REPORT_CHANNEL
 from x07py.sandbox.confinement import REPORT_CHANNEL, Confinement, ProcessLimits
 from x07py.sandbox.filter import Wanted
@@ -75,6 +72,8 @@ def make_plan(
     if profile.policy is not None:
         if profile.world != "run-os-sandboxed":
             raise _meaningless(profile.world, "a policy")
+        from x07py.run.policy import apply, read_policy
+
         policy = read_policy(project.root / profile.policy)
         limits, profile = policy.limits, apply(policy, profile)
     _check_grants(profile, more, less)
@@ -97,7 +96,7 @@ def make_plan(
         write=(PathGrant(scratch, "always"), *write),
         unread=_unread(project.root, profile, write),
         run=tuple(_program(text, profile.source("allow_run", text)) for text in profile.allow_run),
-        limits=replace(limits, memory=profile.max_memory),
+        limits=limits._replace(memory=profile.max_memory),
         timeout=profile.timeout,
     )
 
@@ -264,7 +263,9 @@ def _unread(root: Path, profile: Profile, write: list[PathGrant]) -> tuple[PathG
 
 
 def _program(text: str, source: str) -> PathGrant:
-    found = shutil.which(text)
+    from shutil import which
+
+    found = which(text)
     if found is None:
         raise RunError("X07RUN_PATH", f"no program {text!r}", where=source, hint="write a path or a name on PATH")
     return PathGrant(Path(found).resolve(), source)

@@ -7,11 +7,9 @@ import json
 import re
 import shlex
 import signal
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from x07py.drivers.plugin import usable_drivers
 from x07py.printing import counted
 from x07py.run.plan import EXIT_LIMIT, EXIT_TIME
 from x07py.sandbox.network import parse_text
@@ -73,7 +71,7 @@ def effective_policy(plan: RunPlan) -> dict[str, Any]:
         "unread": [_path(grant) for grant in plan.unread],
         "run": [_path(grant) for grant in plan.run],
         "environment": [{"name": name, "source": plan.env_sources.get(name, "always")} for name in sorted(plan.env)],
-        "limits": asdict(plan.limits) | {"seconds": plan.timeout},
+        "limits": plan.limits._asdict() | {"seconds": plan.timeout},
     }
 
 
@@ -126,7 +124,7 @@ def run_report(
         "layers": outcome.layers,
         "audit": None if audit is None else str(audit),
         "connections": outcome.connects,
-        "denials": [asdict(one) | {"allow": advice(one), "origin": origin(one)} for one in outcome.denials],
+        "denials": [vars(one) | {"allow": advice(one), "origin": origin(one)} for one in outcome.denials],
         "cassettes": _rows(told, "cassettes", _CASSETTE),
         "budgets": _rows(told, "budgets", _BUDGET),
         "use": None if WORLDS[plan.world].solve else _use(outcome),
@@ -213,6 +211,8 @@ def origin(denial: Denial) -> str | None:
 
 @cache
 def _origins() -> list[Callable[[str], str | None]]:
+    from x07py.drivers.plugin import usable_drivers
+
     return [driver.connection_origin for driver in usable_drivers() if driver.connection_origin]
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox.filter import Wanted
 from x07py.sandbox.network import AddressRules, Lead
@@ -27,8 +26,7 @@ IGNORED = (int(signal.SIGPIPE), int(signal.SIGXFSZ))
 """Signals that Python ignores; the program starts with their defaults."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessLimits:
+class ProcessLimits(NamedTuple):
     """Upper bounds a process; None is no bound. Seconds and bytes; `memory` is address space.
 
     `processes` bounds the processes and threads of all together.
@@ -41,8 +39,7 @@ class ProcessLimits:
     processes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
+class Confinement(NamedTuple):
     """All that a confined program gets.
 
     Args:
@@ -77,12 +74,12 @@ class Confinement:
     env: Mapping[str, str]
     cwd: str
     paths: tuple[tuple[str, int], ...]
-    connect: AddressRules = field(default_factory=AddressRules)
+    connect: AddressRules = AddressRules()
     lead: Lead | None = None
-    listen: AddressRules = field(default_factory=AddressRules)
-    unix: UnixRules = field(default_factory=UnixRules)
-    wanted: Wanted = field(default_factory=Wanted)
-    limits: ProcessLimits = field(default_factory=ProcessLimits)
+    listen: AddressRules = AddressRules()
+    unix: UnixRules = UnixRules()
+    wanted: Wanted = Wanted()
+    limits: ProcessLimits = ProcessLimits()
     shm: bool = False
     scratch: str | None = None
     names: tuple[Name, ...] = ()

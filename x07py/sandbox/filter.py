@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import functools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from x07py.sandbox import arguments
 from x07py.sandbox.bpf import ALLOW, ARCH, KILL, NOTIFY, NR, TRACE, Program, always, refuse, tree
@@ -59,8 +59,7 @@ _UNKNOWN = ("io_uring_setup", "io_uring_enter", "io_uring_register", "openat2")
 """Refused as if the kernel had none: their arguments lie in memory, where the filter cannot see them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a program may do that depends on its world.
 
     Args:

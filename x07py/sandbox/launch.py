@@ -9,8 +9,7 @@ import signal
 import socket
 import stat
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import RunError
 from x07py.sandbox import confine, kernel, landlock, layers, namespaces, procs, reaper
@@ -36,8 +35,7 @@ _LONGEST_WAIT = 86400.0
 _ALONE = {"namespaces": layers.NAMESPACES, "proc": "own"}
 
 
-@dataclass(slots=True)
-class ProgramOutcome:
+class ProgramOutcome(NamedTuple):
     """How a confined program ended.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from x07py.errors import RunError, UsageError
@@ -134,4 +133,4 @@ def without_supervisor(spec: Confinement, why: str) -> Confinement:
             raise cannot(f"{what} needs {why}", hint)
     if endpoints(spec.connect) is None:
         raise cannot(f"more than {MOST_RELAYS} allowed addresses need {why}", f"{hint}, or allow single addresses")
-    return replace(spec, relay=True, wanted=replace(spec.wanted, relay=True))
+    return spec._replace(relay=True, wanted=spec.wanted._replace(relay=True))

@@ -10,9 +10,8 @@ import socket
 import struct
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox.network import Address, Range, mapped
 from x07py.sandbox.notifications import UNKNOWN_PROGRAM
@@ -32,8 +31,7 @@ _MAX_CONNECTIONS = 32
 _IDLE_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A name that a grant holds.
 
     Args:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +20,7 @@ MAX_SOCKADDR = 128
 _NOWHERE = {b"\0" * 16, _MAPPED + b"\0" * 4}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One TCP address: 16 bytes of IPv6, IPv4 in its mapped form, and a port."""
 
     host: bytes
@@ -61,8 +59,7 @@ returns the error number that the call ends with, 0 for none; what it raises is 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Addresses with a common prefix, and a range of ports.
 
     Args:
@@ -91,8 +88,7 @@ EVERYWHERE = (Range(bytes(16), 0, 0, 65535), Range(_MAPPED + bytes(4), _MAPPED_B
 """Every address of IPv6, and every one of IPv4."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRules:
+class AddressRules(NamedTuple):
     """What is allowed, and what is denied all the same."""
 
     allow: tuple[Range, ...] = ()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox.network import parse
 
@@ -17,8 +16,7 @@ UNKNOWN_PROGRAM = "unknown program"
 UNREADABLE = "an address that cannot be read"
 
 
-@dataclass(frozen=True, slots=True)
-class SystemCall:
+class SystemCall(NamedTuple):
     """One system call that waits for an answer."""
 
     id: int
@@ -27,8 +25,7 @@ class SystemCall:
     args: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """What was decided about one access of the program.
 
     Args:
@@ -54,15 +51,11 @@ class Refused(Exception):  # noqa: N818 (an answer, not a failure)
         self.code = code
 
 
-@dataclass(slots=True)
 class Denial:
     """A call that was refused, how often, and by whom: ``kind`` as of an `Access`."""
 
-    kind: str
-    target: str
-    pid: int
-    process: str
-    count: int = 1
+    def __init__(self, kind: str, target: str, pid: int, process: str, count: int = 1) -> None:
+        self.kind, self.target, self.pid, self.process, self.count = kind, target, pid, process, count
 
 
 class Denials:

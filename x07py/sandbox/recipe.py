@@ -11,7 +11,6 @@ import ctypes
 import errno
 import os
 import resource
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -104,7 +103,7 @@ def prepare(spec: Confinement, mask: Iterable[int], *, alone: bool) -> Recipe:
         OSError: the kernel refused a Landlock rule, or a path exists and cannot be opened.
     """
     version = landlock.abi()
-    wanted = spec.wanted if alone or not spec.relay else replace(spec.wanted, among_others=True)
+    wanted = spec.wanted if alone or not spec.relay else spec.wanted._replace(among_others=True)
     ruleset = None
     if version >= landlock.ABI_FLOOR:  # else the user has accepted to do without
         ports = [one.port for one in endpoints(spec.connect) or ()] if spec.relay else ()
@@ -122,7 +121,7 @@ def prepare(spec: Confinement, mask: Iterable[int], *, alone: bool) -> Recipe:
         confine=tuple(_confining(spec, ruleset, version, own_proc=True)),
         confine_among_others=tuple(_confining(spec, ruleset, version, own_proc=False)),
         install=_installing(spec, wanted),
-        install_traced=_installing(spec, replace(wanted, traced=spec.relay)),
+        install_traced=_installing(spec, wanted._replace(traced=spec.relay)),
         fix_layout=kernel.prepared("personality", _FIXED_LAYOUT),
         argv=tuple(map(os.fsencode, spec.argv)),
         env={os.fsencode(name): os.fsencode(value) for name, value in spec.env.items()},

@@ -14,12 +14,8 @@ import socket
 import struct
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from x07py.sandbox.clock import VirtualClock
-from x07py.sandbox.descriptors import Descriptors
-from x07py.sandbox.identity import Identity
 from x07py.sandbox.kernel import connect, read_memory, signed, syscall_numbers
 from x07py.sandbox.listener import Listener
 from x07py.sandbox.listeners import owner_of_listener
@@ -30,10 +26,7 @@ from x07py.sandbox.notifications import UNREADABLE, Access, Denials, Refused, Sy
 from x07py.sandbox.observe import Observer
 from x07py.sandbox.own_sockets import OwnSockets
 from x07py.sandbox.priorities import Priorities
-from x07py.sandbox.schedule import Schedule
-from x07py.sandbox.turns import Turns
 from x07py.sandbox.unix_sockets import UnixRules, UnixSockets
-from x07py.sandbox.waits import Waits
 from x07py.sandbox.watches import Watches
 
 if TYPE_CHECKING:
@@ -41,6 +34,7 @@ if TYPE_CHECKING:
 
     from x07py.sandbox.names import Name
     from x07py.sandbox.threads import Wait
+    from x07py.sandbox.turns import Turns
 
 _ASKS_FOR_IPV6 = "[::1]:0"
 _MAX_THREADS = 64
@@ -125,6 +119,13 @@ class Supervisor:
 
     def _be_virtual(self, seed: bytes, schedule: int | None, on_deadlock: Callable[[], None]) -> None:
         """Answer time, randomness, waits and identities from `seed`, and let one thread run at a time."""
+        from x07py.sandbox.clock import VirtualClock
+        from x07py.sandbox.descriptors import Descriptors
+        from x07py.sandbox.identity import Identity
+        from x07py.sandbox.schedule import Schedule
+        from x07py.sandbox.turns import Turns
+        from x07py.sandbox.waits import Waits
+
         clock = VirtualClock(seed, self.listener.still_waits)
         waits = Waits(self.listener, clock)
         self.turns = waits.turns = Turns(clock, self._decide, self.listener.send, on_deadlock, Schedule(schedule))
@@ -233,7 +234,7 @@ class Supervisor:
 
         A port that the program was given once is still whatever port is free: libraries look for one and bind it later.
         """
-        any_port = replace(address, port=0)
+        any_port = address._replace(port=0)
         if address.port in self._chosen and self.listen_rules.permits_listening(any_port):
             return any_port
         return address if self.listen_rules.permits_listening(address) else None
@@ -258,7 +259,7 @@ class Supervisor:
         with self._lock:
             known = self.connect_rules
             new = tuple(one for one in found if one not in known.allow)
-            self.connect_rules = replace(known, allow=(*known.allow, *new))
+            self.connect_rules = known._replace(allow=(*known.allow, *new))
             self._judged.cache_clear()
 
     def _judge(self, data: bytes) -> tuple[Address | None, bool]:

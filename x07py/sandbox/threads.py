@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from x07py.sandbox.notifications import SystemCall
 
 
-@dataclass(slots=True)
 class Wait:
     """Why a thread waits.
 
@@ -30,19 +28,25 @@ class Wait:
         on_timeout: called before `too_late` is answered.
     """
 
-    until: int | None = None
-    too_late: int = 0
-    ready: Callable[[], bool] | None = None
-    blind: bool = False
-    began: int = 0
-    address: int | None = None
-    bits: int = 0xFFFFFFFF
-    value: int = 0
-    shared: bool = False
-    on_timeout: Callable[[], None] | None = None
+    def __init__(
+        self,
+        until: int | None = None,
+        too_late: int = 0,
+        *,
+        ready: Callable[[], bool] | None = None,
+        blind: bool = False,
+        began: int = 0,
+        address: int | None = None,
+        bits: int = 0xFFFFFFFF,
+        value: int = 0,
+        shared: bool = False,
+        on_timeout: Callable[[], None] | None = None,
+    ) -> None:
+        self.until, self.too_late, self.ready, self.blind, self.began = until, too_late, ready, blind, began
+        self.address, self.bits, self.value, self.shared = address, bits, value, shared
+        self.on_timeout = on_timeout
 
 
-@dataclass(slots=True, eq=False)
 class Thread:
     """One thread: running with its turn, waiting, able to run, or away in a call that is not answered here.
 
@@ -60,14 +64,12 @@ class Thread:
         since: when it was last answered, seconds.
     """
 
-    tid: int | None
-    number: int
-    call: SystemCall | None = None
-    wait: Wait | None = None
-    answer: int | str | None = None
-    away: bool = False
-    interrupted: bool = False
-    calls: int = 0
-    here: int = 0
-    blind: tuple[int, float] | None = None
-    since: float = field(default_factory=time.monotonic)
+    def __init__(self, tid: int | None, number: int) -> None:
+        self.tid, self.number = tid, number
+        self.call: SystemCall | None = None
+        self.wait: Wait | None = None
+        self.answer: int | str | None = None
+        self.away = self.interrupted = False
+        self.calls = self.here = 0
+        self.blind: tuple[int, float] | None = None
+        self.since = time.monotonic()

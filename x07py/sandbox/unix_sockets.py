@@ -18,9 +18,8 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.sandbox import kernel, landlock, places
 from x07py.sandbox.notifications import Refused, unix_target
@@ -40,8 +39,7 @@ _COARSE = 5
 """The clock that files are dated by: CLOCK_REALTIME_COARSE."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnixRules:
+class UnixRules(NamedTuple):
     """Which Unix sockets may be connected to and listened on.
 
     Args:
