@@ -7,10 +7,9 @@ not a matter of their import: `x07py.effects` follows the calls.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +22,7 @@ _TEXT = re.compile(r'"([^"]*)"')
 Origin = Literal["standard library", "distribution"]
 
 
-@dataclass(frozen=True, slots=True)
-class OsBound:
+class OsBound(NamedTuple):
     """One row: a module that reaches the operating system.
 
     Args:
@@ -40,8 +38,7 @@ class OsBound:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class OsBoundTable:
+class OsBoundTable(NamedTuple):
     """The whole table: modules by name, the capabilities that each solve world admits, and replayed libraries."""
 
     modules: Mapping[str, OsBound]

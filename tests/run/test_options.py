@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -74,7 +75,8 @@ def test_a_program_is_started_without_what_takes_long_to_import(tmp_path: Path) 
     (tmp_path / "empty.py").touch()
     code = "import sys; sys.argv[1:] = ['run', '--profile', 'sandbox']; from x07py.cli.main import main; main()"
     command = [sys.executable, "-X", "importtime", "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("X07_")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     imported = set(re.findall(r"\| +(\S+)$", done.stderr, re.MULTILINE))
     assert "x07py.sandbox.supervisor" in imported
     slow = {"dataclasses", "inspect", "tempfile", "shutil", "random", "importlib.metadata", "asyncio", "subprocess"}

@@ -10,7 +10,7 @@ from functools import partial
 
 from tests.sandbox import engines
 from x07py.sandbox import kernel, landlock
-from x07py.sandbox.filter import refusing
+from x07py.sandbox.giving_up import refusing
 
 _NEW_NAMESPACE = 0x7E020000
 _LANDLOCK_WRITE_FILE = 2

@@ -50,9 +50,6 @@ def main() -> NoReturn:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
         code = _guarded(sys.argv[1:])
         sys.stdout.flush()
-        if sys.argv[1:2] == ["run"]:
-            sys.stderr.flush()
-            os._exit(code)  # to take its modules down would cost as much as Python's own start
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         code = EXIT_INTERRUPTED

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -11,6 +14,13 @@ def main() -> NoReturn:
         from x07py.cli.main import main as run
 
         run()
+    except SystemExit as ended:
+        if sys.argv[1:2] == ["run"] and isinstance(ended.code, int):
+            with suppress(OSError):  # gone: that was told, or nobody is there to be told
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(ended.code)  # to take all its modules down would cost as much as Python's own start
+        raise
     except Exception as error:  # noqa: BLE001 (what a damaged module raises is anybody's guess)
         from x07py import damage
 

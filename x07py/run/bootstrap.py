@@ -22,7 +22,7 @@ from x07py.run import guard
 from x07py.run.command_line import error_text, no_function
 from x07py.run.plan import EXIT_CANNOT, EXIT_REFUSED
 from x07py.run.replay_guard import ReplayGuard
-from x07py.sandbox.filter import refusing
+from x07py.sandbox.giving_up import refusing
 from x07py.sandbox.kernel import MACHINE, installing_filter
 from x07py.worlds import current_world
 

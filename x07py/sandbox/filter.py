@@ -110,17 +110,6 @@ def build(machine: str, wanted: Wanted) -> bytes:
     return program.pack()
 
 
-def refusing(machine: str, names: tuple[str, ...], code: int) -> bytes:
-    """Return a program that refuses `names` with `code` and leaves the rest to the filters before it."""
-    numbers = syscall_numbers(machine)
-    program = Program()
-    program.load(NR)
-    for name in names:
-        program.block(numbers[name], always(refuse(code)))
-    program.ret(ALLOW)
-    return program.pack()
-
-
 def _allowed(wanted: Wanted) -> set[str]:
     names = set((FILES + " " + MEMORY + " " + PROCESSES + " " + TIME + " " + SOCKETS).split())
     return names if wanted.processes else names - set(FORKS.split())
