@@ -13,10 +13,12 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from kafka import KafkaConsumer, KafkaProducer
 
-from tests.wire.kafka.serving import RULES, TIME, ForeignTape, cassette, record_by_driver, served
+from tests.wire.kafka.serving import RULES, TIME, ForeignTape, cassette, is_whole, record_by_driver, served
 from x07py.drivers.base import Subscription
 from x07py.msg import from_native
 from x07py.rr import Mode
+from x07py.wire.kafka.tape import WireTape
+from x07py.wire.tape import LIBRARY_ERROR
 
 COUNT = 30
 MESSAGES: list[tuple[bytes, bytes, Any]] = [(b"value %d" % n, b"key-%d" % n, [("n", b"%d" % n)]) for n in range(COUNT)]
@@ -190,6 +192,49 @@ def test_the_end_of_a_partition_waits_for_a_client_that_asks_late(tmp_path: Path
         found = [(one.error() is not None, one.partition(), one.offset()) for one in polled(consumer, 3)]
         consumer.close()
     assert found == [(True, 1, 0), (False, 0, 0), (False, 1, 0)]
+
+
+def test_a_member_that_its_group_has_lost_gets_what_came_until_it_had_joined_anew(tmp_path: Path) -> None:
+    with cassette(tmp_path, Mode.RECORD) as session:
+        tape = WireTape(session, RULES)
+        subscription = Subscription(("orders",), "workers", 1)
+        scope, place = subscription.scope(), "orders/0@workers"
+
+        def assign(generation: int, committed: int) -> None:
+            said = {"client": "any", "generation": generation, "partitions": {"orders": [0]}}
+            tape.write_event("assigned", scope, said)
+            tape.questions.note("committed", place, {}, {"committed_offset": committed, "metadata": ""})
+
+        def deliver(*offsets: int) -> None:
+            for offset in offsets:
+                meta = {"topic": "orders", "partition": 0, "offset": offset, "timestamp": TIME, "timestamp_type": 1}
+                row = tape.delivery_row(subscription.request(), from_native("orders", None, b"value", []), meta)
+                tape.write_deliveries(scope, [row])
+
+        def commit(offset: int, detail: Any = None, err: int = 0) -> None:
+            request = {"group": "workers", "offsets": [["orders", 0, offset]]}
+            tape.write_call("commit", scope, request, detail, err=err)
+
+        assign(1, -1)
+        deliver(0, 1)
+        tape.write_event("lost", scope, {"error": 25})
+        commit(2, {"$error": [25, "", False, False, False]}, LIBRARY_ERROR)
+        deliver(*range(2, 50))
+        tape.write_event("lost", scope, {"error": 25})
+        commit(50)
+        assign(3, 50)
+        deliver(50, 51)
+        commit(52)
+
+    async def run(address: str) -> list[int]:
+        settings = {"bootstrap_servers": address, "group_id": "workers", "auto_offset_reset": "earliest"}
+        often, one_by_one = {"heartbeat_interval_ms": 100}, {"max_partition_fetch_bytes": 1}
+        async with AIOKafkaConsumer("orders", **settings, **often, **one_by_one) as consumer:
+            return [(await asyncio.wait_for(consumer.getone(), 20)).offset for _ in range(52)]
+
+    with served(tmp_path) as stand_in:
+        assert asyncio.run(run(str(stand_in.address))) == list(range(52))
+        is_whole(stand_in)
 
 
 def test_a_consumer_that_assigns_itself_partitions_and_goes_back(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ class Feed:
         self._assignment: dict[str, list[int]] | None = None
         self._turn: tuple[Place, int] | None = None
         self._turn_since: float | None = None
+        self._asked: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
         self._told_end: dict[Place, int] = {}
 
@@ -131,7 +132,26 @@ class Feed:
                 items[-1] = item
             else:
                 items.append(item)
+        self._postpone_losses(items)
         return items
+
+    def _postpone_losses(self, items: list[Item]) -> None:
+        """Put the loss of a membership right before the assignment that follows it.
+
+        Clients go on fetching while they join anew, and what came until they had their assignment reached the program.
+        """
+        assigned = len(items)
+        for at in range(len(items) - 1, -1, -1):
+            if items[at].kind == _ASSIGNED:
+                assigned = at
+            elif items[at].kind == _LOST and assigned < len(items):
+                lost = items.pop(at)
+                assigned -= 1
+                if assigned and items[assigned - 1].kind == _LOST:  # told more than once, and learned once
+                    self._tape.session.ledger.use(lost.number)
+                else:
+                    items.insert(assigned, lost)
+                    assigned += 1
 
     def _assigned(self, number: int) -> Assigned:
         said = self._tape.event(number)
@@ -228,6 +248,9 @@ class Feed:
         item = self._peek()
         if item is None or item.kind != _LOST or not self._tape.is_open(item.number):
             return 0
+        if not self._has_come_back() and not self._is_late():
+            return 0
+        self._turn_since = None
         self._tape.take(item.number)
         self._at += 1
         return item.offset
@@ -254,6 +277,7 @@ class Feed:
             wanted: the offset from which each partition is asked for.
             most: most bytes of records; the first record comes whatever its size.
         """
+        self._asked |= wanted
         for place, offset in wanted.items():
             if (again := self._again(place, offset, most)) is not None:
                 return again
@@ -289,6 +313,10 @@ class Feed:
             self._turn_since = None
             return True
         return self._is_late()
+
+    def _has_come_back(self) -> bool:
+        """Tell whether the client has asked for more of all that it was given, as it does when it has taken that."""
+        return all(self._asked.get(place, -1) > given[-1].offset for place, given in self._served.items())
 
     def _is_late(self) -> bool:
         """Tell whether the client has left what comes next alone for so long that it is not waited for any more."""
