@@ -228,7 +228,10 @@ def test_a_member_that_its_group_has_lost_gets_what_came_until_it_had_joined_ane
 
     async def run(address: str) -> list[int]:
         settings = {"bootstrap_servers": address, "group_id": "workers", "auto_offset_reset": "earliest"}
-        often, one_by_one = {"heartbeat_interval_ms": 100}, {"max_partition_fetch_bytes": 1}
+        often, one_by_one = (
+            {"heartbeat_interval_ms": 100, "auto_commit_interval_ms": 10},
+            {"max_partition_fetch_bytes": 1},
+        )
         async with AIOKafkaConsumer("orders", **settings, **often, **one_by_one) as consumer:
             return [(await asyncio.wait_for(consumer.getone(), 20)).offset for _ in range(52)]
 

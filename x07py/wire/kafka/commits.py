@@ -16,11 +16,15 @@ from x07py.errors import ReplayMismatchError
 from x07py.wire.decoding import document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from x07py.drivers.base import Json
     from x07py.wire.kafka.entries import Entries
     from x07py.wire.kafka.feeds import Place
+
+
+OF_MEMBERSHIP = frozenset({22, 25, 27})
+"""Errors by which a member learns from a commit that its group has gone on without it."""
 
 
 class _Step(NamedTuple):
@@ -73,7 +77,7 @@ class Commits:
                 numbers.append(number)
                 offsets.append(offset)
 
-    def take(self, group: str, place: Place, offset: int, metadata: str = "") -> int:
+    def take(self, group: str, place: Place, offset: int, metadata: str, has_come_to: Callable[[int], bool]) -> int:
         """Return the recorded error, or 0, of committing `offset`, and use what was recorded up to it.
 
         Args:
@@ -81,6 +85,8 @@ class Commits:
             place: topic and partition.
             offset: of the message that comes next.
             metadata: what the client says beside it.
+            has_come_to: tells whether the member was given what came before an entry; clients commit on timers, and
+                one that commits earlier than in the recording is in its group yet.
 
         Raises:
             ReplayMismatchError: 2050 if the offset lies behind all that was recorded; 2009 if none was.
@@ -91,6 +97,8 @@ class Commits:
             raise self._too_far(group, place, offset, lane)
         error = 0 if ahead else self._errors.get((group, place), 0)  # else it is tried again
         while lane and lane[0].offset <= offset:
+            if lane[0].error in OF_MEMBERSHIP and not has_come_to(lane[0].number):
+                break
             step = lane.popleft()
             error = step.error
             self._open[step.number] -= 1

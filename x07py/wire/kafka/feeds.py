@@ -255,6 +255,18 @@ class Feed:
         self._at += 1
         return item.offset
 
+    def has_come_to(self, number: int) -> bool:
+        """Tell whether the client was given every message that came before an entry."""
+        item = self._peek()
+        return item is None or item.kind in (_LOST, _ASSIGNED) or item.number > number
+
+    def learned_of_loss(self) -> None:
+        """Use the loss of a membership, of which the client has learned by something else than a heartbeat."""
+        item = self._peek()
+        if item is not None and item.kind == _LOST:
+            self._tape.take(item.number)
+            self._at += 1
+
     def _peek(self) -> Item | None:
         items = self.items
         while self._at < len(items) and self._tape.session.ledger.is_used(items[self._at].number):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from x07py.wire.kafka.commits import Commits
+from x07py.wire.kafka.commits import OF_MEMBERSHIP, Commits
 from x07py.wire.kafka.generations import Generations
 from x07py.wire.kafka.membership import CONSUMER, assigned_places, assignment_of, flat, subscribed_topics
 from x07py.wire.kafka.peers import Members, Membership
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from x07py.wire.kafka.peers import Ask, Peer
 
 _UNKNOWN_MEMBER = 25
+
+
+def _always(_: int) -> bool:
+    return True
 
 
 class Groups:
@@ -122,23 +126,20 @@ class Groups:
 
     def commit(self, ask: Ask) -> Plain:
         """Answer OffsetCommit: each offset must be one that was recorded, or lie before one."""
+        group = ask.body.group_id
+        member = self._members.of(group, ask.body.member_id)
+        feed = member.feed if member is not None else None
+
+        def answer(topic: str, part: Any) -> Plain:
+            number, offset, said = part.partition_index, part.committed_offset, part.committed_metadata or ""
+            error = self._commits.take(group, (topic, number), offset, said, feed.has_come_to if feed else _always)
+            if feed is not None and error in OF_MEMBERSHIP:
+                feed.learned_of_loss()
+            return {"partition_index": number, "error_code": error}
+
         with self._tape.lock:
             topics = [
-                {
-                    "name": topic.name,
-                    "partitions": [
-                        {
-                            "partition_index": part.partition_index,
-                            "error_code": self._commits.take(
-                                ask.body.group_id,
-                                (topic.name, part.partition_index),
-                                part.committed_offset,
-                                part.committed_metadata or "",
-                            ),
-                        }
-                        for part in topic.partitions
-                    ],
-                }
+                {"name": topic.name, "partitions": [answer(topic.name, part) for part in topic.partitions]}
                 for topic in ask.body.topics
             ]
         return {"topics": topics}
