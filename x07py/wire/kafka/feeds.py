@@ -251,14 +251,16 @@ class Feed:
         if not self._has_come_back() and not self._is_late():
             return 0
         self._turn_since = None
-        self._tape.take(item.number)
-        self._at += 1
+        self.learned_of_loss()
         return item.offset
 
     def has_come_to(self, number: int) -> bool:
-        """Tell whether the client was given every message that came before an entry."""
+        """Tell whether the client was given every message that came before an entry or the assignment behind it."""
         item = self._peek()
-        return item is None or item.kind in (_LOST, _ASSIGNED) or item.number > number
+        if item is None or item.kind in (_LOST, _ASSIGNED):
+            return True
+        following = next((one.number for one in self.assignments if one.number > number), None)
+        return item.number > number if following is None else self._tape.session.ledger.is_used(following)
 
     def learned_of_loss(self) -> None:
         """Use the loss of a membership, of which the client has learned by something else than a heartbeat."""
