@@ -25,7 +25,7 @@ from x07py.brokers.native import free_port
 from x07py.drivers import open_subjects
 from x07py.drivers.driver import Driver
 from x07py.drivers.fetching import Fetched, fetch_subjects
-from x07py.errors import ContractError, NotFoundError, SchemaRefusedError
+from x07py.errors import ContractError, NotFoundError, SchemaError, SchemaRefusedError
 from x07py.rr import session
 
 PROFILE = "arch/msg/kafka/profiles/local_dev_v1.kafka.json"
@@ -113,6 +113,17 @@ def test_versions_are_pinned_with_what_they_refer_to(project: Path, registry: Re
     assert asyncio.run(use()) == {"sum": {"cents": 5}, "paid": True}
     registry.put("orders", order({"name": "to", "type": "string", "default": ""}), Money=money)
     assert [(one.version, one.action) for one in fetch()] == [(1, "kept"), (2, "kept"), (3, "pinned"), (1, "kept")]
+
+
+def test_nothing_is_pinned_that_no_program_could_use(project: Path, registry: Registry) -> None:
+    money = registry.put("money", MONEY)
+    code = registry.put("code", json.dumps({"type": "string", "pattern": "^(?!0)[0-9]+$"}), "JSON")
+    with pytest.raises(SchemaError, match=f"version 1 of '{code}', as the registry has it: .*look-ahead") as told:
+        fetch(money, code)
+    assert told.value.code == 9598
+    assert not Path(INDEX).exists()
+    assert not Path("arch/msg/schemas").exists()
+    assert [one.subject for one in fetch(money)] == [money]
 
 
 def test_what_is_pinned_is_never_changed(registry: Registry) -> None:

@@ -7,16 +7,17 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from x07py.contracts.subjects import FOLDER, INDEX, INDEX_SCHEMA, read_index
+from x07py.contracts.subjects import FOLDER, INDEX, INDEX_SCHEMA, Pins, read_index
 from x07py.drivers.subjects import KINDS_OF_REGISTRIES, strange
-from x07py.errors import ContractError, SchemaRefusedError
+from x07py.errors import ContractError, SchemaError, SchemaRefusedError
 from x07py.files import CONTRACT_BYTES, load_json, read_file, replace_file
-from x07py.serialization import LEVELS, data_of, text_of
+from x07py.serialization import LEVELS, data_of, parse, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from x07py.contracts.loader import JsonObject
     from x07py.drivers.base import Json
     from x07py.drivers.driver import Driver
 
@@ -50,8 +51,8 @@ async def fetch_subjects(driver: Driver, root: Path, names: Iterable[str] | None
         DriverError: 9622 without a registry, 9766 for a subject that it does not have, 9767 if it does not answer, 9768
             if it refuses the user, 9769 if it has another schema than the one that is pinned, or answers what cannot
             be used.
-        SchemaError: 9598 for a schema that cannot be used.
-        NotInstalledError: 9635 for Protobuf without its library.
+        SchemaError: 9598 for a schema that cannot be used; nothing is pinned then.
+        NotInstalledError: 9635 without the library of the kind.
     """
     index: dict[str, Any] = {"schema_version": f"{INDEX_SCHEMA}@0.1.0", "subjects": []}
     if (root / INDEX).exists():
@@ -62,9 +63,10 @@ async def fetch_subjects(driver: Driver, root: Path, names: Iterable[str] | None
     files: dict[str, bytes] = {}
     found = [one for name, answer in answers.items() for one in _pin(root, rows, files, name, answer)]
     if any(one.action == "pinned" for one in found):
+        index["subjects"] = list(rows.values())
+        _check_usable(root, index, files, found)
         for path, data in files.items():
             replace_file(root / path, data, root=root)
-        index["subjects"] = list(rows.values())
         replace_file(root / INDEX, json.dumps(index, indent=1, ensure_ascii=False).encode() + b"\n", root=root)
     return found
 
@@ -129,6 +131,25 @@ def _pin(root: Path, rows: dict[str, Any], files: dict[str, bytes], name: str, a
         row["versions"].append({"version": number, "path": path, **({"references": references} if references else {})})
         yield Fetched(name, number, path, "pinned")
     row["versions"].sort(key=lambda entry: entry["version"])
+
+
+def _check_usable(root: Path, index: JsonObject, files: Mapping[str, bytes], found: Iterable[Fetched]) -> None:
+    """Refuse what is about to be pinned if no program could use it, so that the index stays what `Subject` can read."""
+
+    def read(path: str) -> bytes:
+        data = files.get(path) or _read(root, path)
+        if data is None:
+            raise ContractError(9599, "the file does not exist", where=path, hint="take it out of the index")
+        return data
+
+    pins = Pins(index, read)
+    for one in found:
+        if one.action == "pinned":
+            try:
+                parse(pins.version(one.subject, one.version).schema)
+            except SchemaError as error:
+                message = f"version {one.version} of {one.subject!r}, as the registry has it: {error.message}"
+                raise SchemaError(error.code, message, hint="nothing was pinned; fetch other subjects") from error
 
 
 def _compare(
