@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 LOCKS := .ci/locks
 locked = install --quiet --no-deps --require-hashes -r $(LOCKS)/$(1).txt
 own = install --quiet --no-deps --no-build-isolation --editable .
+# Tests start x07 and pytest thousands of times, which would compile, and rewrite assertions, anew each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: locks recordings right coverage podman programs explore-wire failures rows templates pages public-types docker reliability-redis repeat explore bench-effects help quick arch codes docs help-pages brokers chromium aarch64 x86_64 test demo lint types unit fuzz bench races stability dist-check fmt clean packages
 
@@ -22,7 +24,6 @@ QUICK := tests/msg tests/test_budgets.py tests/asyncapi tests/files tests/rr tes
 COVERED := tests/wire
 
 quick: lint types arch $(STAMP) ## lint, types, layers and the tests that need no root, broker, browser or apt; for while you work
-	$(BIN)/python -m compileall -q x07py
 	X07_SKIP_LIVE=1 $(BIN)/pytest -q -n 2 $(QUICK)
 
 coverage: $(STAMP) ## what tests/wire reach of x07py/wire, branches too, without a broker; fails below the floor in pyproject.toml
@@ -63,7 +64,6 @@ help-pages: $(STAMP) ## make x07py/cli/help.json, which answers --help, from the
 RERUNS ?= 1
 
 unit: $(STAMP) $(VENV)/lowest $(VENV)/foreign chromium $(if $(X07_SKIP_LIVE),,brokers) ## all tests, on real brokers; X07_SKIP_LIVE=1 leaves those out that need one
-	$(BIN)/python -m compileall -q x07py # x07 starts thousands of times, also where PYTHONDONTWRITEBYTECODE is set
 	$(BIN)/pytest -n 3 --dist worksteal --reruns $(RERUNS) # three on two cores too: many tests wait for brokers
 
 $(VENV)/foreign: $(wildcard tests/wire/clients/go/* tests/wire/clients/node/*) ## clients of Kafka in Go and Node, for the tests
