@@ -51,6 +51,28 @@ def trade(bootstrap):
     asyncio.run(trade_now(bootstrap))
 """
 
+SLOW = (
+    """
+import types
+
+SLOWLY = """
+    + repr("""
+import time
+
+def pytest_runtest_logreport(report):
+    if report.failed:
+        time.sleep(3)
+""")
+    + """
+
+def pytest_configure(config):
+    module = types.ModuleType("_pytest.slow")
+    exec(SLOWLY, module.__dict__)
+    config.pluginmanager.register(module)
+"""
+)
+"""pytest takes its time to tell of a failure, while a client's cassette still waits for the program to end."""
+
 
 def marked(options: str) -> str:
     return f"""
@@ -73,8 +95,10 @@ def test_a_clock_and_an_identifier_replay_with_two_declared_lines_that_the_misma
 ) -> None:
     pytester.makepyfile(shop=shop, test_shop=marked(""))
     run(pytester).assert_outcomes(passed=1)
+    pytester.makeconftest(SLOW)
     refused = run(pytester)
     assert refused.ret == pytest.ExitCode.TESTS_FAILED
+    pytester.makeconftest("")
     said = refused.stdout.str()
     assert 'add ignore_fields=["$.at"]' in said
     assert "x07py/testing/" not in said
@@ -90,7 +114,12 @@ def test_a_clock_and_an_identifier_replay_with_two_declared_lines_that_the_misma
     assert b'"at": "(varies)"' in text
     assert b'"order": "(captured 1)"' in text
     pytester.makepyfile(test_shop=marked(""))
-    run(pytester).assert_outcomes(passed=1)  # what was declared stands beside the cassette
+    by_its_file = run(pytester)
+    by_its_file.assert_outcomes(passed=1)  # what was declared stands beside the cassette
+    title, row = "*not compared, although neither a test nor the project says so*", "ignore_fields $.at; capture $.id"
+    by_its_file.stdout.fnmatch_lines([title, f"shop.x07rr.bin: may differ, as cassettes.lock.json says: {row}"])
+    pytester.makepyfile(test_shop=marked(DECLARED))
+    run(pytester).stdout.no_fnmatch_line(title)
 
 
 def test_what_is_not_declared_is_still_compared(pytester: pytest.Pytester) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from x07py.wire.process.loops import current_task
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Collection
+    from types import FrameType
 
     from x07py.errors import X07Error
 
@@ -82,6 +84,18 @@ class Aborter:
         for task in asyncio.all_tasks(loop) if self._owner is None else [self._owner]:
             task.cancel()
 
-    def _raise(self, *_: Any) -> None:
-        if self._error is not None and not self._left:
+    def _raise(self, _: int, frame: FrameType | None) -> None:
+        if self._error is not None and not self._left and not _is_of_pytest(frame):
             raise self._error
+
+
+def _is_of_pytest(frame: FrameType | None) -> bool:
+    """Return whether pytest itself is at work, which an error would end, and not a test, its fixtures or its clients."""
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package in ("_pytest", "pluggy"):
+            return True
+        if package != "x07py" and package not in sys.stdlib_module_names:
+            return False
+        frame = frame.f_back
+    return False
