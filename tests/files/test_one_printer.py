@@ -36,7 +36,7 @@ ALLOWED = {
     "cli/policy.py:init": OWN,
     "cli/quick.py:check_architecture": "the summary, escaped a line before",
     "sandbox/probe.py:tell": "JSON for the process that started this one",
-    "testing/plugin.py:pytest_terminal_summary": "names, escaped a line before",
+    "testing/plugin.py:section": "names, escaped a line before",
     "testing/program.py:_tell_of_ours": "an X07Error as text, which is escaped",
     "testing/starting.py:_prepare": "what the system says of an error",
 }

@@ -12,7 +12,7 @@ from x07py.contracts.loader import find_root
 from x07py.errors import UnusedRecordingError, UsageError, X07Error
 from x07py.printing import counted
 from x07py.rr import Config, Match, Mode, Session
-from x07py.rr.cassette_files import FOLDER, PARTIAL
+from x07py.rr.cassette_files import FOLDER, PARTIAL, SideFile
 from x07py.rr.redaction import Redaction, checked_paths
 from x07py.rr.varying import Varying
 from x07py.testing import registry
@@ -21,7 +21,7 @@ from x07py.testing.arrivals import Arrivals
 from x07py.testing.children import INJECT, follow_forks
 from x07py.testing.libraries import PACKAGES, library
 from x07py.testing.refusals import nothing, replaced
-from x07py.testing.settings import declared
+from x07py.testing.settings import settings_of
 from x07py.wire.door import Door
 from x07py.wire.matching import PARTS, Rules
 from x07py.wire.named import Named
@@ -139,6 +139,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         self.root = root
         self.on_replaced: Callable[[], None] | None = None
         self.natives_are_handed_over: bool = False
+        self.by_its_own_file: dict[str, list[str]] = {}
         parts = tuple(match_on)
         unknown = [part for part in parts if not callable(part) and part not in PARTS]
         if unknown:
@@ -166,7 +167,11 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             CassetteError: as on entering.
         """
         root = self.root or find_root()
-        self.rules = self.rules._replace(varying=declared(self.rules.varying, root, self.path))
+        varying = self.rules.varying.or_also(settings_of(root))
+        if not varying.document() and self.path.exists():
+            varying = varying.or_also(SideFile(self.path).varying())
+            self.by_its_own_file = varying.document()
+        self.rules = self.rules._replace(varying=varying)
         config = Config(
             mode=mode_of(self.mode, exists=self.path.exists()),
             match=Match.LOOKUP,
@@ -340,7 +345,14 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         )
         recorded = f"recorded {_entries(self.session.appended)} of {self.name}" if self.session.mode.records else ""
         passed = "not on the cassette: " + ", ".join(self._door.passed) if self._door.passed else ""
-        return "; ".join(filter(None, (replayed, recorded, passed)))
+        return "; ".join(filter(None, (replayed, recorded, passed, self.not_compared)))
+
+    @property
+    def not_compared(self) -> str:
+        """What may differ only because the file beside the cassette says so; empty if this program or project says it."""
+        rows = (f"{name} {', '.join(values)}" for name, values in self.by_its_own_file.items())
+        said = "; ".join(rows)
+        return f"may differ, as cassettes.lock.json says: {said}" if said else ""
 
     def keep_as_partial(self) -> None:
         """Leave the old cassette as it is at the end of this recording, and keep the new one as ``NAME.partial``."""

@@ -19,16 +19,17 @@ from x07py.errors import UsageError, X07Error
 from x07py.printing import escaped
 from x07py.testing.assertions import explain_difference
 from x07py.testing.failing_call import as_failure_of_test
+from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from x07py.testing.cassette import use_cassette
 
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
-_used = pytest.StashKey[set[str]]()
-_beside = pytest.StashKey[set[str]]()
-_kept = pytest.StashKey[set[str]]()
+_USED, _KEPT, _BESIDE, _LOOSE = "x07_used", "x07_kept", "x07_beside", "x07_loose"
+_notes = pytest.StashKey[dict[str, set[str]]]()
+"""What is told at the end of the run, by the names under which a worker of pytest-xdist hands it over."""
 _passed = pytest.StashKey[bool]()
 _cassette = pytest.StashKey["use_cassette"]()
 _told = pytest.StashKey[X07Error]()
@@ -68,8 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "x07(cassette=None, world=None, broker='kafka', **options): run the test on a cassette; "
         "options are those of use_cassette",
     )
-    config.stash[_used], config.stash[_beside] = set(), set()
-    config.stash[_kept] = set()
+    notes: dict[str, set[str]] = {name: set() for name in (_USED, _KEPT, _BESIDE, _LOOSE)}
+    config.stash[_notes] = notes
     config.stash[_brokers], config.stash[_addresses] = ExitStack(), {}
     config.stash[_by_kernel], config.stash[_network] = _guard_network(config)
     _compare_packages(config)
@@ -177,7 +178,8 @@ def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
     chosen = request.config.getoption("--x07-record") or options.pop("mode", "once")
     options.pop("mode", None)
     options.setdefault("root", find_root(request.config.rootpath))
-    request.config.stash[_used].add(name)
+    notes = request.config.stash[_notes]
+    notes[_USED].add(name)
     options.setdefault("replace_partial", True)
     cassette = use_cassette(name, mode="all" if chosen == "rewrite" else chosen, **options)
     with ExitStack() as stack:
@@ -192,7 +194,9 @@ def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
         with _told_once(request.node), cassette:
             request.node.stash[_cassette] = cassette
             stack.callback(_note_partial, request, cassette)
-            stack.callback(lambda: request.config.stash[_beside].update(f"{name}: {one}" for one in cassette.not_on_it))
+            stack.callback(lambda: notes[_BESIDE].update(f"{name}: {one}" for one in cassette.not_on_it))
+            if cassette.not_compared:
+                notes[_LOOSE].add(f"{name}: {cassette.not_compared}")
             yield cassette
             if interrupts_taken() > interrupts:
                 request.session.shouldstop = "interrupted by Ctrl-C, which a pump took to stop"
@@ -221,7 +225,7 @@ def _forget(item: pytest.Item) -> None:
 
 def _note_partial(request: pytest.FixtureRequest, cassette: use_cassette) -> None:
     if cassette.session.mode.records and cassette.partial is not None:
-        request.config.stash[_kept].add(cassette.name)
+        request.config.stash[_notes][_KEPT].add(cassette.name)
 
 
 def _replays(cassette: use_cassette) -> bool:
@@ -301,52 +305,41 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the names of the used cassettes to the process that reports."""
+    """Hand what is told at the end to the process that tells it."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        names: set[str] = session.config.stash[_used]
-        output["x07_used"] = sorted(names)
-        kept: set[str] = session.config.stash[_kept]
-        output["x07_kept"] = sorted(kept)
-        beside: set[str] = session.config.stash[_beside]
-        output["x07_beside"] = sorted(beside)
+        output |= {name: sorted(found) for name, found in session.config.stash[_notes].items()}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take the names from a worker of pytest-xdist."""
-    used: set[str] = node.config.stash[_used]
-    used.update(getattr(node, "workeroutput", {}).get("x07_used", ()))
-    kept: set[str] = node.config.stash[_kept]
-    kept.update(getattr(node, "workeroutput", {}).get("x07_kept", ()))
-    beside: set[str] = node.config.stash[_beside]
-    beside.update(getattr(node, "workeroutput", {}).get("x07_beside", ()))
+    """Take what a worker of pytest-xdist has to tell."""
+    notes: dict[str, set[str]] = node.config.stash[_notes]
+    for name, found in notes.items():
+        found.update(getattr(node, "workeroutput", {}).get(name, ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """List recordings that did not become cassettes, connections beside them, and cassettes that no test used."""
-    kept: set[str] = config.stash[_kept]
-    if kept:
-        terminalreporter.section("x07: not recorded, since the test did not pass")
-        for name in sorted(kept):
-            there = (find_root(config.rootpath) / ".x07_rr" / name).exists()
-            old = "is as it was" if there else "was not written"
-            shown = escaped(name)
-            terminalreporter.write_line(f".x07_rr/{shown} {old}; the new recording is {shown}.partial")
-    beside: set[str] = config.stash[_beside]
-    if beside:
-        terminalreporter.section("x07: connections that went on beside a cassette")
-        for line in sorted(beside):
+    root, notes = find_root(config.rootpath), config.stash[_notes]
+
+    def section(title: str, rows: Iterable[str]) -> None:
+        lines = sorted(rows)
+        if lines:
+            terminalreporter.section(f"x07: {title}")
+        for line in lines:
             terminalreporter.write_line(escaped(line))
-    used = config.stash[_used]
-    if not used or not _is_whole_run(config):
-        return
-    folder = find_root(config.rootpath) / ".x07_rr"
-    stale = sorted(_names_in(folder) - used)
-    if stale:
-        terminalreporter.section("x07: cassettes that no test used")
-        for name in stale:
-            terminalreporter.write_line(f"{folder.name}/{escaped(name)}")
+
+    def kept(name: str) -> str:
+        old = "is as it was" if (root / CASSETTES / name).exists() else "was not written"
+        return f"{CASSETTES}/{name} {old}; the new recording is {name}.partial"
+
+    section("not recorded, since the test did not pass", map(kept, notes[_KEPT]))
+    section("connections that went on beside a cassette", notes[_BESIDE])
+    section("not compared, although neither a test nor the project says so", notes[_LOOSE])
+    if notes[_USED] and _is_whole_run(config):
+        stale = _names_in(root / CASSETTES) - notes[_USED]
+        section("cassettes that no test used", (f"{CASSETTES}/{name}" for name in stale))
 
 
 def _names_in(folder: Path) -> set[str]:

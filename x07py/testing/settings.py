@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from x07py.contracts.project import PYPROJECT, STANDALONE
 from x07py.errors import UsageError
 from x07py.files import parse_toml, read_file
-from x07py.rr.cassette_files import SideFile
 from x07py.rr.varying import Varying
 
 if TYPE_CHECKING:
@@ -33,14 +32,3 @@ def settings_of(root: Path) -> Varying:
         raise UsageError(error.code, f"[rr]: {error.message}", where=str(file), hint=error.hint) from None
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UsageError("X07_CASSETTE_MATCH", f"cannot be read: {error}", where=str(file)) from None
-
-
-def declared(given: Varying, root: Path, cassette: Path) -> Varying:
-    """Return what may differ: what the caller and the project say, or if that is nothing, what the recording said.
-
-    Raises:
-        UsageError: ``X07_CASSETTE_MATCH``.
-        CassetteError: 2054.
-    """
-    found = given.or_also(settings_of(root))
-    return found if found.document() or not cassette.exists() else found.or_also(SideFile(cassette).varying())
