@@ -8,14 +8,17 @@ that it stops; there, a few of them have a recording of their own.
 
 from __future__ import annotations
 
+import http.client
+import json
 import logging
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import opentelemetry.trace as trace
+import pika
 import prometheus_client
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -24,10 +27,13 @@ from kafka.errors import KafkaError
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pika.exceptions import AMQPError
 
 from tests.rr.test_guard import ENCODINGS, SECRETS, known
+from tests.wire.http.registry import LOGINS, Running, running
 from x07py import Envelope, open_driver
 from x07py.brokers.embedded import EmbeddedKafka
+from x07py.brokers.process import RunningBroker
 from x07py.errors import CassetteError
 from x07py.rr import session
 from x07py.rr.guard import register_secret, secret_in
@@ -35,6 +41,7 @@ from x07py.testing.cassette import use_cassette
 
 __all__ = ["known"]
 PLANTED = [(shape, name, said(secret)) for shape, secret in SECRETS.items() for name, said in ENCODINGS.items()]
+LOGIN = {"Accept": "application/vnd.schemaregistry.v1+json", "Authorization": LOGINS[0]}
 DEBUGGING = {"debug": "broker,protocol,msg,security", "log_level": 7}
 
 
@@ -81,10 +88,15 @@ def parts(number: int, said: bytes) -> tuple[bytes, bytes, bytes]:
     return row[0], row[1], row[2]
 
 
-async def test_a_driver(leaks: Leaks, kafka: Path) -> None:
+@pytest.mark.parametrize("kind", ["kafka", pytest.param("amqp", marks=pytest.mark.live)])
+async def test_a_driver(request: pytest.FixtureRequest, leaks: Leaks, kafka: Path, kind: str) -> None:
+    if kind == "amqp":
+        request.getfixturevalue("on_amqp")
     topic = f"l-{uuid.uuid4().hex[:8]}"
     with session(cassette="leak.x07rr.bin", mode="record"):
-        async with open_driver("kafka", profile="local_dev_v1") as driver:
+        async with open_driver(kind, profile="local_dev_v1") as driver:
+            if kind == "amqp":
+                await driver.control("apply_topology", {"topology": {"queues": [{"name": topic}]}})
             for number, (_, _, said) in enumerate(PLANTED):
                 value, key, header = parts(number, said)
                 headers = {"h": header.decode()} if header.isascii() else {}
@@ -138,20 +150,68 @@ def test_a_drop_in_that_consumes(leaks: Leaks, kafka: Path, embedded: EmbeddedKa
     assert leaks.found() == []
 
 
-def on_the_wire(bootstrap: str, value: bytes, key: bytes, header: bytes) -> None:
-    with use_cassette("leak.x07rr.bin"):
-        producer = KafkaProducer(bootstrap_servers=bootstrap, retries=0, request_timeout_ms=2000)
-        producer.send("t", b"harmless").get(20)
-        with suppress(KafkaError):
-            producer.send("t", value, key, headers=[("h", header)]).get(20)
-        producer.close(timeout=0)
+CELLS = range(0, len(PLANTED), 3 * len(ENCODINGS) + 1)
+"""A few of them, since a recording on the wire ends with the first."""
 
 
-@pytest.mark.parametrize("number", range(0, len(PLANTED), 3 * len(ENCODINGS) + 1))
-def test_the_wire(leaks: Leaks, kafka: Path, embedded: EmbeddedKafka, number: int) -> None:
+def by_kafka_python(bootstrap: str, value: bytes, key: bytes, header: bytes) -> None:
     logging.getLogger("kafka").setLevel(logging.INFO)  # at DEBUG, it shows the messages of its program
-    with pytest.raises(CassetteError, match="2056") as caught:
-        on_the_wire(embedded.bootstrap, *parts(number, PLANTED[number][2]))
+    producer = KafkaProducer(bootstrap_servers=bootstrap, retries=0, request_timeout_ms=2000)
+    producer.send("t", b"harmless").get(20)
+    with suppress(KafkaError):
+        producer.send("t", value, key, headers=[("h", header)]).get(20)
+    producer.close(timeout=0)
+
+
+def by_pika(address: str, value: bytes, key: bytes, header: bytes) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(f"amqp://guest:guest@{address}/"))
+    channel = connection.channel()
+    channel.queue_declare("leaks", auto_delete=True)
+    channel.confirm_delivery()
+    channel.basic_publish("", "leaks", b"harmless")
+    try:
+        with suppress(AMQPError):
+            channel.basic_publish("", "leaks", value, pika.BasicProperties(headers={"h": header, "k": key}))
+    finally:
+        with suppress(AMQPError):
+            connection.close()
+
+
+def by_http(port: str, value: bytes, key: bytes, header: bytes) -> None:
+    for said in (b"harmless", value + key + header):
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+        schema = json.dumps({"type": "string", "doc": said.decode("latin-1")})
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("POST", "/subjects/leaks/versions", json.dumps({"schema": schema}), LOGIN)
+            connection.getresponse().read()
+        connection.close()
+
+
+def check_the_wire(leaks: Leaks, root: Path, say: Callable[..., None], address: str, number: int) -> None:
+    with pytest.raises(CassetteError, match="2056") as caught, use_cassette("leak.x07rr.bin"):
+        say(address, *parts(number, PLANTED[number][2]))
     leaks.refused.append(caught.value)
-    assert b"harmless" in (kafka / ".x07_rr" / "leak.x07rr.bin.partial").read_bytes()
+    assert b"harmless" in (root / ".x07_rr" / "leak.x07rr.bin.partial").read_bytes()
     assert leaks.found() == []
+
+
+@pytest.mark.parametrize("number", CELLS)
+def test_the_wire(leaks: Leaks, kafka: Path, embedded: EmbeddedKafka, number: int) -> None:
+    check_the_wire(leaks, kafka, by_kafka_python, embedded.bootstrap, number)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("number", CELLS)
+def test_the_wire_of_rabbitmq(leaks: Leaks, kafka: Path, live_amqp: RunningBroker, number: int) -> None:
+    check_the_wire(leaks, kafka, by_pika, live_amqp.address, number)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("number", CELLS)
+def test_the_wire_of_a_registry(leaks: Leaks, kafka: Path, registry: Running, number: int) -> None:
+    check_the_wire(leaks, kafka, by_http, str(registry.port), number)

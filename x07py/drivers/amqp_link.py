@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from x07py.msg import Envelope
 
 log: logging.Logger = logging.getLogger("x07py.drivers.amqp")
-client_log("aiormq.connection")
+client_log("aiormq.connection", logging.INFO)  # at DEBUG it shows each frame, and what was said in it
 
 START_S = 5.0
 """How long a broker that has never answered is waited for."""

@@ -47,12 +47,15 @@ def _said(text: str) -> str:
     return f"{facility} {_CHANGING.sub('', rest.partition('] ')[2])}"
 
 
-def client_log(name: str) -> logging.Logger:
+def client_log(name: str, level: int = logging.NOTSET) -> logging.Logger:
     """Return the logger that a client library tells of its connections by, made seldom, and silent without logging.
 
-    The library's other uses in the process are told about as seldom.
+    The library's other uses in the process are told about as seldom. What is below `level` is left out, unless the
+    program has set another level for this very logger.
     """
     log = logging.getLogger(name)
+    if log.level == logging.NOTSET:
+        log.setLevel(level)
     if not any(isinstance(one, Seldom) for one in log.filters):
         log.addFilter(Seldom())
         log.addHandler(logging.NullHandler())
