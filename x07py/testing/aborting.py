@@ -90,7 +90,7 @@ class Aborter:
 
 
 def _is_of_pytest(frame: FrameType | None) -> bool:
-    """Return whether pytest itself is at work, which an error would end, and not a test, its fixtures or its clients."""
+    """Return whether pytest itself is at work, which an error would end, and no test, fixture or client."""
     while frame is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         if package in ("_pytest", "pluggy"):

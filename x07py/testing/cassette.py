@@ -349,7 +349,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
 
     @property
     def not_compared(self) -> str:
-        """What may differ only because the file beside the cassette says so; empty if this program or project says it."""
+        """What may differ only because the file beside the cassette says so; empty if this project says it."""
         rows = (f"{name} {', '.join(values)}" for name, values in self.by_its_own_file.items())
         said = "; ".join(rows)
         return f"may differ, as cassettes.lock.json says: {said}" if said else ""
