@@ -313,6 +313,24 @@ static int any_core_by_call(void) {
     getrlimit(RLIMIT_CORE, &now);
     return (set < 0 && errno != EPERM) || now.rlim_cur == 1 ? -1 : 0;
 }
+static int core_with_memory(void) {
+    char text[32] = "0";
+    int fd = open("/proc/self/coredump_filter", O_RDONLY);
+    if (read(fd, text, sizeof text - 1) < 1) return -1;
+    errno = EPERM;
+    return strtol(text, NULL, 16) ? 0 : -1;
+}
+static int knowledge_of_the_machine(void) {
+    static const char *names[] = {"keys", "key-users", "kpagecount", "kpageflags", "timer_list", "slabinfo", "vmallocinfo", "kallsyms"};
+    char name[64], byte;
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(name, sizeof name, "/proc/%s", names[i]);
+        int fd = open(name, O_RDONLY);
+        if (fd >= 0 && pread(fd, &byte, 1, 0) == 1) return 0;
+    }
+    errno = EACCES;
+    return -1;
+}
 static int unshare_all(void) { return unshare(CLONE_NEWUSER | CLONE_NEWNET); }
 static int unshare_user(void) { return unshare(CLONE_NEWUSER); }
 static int read_implies_exec(void) { return syscall(SYS_personality, 0x0400000); }
@@ -510,6 +528,9 @@ static void kernel(void) {
     TRY("?terminal selection", ioctl(0, 0x541C, buffer));
     TRY("have a crash start a handler", in_child(any_core));
     TRY("have a crash start a handler, by both ways", in_child(any_core_by_call));
+    TRY("?have a crash tell memory", in_child(core_with_memory));
+    TRY("have a crash tell more", open("/proc/self/coredump_filter", O_WRONLY));
+    TRY("?read what the machine alone knows", knowledge_of_the_machine());
     TRY("personality", in_child(read_implies_exec));
     TRY("own listener", in_child(own_listener));
     TRY("allow-all filter, then connect", in_child(allow_all_then_connect));
@@ -561,6 +582,8 @@ static void files(void) {
     TRY("rename outside", (snprintf(link_, sizeof link_, "%s/renamed", outside), rename(victim, link_)) == 0 ? rename(link_, victim) : -1);
     snprintf(link_, sizeof link_, "%s/moved", inside);
     TRY("rename outside to inside", rename(victim, link_) == 0 ? rename(link_, victim) : -1);
+    TRY("?leave a device behind", renameat2(AT_FDCWD, at(inside, "file"), AT_FDCWD, link_, RENAME_WHITEOUT));
+    unlink(link_);
     TRY("unlink outside", unlink(at(outside, "doomed")));
     snprintf(path, sizeof path, "/dev/shm/x07-attack-%d", supervisor);
     TRY("create in /dev/shm", open(path, O_CREAT | O_WRONLY, 0666));

@@ -99,6 +99,11 @@ def no_landlock() -> None:
     _install(refusing(platform.machine(), ("landlock_create_ruleset",), errno.ENOSYS))
 
 
+def older_landlock() -> None:
+    """As before Linux 6.12, whose Landlock lets signals out."""
+    landlock.abi = lambda: 4
+
+
 def busy() -> None:
     """As below another supervisor: WSL2 with mirrored networking, LXC with notifications, another sandbox."""
     _listeners.append(_install(struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000), 8))
@@ -119,6 +124,6 @@ ENVIRONMENTS = {
     one.__name__: one
     for one in (
         *(bare_user_namespaces, no_mounts, no_reading_by_call),
-        *(docker, no_namespaces, no_landlock, no_proc, busy, no_tracing),
+        *(docker, no_namespaces, no_landlock, older_landlock, no_proc, busy, no_tracing),
     )
 } | {f"{name} profile": partial(_engine, name) for name in engines.ENGINES}

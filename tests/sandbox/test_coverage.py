@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROWS = {"P": 8, "N": 17, "F": 8, "S": 17, "U": 5, "B": 2, "O": 7, "X": 40, "W": 24, "R": 5, "C": 1, "E": 28}
-ROWS |= {"T": 14, "I": 9}
+ROWS |= {"T": 14, "I": 13}
 FOREIGN = {"x86_64": ("i386 ", "?x32 "), "aarch64": ("aarch32 ",)}
 """Attempts by system calls of another kind of program, which exist on one machine type alone."""
 GAPS, EXTRA = {"X2", "X3"}, {"X12b", "X14b", "X30b"}

@@ -123,7 +123,14 @@ def test_decisions(machine: str) -> None:
         ("ptrace", (16, 1, 0, 0, 0, 0), refuse(errno.EPERM)),
         ("openat", (0, 0, 0x41, 0o4755, 0, 0), refuse(errno.EPERM)),
         ("bpf", (0,) * 6, refuse(errno.EPERM)),
+        ("renameat2", (0, 0, 0, 0, 4, 0), refuse(errno.EINVAL)),
+        ("renameat2", (0, 0, 0, 0, 1, 0), ALLOW),
     ]
+    groups: list[tuple[str, tuple[int, ...]]] = [
+        ("kill", (number, 9, 0, 0, 0, 0)) for number in (0, 0x100000000, 7, 0xFFFFFFFF)
+    ]
+    no = refuse(errno.EPERM)
+    assert list(actions(machine, Wanted(groups=False), groups)) == [no, no, ALLOW, ALLOW]
     (traced,) = actions(machine, Wanted(relay=True, traced=True), [("connect", (3, 0, 16, 0, 0, 0))])
     assert traced == TRACE
     closed: list[tuple[str, tuple[int, ...]]] = [

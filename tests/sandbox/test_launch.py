@@ -54,6 +54,14 @@ def test_no_daemon_survives(uid: int | None, namespaces: bool) -> None:
     assert running(mark) == []
 
 
+def test_no_signal_reaches_the_group_outside_where_landlock_lets_it() -> None:
+    """The group is the launcher's and that of whoever started it, whatever namespaces there are."""
+    code = "import os\ntry: os.kill(0, 9)\nexcept PermissionError: print('kept in')"
+    order = {"argv": [PYTHON, "-c", code], "namespaces": True, "emulate": ["older_landlock"]}
+    outcome, text = drive({"process_group": 0}, **order)
+    assert (outcome["status"], text) == (0, "kept in\n")
+
+
 @SPACES
 def test_nothing_survives_the_launcher(namespaces: bool) -> None:
     mark = f"killed{os.getpid()}"

@@ -20,6 +20,7 @@ _EMPTY_PATH = 0x1000
 _CHANGES = 0x400243  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE
 _MAKES_A_FILE = 0x400040  # O_CREAT, O_TMPFILE
 SET_ID_BITS = 0o6000
+_WHITEOUT = 4
 _PRIO_PROCESS = 0
 _LIMIT_CORE = 4
 _DONE = refuse(0)
@@ -116,6 +117,26 @@ def unless_flag(index: int, flag: int, code: int) -> Program:
     low(program, index)
     program.code.append((0x45, 0, 1, flag))
     program.ret(refuse(code))
+    program.ret(ALLOW)
+    return program
+
+
+def renaming(action: int) -> Program:
+    """No device left behind (``RENAME_WHITEOUT``), which Landlock would let be made; the rest gets `action`."""
+    program = Program()
+    low(program, 4)
+    program.code.append((0x45, 0, 1, _WHITEOUT))
+    program.ret(refuse(errno.EINVAL))
+    program.ret(action)
+    return program
+
+
+def kill() -> Program:
+    """No signal to the caller's process group, whatever else: processes outside of the sandbox belong to it."""
+    program = Program()
+    low(program, 0)
+    program.equal(0, 0, 1)
+    program.ret(refuse(errno.EPERM))
     program.ret(ALLOW)
     return program
 

@@ -104,6 +104,8 @@ def _enter_namespaces(recipe: Recipe, control: socket.socket, way: Way) -> bool:
             raise OSError(f"--require-layer proc: absent: {error.strerror}") from None
         control.send(b"P" + f"absent: {error.strerror}".encode())
         own = False
+    else:
+        _take(recipe.mask_proc)
     if recipe.mount_shm is not None:
         _share_memory(recipe, recipe.mount_shm, control)
     if recipe.spec.relay:

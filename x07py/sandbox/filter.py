@@ -72,6 +72,8 @@ class Wanted(NamedTuple):
         tell: executing files, and opening them to change them, through the supervisor, which tells what the kernel will
             refuse and lets it.
         tell_reads: opening them to read them as well.
+        groups: signals to the program's process group, which it shares with processes outside: for a kernel that keeps
+            them in.
         observe: opening, changing and executing files through the supervisor, which lets them pass.
     """
 
@@ -83,6 +85,7 @@ class Wanted(NamedTuple):
     among_others: bool = False
     tell: bool = False
     tell_reads: bool = False
+    groups: bool = True
     observe: bool = False
 
 
@@ -154,6 +157,7 @@ def _special(wanted: Wanted) -> dict[str, Program]:
         **_network(wanted),
         "open": arguments.opening(1, 2),
         "openat": arguments.opening(2, 3),
+        "renameat2": arguments.renaming(ALLOW),
         "creat": arguments.unless_flag(1, arguments.SET_ID_BITS, errno.EPERM),
         "clone": arguments.clone(wanted.processes, NOTIFY if wanted.clock else ALLOW),
         "clone3": always(refuse(errno.ENOSYS)),
@@ -173,6 +177,8 @@ def _special(wanted: Wanted) -> dict[str, Program]:
         **{name: always(refuse(errno.EOPNOTSUPP)) for name in BY_PATH.split()},
         **{name: always(metadata) for name in (MEDIATED + " " + WATCHED).split()},
     }
+    if not wanted.groups:
+        rows |= {"kill": arguments.kill()}
     if wanted.clock:
         rows |= {name: always(NOTIFY) for name in VIRTUAL.split()}
         rows |= {name: always(refuse(errno.EPERM)) for name in REAL_TIME.split()}
@@ -186,6 +192,7 @@ def _special(wanted: Wanted) -> dict[str, Program]:
     if wanted.tell and not wanted.relay:
         told = arguments.opening_always_told if wanted.tell_reads else arguments.opening_told
         rows |= {"open": told(1, 2), "openat": told(2, 3)} | {name: always(NOTIFY) for name in CHANGING}
+        rows |= {"renameat2": arguments.renaming(NOTIFY)}
     if wanted.observe:
         rows |= {name: always(NOTIFY) for name in OBSERVED}
     return rows

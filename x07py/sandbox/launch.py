@@ -106,6 +106,7 @@ def run(
 
 def _attempt(running: _Running) -> ProgramOutcome:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    kernel.leave_memory_out_of_dumps()
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
     try:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _KINDS = kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
 
+_OF_THE_MACHINE = """allocinfo kallsyms kcore key-users keys kpagecgroup kpagecount kpageflags latency_stats sched_debug
+ slabinfo timer_list vmallocinfo"""
+
 
 class Step(NamedTuple):
     """One thing that a child does on its way into the sandbox, and how it is called where it fails."""
@@ -72,6 +75,13 @@ def keeping_mounts() -> Callable[[], int]:
 def mounting_proc() -> Callable[[], int]:
     """Return what makes ``/proc`` show the processes of the namespace only."""
     return _mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+
+
+def masking_proc() -> tuple[Step, ...]:
+    """Return what empties the files of a ``/proc`` that tell root or a user what the whole machine alone knows."""
+    there = (f"/proc/{name}" for name in _OF_THE_MACHINE.split())
+    masks = ((path, _mount("/dev/null", path, None, kernel.MS_BIND)) for path in there if os.path.exists(path))  # noqa: PTH110
+    return tuple(Step(path, mask) for path, mask in masks)
 
 
 def mounting_shm(bounds: str) -> Callable[[], int]:

@@ -55,6 +55,7 @@ class Recipe(NamedTuple):
         map_user: what gives a new user namespace its user.
         namespace_steps: what makes new namespaces the program's own.
         mount_proc: mounts a ``/proc`` for them.
+        mask_proc: empties what in it is the machine's alone.
         mount_shm: mounts a ``/dev/shm`` for them, or None for none.
         grant_shm: lets the program change what lies there.
         own_folder: opens the folder that the launcher made for the program, or None for none.
@@ -75,6 +76,7 @@ class Recipe(NamedTuple):
     map_user: tuple[Step, ...]
     namespace_steps: tuple[Step, ...]
     mount_proc: Callable[[], int]
+    mask_proc: tuple[Step, ...]
     mount_shm: Callable[[], int] | None
     grant_shm: Callable[[], None] | None
     own_folder: Callable[[], None] | None
@@ -104,6 +106,7 @@ def prepare(spec: Confinement, mask: Iterable[int], *, alone: bool) -> Recipe:
     """
     version = landlock.abi()
     wanted = spec.wanted if alone or not spec.relay else spec.wanted._replace(among_others=True)
+    wanted = wanted._replace(groups=version >= landlock.ABI_SCOPES)
     ruleset = None
     if version >= landlock.ABI_FLOOR:  # else the user has accepted to do without
         ports = [one.port for one in endpoints(spec.connect) or ()] if spec.relay else ()
@@ -113,6 +116,7 @@ def prepare(spec: Confinement, mask: Iterable[int], *, alone: bool) -> Recipe:
         map_user=namespaces.mapping_user(),
         namespace_steps=_namespace_steps(spec),
         mount_proc=namespaces.mounting_proc(),
+        mask_proc=namespaces.masking_proc(),
         mount_shm=namespaces.mounting_shm(_OWN_SHM if spec.scratch else "") if spec.shm else None,
         grant_shm=None if ruleset is None else landlock.granting(ruleset, "/dev/shm", landlock.WRITE, version),  # noqa: S108
         own_folder=None if spec.scratch is None else partial(hold_folder, spec.scratch),
