@@ -207,8 +207,13 @@ $(VENV)/programs: $(STAMP)
 	$(PYTHON) -m venv $@
 	$@/bin/pip $(call locked,programs) && $@/bin/pip $(own) || { rm -rf $@; exit 1; }
 
-packages: $(STAMP) ## the guide's story by pip and uv in fresh environments, a proxy, and 60 kills of add and remove
-	X07_CAMPAIGN=1 $(BIN)/pytest -q -s --durations=5 tests/pkg/test_story.py tests/pkg/test_crash_in_environment.py
+packages: $(STAMP) $(VENV)/managers ## the guide's story by pip and uv in fresh environments, poetry and pdm, a proxy, and 60 kills of add and remove
+	X07_CAMPAIGN=1 $(BIN)/pytest -q -s --durations=5 tests/pkg/test_story.py tests/pkg/test_managers.py tests/pkg/test_crash_in_environment.py
+
+$(VENV)/managers: $(LOCKS)/managers.txt ## poetry and pdm, for the tests
+	rm -rf $@ && $(PYTHON) -m venv $@
+	$@/bin/pip $(call locked,managers) || { rm -rf $@; exit 1; }
+	touch $@
 
 starts: $(STAMP) ## start 1,000 programs in each emulated environment and compare what they find with the report
 	X07_STARTS=$(STARTS) $(BIN)/pytest tests/sandbox/test_truth.py tests/sandbox/test_environments.py -k "report_claims or doctor"

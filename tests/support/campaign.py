@@ -17,7 +17,7 @@ LEFT = (
     "groups of confluent-kafka without cooperation and with static members, and in processes of their own: make rows",
     "a Kafka that stands still, whose clients librdkafka may leave waiting when it goes on: make failures",
     "programs that people run, by what was learned of each: make programs",
-    "the guide's story by pip, and 60 kills of x07 pkg: make packages",
+    "the guide's story by pip, poetry and pdm themselves, and 60 kills of x07 pkg: make packages",
 )
 ONCE = (
     "tests/sandbox/",

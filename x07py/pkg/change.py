@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from x07py.contracts.distributions import installed_versions
-from x07py.contracts.installed import TOOLCHAIN, InstalledPackage, installed_here
+from x07py.contracts.installed import TOOLCHAIN, installed_here
 from x07py.contracts.journal import change_together, project_lock
 from x07py.contracts.lockfile import LOCK_NAME, Lock, read_lock, render_lock
 from x07py.contracts.packages import verified_packages
@@ -23,7 +23,7 @@ from x07py.contracts.project import PYPROJECT, Dependency, Project, parse_projec
 from x07py.contracts.requirement import ANY, parse_spec, specifiers
 from x07py.errors import PackageError
 from x07py.files import CONTRACT_BYTES, MANIFEST_BYTES, read_file, replace_file
-from x07py.pkg.closure import close_over, package_of, refuse_tampered
+from x07py.pkg.closure import close_over, package_of, refuse_tampered, require_installed
 from x07py.pkg.edit import (
     direct_references,
     drop_requirement,
@@ -38,7 +38,7 @@ from x07py.pkg.module_rules import check_modules
 from x07py.pkg.orphans import orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 Files = dict[str, bytes]
@@ -205,7 +205,7 @@ def add(found: Project, text: str, *, sync: bool, offline: bool) -> tuple[str, O
             if sync and not (offline and _is_complete(change)):
                 change.manager.install(change.wanted(), offline=offline)
                 change.look_again()
-                _require_package(name, change.here)
+                require_installed(name, change.here, change.manager.name)
                 if pin == ANY and name not in asked:
                     change.require(name, change.here[name].document.version, versions=False)
             return name, _locked(change, sync=sync)
@@ -241,14 +241,6 @@ def _warnings(found: Project, lock: Lock) -> list[str]:
         for package in lock.values()
         if found.world and found.world not in package.worlds
     ]
-
-
-def _require_package(name: str, here: Mapping[str, InstalledPackage]) -> None:
-    if name not in here:
-        brought = [one.name for one in here.values() if one.distribution_name == name]
-        what = f"the package of the distribution {name} is {brought[0]}" if brought else f"{name} is no x07 package"
-        hint = f"x07 pkg add {brought[0]} --sync" if brought else "x07 pkg list shows the packages that are installed"
-        raise PackageError("X07PKG_NAME_UNKNOWN", what, where="this Python environment", hint=hint)
 
 
 def _exists(name: str, has: str, wanted: str) -> PackageError:

@@ -5,9 +5,11 @@ One version of each is installed, so there is nothing to choose; what does not f
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.catalog import capability_packages
+from x07py.contracts.distributions import installed_versions, normalized
 from x07py.contracts.packages import lock_entry, refuse_changed
 from x07py.contracts.requirement import admits
 from x07py.errors import PackageError
@@ -81,6 +83,25 @@ def refuse_tampered(before: Lock, now: Lock, here: Here) -> None:
         was, is_now = before[name], now[name]
         if (was.version, was.distribution_version) == (is_now.version, is_now.distribution_version):
             refuse_changed(was, is_now, here[name])
+
+
+def require_installed(name: str, here: Here, installer: str) -> None:
+    """Refuse a name that an installer was given and that is no package here afterwards.
+
+    Raises:
+        PackageError: ``X07PKG_NAME_UNKNOWN``.
+    """
+    if name in here:
+        return
+    brought = [one.name for one in here.values() if one.distribution_name == name]
+    if brought:
+        what, hint = f"the package of the distribution {name} is {brought[0]}", f"x07 pkg add {brought[0]} --sync"
+    elif normalized(name) in installed_versions():
+        what, hint = f"{name} is no x07 package", "x07 pkg list shows the packages that are installed"
+    else:
+        what = f"{installer} installed {name}, but not in the environment that x07 runs in"
+        hint = f"install x07py in the environment that {installer} uses for this project, and run the x07 that is there"
+    raise PackageError("X07PKG_NAME_UNKNOWN", what, where=sys.prefix, hint=hint)
 
 
 def _not_installed(one: _Asked, here: Here) -> PackageError:

@@ -101,6 +101,11 @@ def drop_requirement(file: Path, data: bytes, distribution: str, extra: str) -> 
     return _requirements(file, data, distribution, change, None)
 
 
+def named_distributions(lists: Iterable[object]) -> set[str]:
+    """Return the normalized names in lists of requirements; what is no list or no requirement is passed over."""
+    return {_name(text) for rows in lists if isinstance(rows, list) for text in rows if isinstance(text, str)} - {""}
+
+
 def required_distributions(data: bytes) -> set[str]:
     """Return the normalized names of what a ``pyproject.toml`` requires."""
     document = parse_toml(data.decode("utf-8"))
@@ -148,7 +153,7 @@ def _requirements(file: Path, data: bytes, distribution: str, change: Callable[[
     """Change the entry of a distribution by its text; `new` is changed and put in where there is none."""
     document = parse_toml(data.decode("utf-8"))
     project = document.get("project", {})
-    if "project" in document and "dependencies" not in project.get("dynamic", ()):
+    if "project" in document and "dependencies" not in project.get("dynamic", ()) and not _only_poetry(document):
         return _edited(file, data, lambda one: _in_list(one["project"], distribution, change, new))
     if "dependencies" in document.get("tool", {}).get("poetry", {}):
         place = ("tool", "poetry", "dependencies")
@@ -164,6 +169,13 @@ def _requirements(file: Path, data: bytes, distribution: str, change: Callable[[
             hint=f"add {change(new)} where they come from, then run x07 pkg sync",
         )
     return data
+
+
+def _only_poetry(document: dict[str, Any]) -> bool:
+    """Tell whether poetry takes dependencies from its own table: it does so until ``[project]`` lists the first."""
+    project, table = document.get("project", {}), document.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    listed = project.get("dependencies") or project.get("optional-dependencies")
+    return bool(table.keys() - {"python"}) and not listed
 
 
 def _in_list(project: Any, distribution: str, change: Callable[[str], str], new: str | None) -> None:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from x07py.contracts.installed import TOOLCHAIN
 from x07py.contracts.project import PYPROJECT
 from x07py.errors import PackageError
 from x07py.files import MANIFEST_BYTES, parse_toml, read_file
+from x07py.pkg.edit import named_distributions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,14 +88,19 @@ class Manager:
         """Bring the environment back to the manifest: what it does not ask for any more goes.
 
         Args:
-            orphans: distributions that nothing needs, for pip.
+            orphans: distributions that nothing needs, for pip, and where the project does not ask for x07py: its
+                manager would take x07py away, while that runs.
             offline: fetch nothing.
 
         Raises:
             PackageError: ``X07PKG_INSTALL_FAILED``.
         """
         names = sorted(set(orphans))
-        if self.name == "uv":
+        if self.name in _LOCKS and not self._keeps_x07():
+            self._run(self.name, "lock", *(["--offline"] if offline and self.name == "uv" else []))
+            if names:
+                self._pip("uninstall", *names)
+        elif self.name == "uv":
             members = [] if self.workspace == self.root else ["--all-packages"]
             self._run("uv", "sync", *members, *(["--offline"] if offline else []))
         elif self.name == "poetry":
@@ -105,13 +112,18 @@ class Manager:
         elif names:
             self._pip("uninstall", *names)
 
+    def _keeps_x07(self) -> bool:
+        """Tell whether x07py stays in an environment that holds what the manifest asks for and nothing else."""
+        return TOOLCHAIN in _by_default(_manifest(self.root), self.name)
+
     def _pip(self, verb: str, *args: str) -> None:
         if find_spec("pip") is not None:
             self._run(sys.executable, "-P", "-m", "pip", verb, *(["--yes"] if verb == "uninstall" else []), *args)
         elif shutil.which("uv"):
             self._run("uv", "pip", verb, "--python", sys.executable, *args)
         else:
-            raise _failed((verb, *args), "this environment has neither pip nor uv", self.root)
+            hint = None if self.name == "pip" else f"let the project ask for x07py: {self.name} add x07py"
+            raise _failed((verb, *args), "this environment has neither pip nor uv", self.root, hint)
 
     def _run(self, *command: str) -> None:
         try:
@@ -122,12 +134,12 @@ class Manager:
             raise _failed(command, f"it ended with {done.returncode}; what it said stands above", self.root)
 
 
-def _failed(command: tuple[str, ...], what: str, root: Path) -> PackageError:
+def _failed(command: tuple[str, ...], what: str, root: Path, hint: str | None = None) -> PackageError:
     return PackageError(
         "X07PKG_INSTALL_FAILED",
         f"`{shlex.join(command)}` failed: {what}",
         where=str(root),
-        hint="manifest and lock are as they were; mend what the manager names, then try again",
+        hint=hint or "manifest and lock are as they were; mend what the manager names, then try again",
     )
 
 
@@ -143,7 +155,33 @@ def manager_of(root: Path) -> Manager:
                 return Manager(name, root, folder)
         if (folder / ".git").exists():
             break
-    tools: dict[str, object] = {}
-    with suppress(OSError, ValueError):
-        tools = parse_toml(read_file(root / PYPROJECT, limit=MANIFEST_BYTES, root=root).decode()).get("tool", {})
+    tools = _table(_manifest(root), "tool")
     return Manager(next((name for name in _LOCKS if name in tools), "pip"), root, root)
+
+
+def _manifest(root: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        return parse_toml(read_file(root / PYPROJECT, limit=MANIFEST_BYTES, root=root).decode())
+    return {}
+
+
+def _by_default(document: dict[str, Any], manager: str) -> set[str]:
+    """Return what a manager installs if no group and no extra is named, without what groups include of others."""
+    tool, groups = _table(_table(document, "tool"), manager), _table(document, "dependency-groups")
+    own = _table(tool, "group")
+    optional = {name for name in own if _table(own, name).get("optional")}
+    if manager == "uv":
+        chosen = tool.get("default-groups", ["dev"])
+        optional = set() if chosen == "all" else groups.keys() - {*(chosen if isinstance(chosen, list) else ())}
+    lists = [
+        _table(document, "project").get("dependencies"),
+        *(groups[name] for name in groups if name not in optional),
+    ]
+    tables = [_table(tool, "dependencies")]
+    tables += [_table(_table(own, name), "dependencies") for name in own if name not in optional]
+    return named_distributions([*lists, *map(list, tables)])
+
+
+def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
