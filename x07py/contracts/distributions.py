@@ -89,7 +89,7 @@ def recorded_beside(
 def distributions_with(group: str) -> Iterator[InstalledDistribution]:
     """Yield each distribution that registers something in a group; the first on the path counts."""
     seen: set[str] = set()
-    for info in _infos(None):
+    for info in _infos(None, _ENTRY_POINTS):
         text = _text(info / _ENTRY_POINTS)
         if not text or f"[{group}]" not in text.replace(" ", ""):
             continue
@@ -124,12 +124,18 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _infos(name: str | None) -> Iterator[Path]:
-    """Yield the folders of metadata on the import path, all or those that are called like a distribution."""
+def _infos(name: str | None, file: str = "") -> Iterator[Path]:
+    """Yield the folders of metadata on the import path, all or those that are called like a distribution.
+
+    Args:
+        name: the distribution, normalized; None for all.
+        file: what the folder has to hold.
+    """
     for place in dict.fromkeys(sys.path):
         for entry in sorted(_listed(place or ".")):
             stem = entry.rpartition(".")[0].partition("-")[0]
-            if entry.endswith(_INFO) and (name is None or normalized(stem) == name):
+            fits = entry.endswith(_INFO) and (name is None or normalized(stem) == name)
+            if fits and (not file or os.path.lexists(f"{place or '.'}/{entry}/{file}")):
                 yield Path(place or ".", entry)
 
 

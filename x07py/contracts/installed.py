@@ -90,12 +90,19 @@ class InstalledPackage:
     def module_files(self) -> dict[str, Path]:
         """Return the files of its modules by their path on the import path, the document first; no compiled ones."""
         found = {self.file.relative_to(self.place).as_posix(): self.file}
+        beside: dict[Path, list[Path]] = {}  # a folder may hold dozens of the modules: it is listed once
         for module in self.document.modules:
             base = self.place.joinpath(*module.split("."))
-            whole = base.rglob("*") if base.is_dir() else base.parent.glob(f"{base.name}.*")
+            folder = base.parent
+            if base.is_dir():
+                whole = [path for path in base.rglob("*") if _COMPILED not in path.parts]
+            else:
+                if folder not in beside:
+                    beside[folder] = sorted(folder.iterdir()) if folder.is_dir() else []
+                whole = [path for path in beside[folder] if path.name.startswith(f"{base.name}.")]
             for path in sorted(whole):
                 name = path.relative_to(self.place).as_posix()
-                if path.is_file() and _COMPILED not in path.parts and self._is_own(name):
+                if path.is_file() and self._is_own(name):
                     found[name] = path
         return found
 
