@@ -204,3 +204,55 @@ def test_a_world_that_does_not_exist(shop: pytest.Pytester) -> None:
     result = run(shop)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*X07RUN_WORLD_UNKNOWN*"])
+
+
+def test_what_a_marker_cannot_mean_is_refused_and_two_tests_do_not_overwrite_one_cassette(
+    shop: pytest.Pytester,
+) -> None:
+    shop.makepyfile(
+        test_shop="""
+        import pytest
+        from shop import checkout
+
+        def send(broker, value="paid"):
+            assert checkout(broker, value) == [(None, value.encode())]
+
+        @pytest.mark.x07(casette="a.x07rr.bin")
+        def test_argument(): pass
+
+        @pytest.mark.x07(world="solve-r")
+        def test_world(): pass
+
+        @pytest.mark.x07(ignore_fields="$.at")
+        def test_list(): pass
+
+        @pytest.mark.x07(cassette=5)
+        def test_name(): pass
+
+        @pytest.mark.x07(broker="kafak")
+        def test_broker(): pass
+
+        @pytest.mark.x07(cassette="one.x07rr.bin")
+        def test_first(x07_broker): send(x07_broker)
+
+        @pytest.mark.x07(cassette="one.x07rr.bin")
+        def test_alike(x07_broker): send(x07_broker)
+
+        @pytest.mark.x07(cassette="one.x07rr.bin")
+        def test_other(x07_broker): send(x07_broker, "open")
+        """
+    )
+    result = run(shop, "--x07-record=all")
+    result.assert_outcomes(passed=2, failed=1, errors=5)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*UsageError: *takes no argument 'casette'*",
+            "*did you mean cassette?*",
+            "*RunError: *no world is called 'solve-r'*",
+            "*UsageError: *'$.at' stands where a list belongs*",
+            "*UsageError: *5 is no name of a cassette*",
+            "*UsageError: *no broker is called 'kafak'*",
+            "*test_shop.py::test_first is on this cassette too: give each of the two a cassette of its own*",
+        ]
+    )
+    run(shop, "-k", "first or alike").assert_outcomes(passed=2, deselected=6)

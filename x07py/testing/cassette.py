@@ -101,8 +101,8 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
             of refusing (2053).
 
     Raises:
-        UsageError: ``X07_CASSETTE_MODE``, ``X07_CASSETTE_MATCH`` or ``X07_ADDRESS`` for an argument that cannot be
-            meant.
+        UsageError: ``X07_USAGE``, ``X07_CASSETTE_MODE``, ``X07_CASSETTE_MATCH`` or ``X07_ADDRESS`` for an argument that
+            cannot be meant.
         CassetteError: 2000 to 2008, 2014, 2052, 2053 or 2055 on entering; see ``x07 explain``.
         ReplayMismatchError: 2009, 2050 or 2070 inside; 2051 at the end if entries were left over.
     """
@@ -129,6 +129,14 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         root: Path | None = None,
         replace_partial: bool = False,
     ) -> None:
+        if not isinstance(name, str):
+            raise UsageError(
+                "X07_USAGE", f"{name!r} is no name of a cassette", hint="a text such as checkout.x07rr.bin"
+            )
+        lists = (match_on, ignore_headers, ignore_fields, capture, filter_headers, filter_fields, keep, passthrough)
+        for given in lists:
+            if isinstance(given, str):
+                raise UsageError("X07_USAGE", f"{given!r} stands where a list belongs", hint=f'["{given}"]')
         self.name = name
         self.replace_partial = replace_partial
         self.mode = mode

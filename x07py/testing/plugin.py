@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from x07py.contracts.loader import find_root
-from x07py.errors import UsageError, X07Error
+from x07py.errors import ReplayMismatchError, X07Error
 from x07py.printing import escaped
 from x07py.testing.assertions import explain_difference
 from x07py.testing.failing_call import as_failure_of_test
+from x07py.testing.marker import OF_EXPLORATION, check_marker
 from x07py.worlds import CASSETTES
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 _USED, _KEPT, _BESIDE, _LOOSE = "x07_used", "x07_kept", "x07_beside", "x07_loose"
 _notes = pytest.StashKey[dict[str, set[str]]]()
 """What is told at the end of the run, by the names under which a worker of pytest-xdist hands it over."""
+_first = pytest.StashKey[dict[str, str]]()
+"""The first test of this run on each cassette."""
 _passed = pytest.StashKey[bool]()
 _cassette = pytest.StashKey["use_cassette"]()
 _told = pytest.StashKey[X07Error]()
@@ -38,8 +41,6 @@ _by_kernel = pytest.StashKey[bool]()
 _brokers = pytest.StashKey[ExitStack]()
 _addresses = pytest.StashKey[dict[str, str]]()
 _NOWHERE = {"kafka": "127.0.0.1:1", "amqp": "amqp://guest:guest@127.0.0.1:1/"}
-_OF_EXPLORATION = ("explore", "inputs", "promises", "dead_letters", "invariants", "members")
-"""Arguments of the marker that `x07py.explore.plugin` takes."""
 _SEEN = (
     "x07: network: recording tests: open; seen are Python's sockets, and what libraries in C have open at a test's end"
 )
@@ -70,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "options are those of use_cassette",
     )
     notes: dict[str, set[str]] = {name: set() for name in (_USED, _KEPT, _BESIDE, _LOOSE)}
-    config.stash[_notes] = notes
+    config.stash[_notes], config.stash[_first] = notes, {}
     config.stash[_brokers], config.stash[_addresses] = ExitStack(), {}
     config.stash[_by_kernel], config.stash[_network] = _guard_network(config)
     _compare_packages(config)
@@ -117,6 +118,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         yield
     except (Exception, pytest.fail.Exception) as raised:
         fault = _fault_of(item)
+        _note_sharing(item, raised if fault is None else fault)
         if fault is None:
             raise
         raise as_failure_of_test(fault, raised) from None
@@ -131,6 +133,14 @@ def _fault_of(item: pytest.Item) -> X07Error | None:
         item.stash[_told] = cassette.failure
         return cassette.failure
     return None
+
+
+def _note_sharing(item: pytest.Item, raised: BaseException) -> None:
+    """Name the other test that is on the cassette, where what was recorded for that one does not fit."""
+    cassette = item.stash.get(_cassette, None)
+    first = item.config.stash[_first].get(cassette.name, item.nodeid) if cassette is not None else item.nodeid
+    if first != item.nodeid and isinstance(raised, ReplayMismatchError):
+        raised.add_note(f"{escaped(first)} is on this cassette too: give each of the two a cassette of its own")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -169,19 +179,25 @@ def x07_cassette(request: pytest.FixtureRequest) -> Iterator[use_cassette]:
     from x07py.testing.packages import world_packages
 
     marker = request.node.get_closest_marker("x07")
+    if marker:
+        check_marker(marker, use_cassette)
     options: dict[str, Any] = dict(marker.kwargs) if marker else {}
     name = options.pop("cassette", None) or (marker.args[0] if marker and marker.args else _name_of(request.node))
     world = options.pop("world", None)
     options.pop("broker", None)
-    for other in _OF_EXPLORATION:
+    for other in OF_EXPLORATION:
         options.pop(other, None)
     chosen = request.config.getoption("--x07-record") or options.pop("mode", "once")
     options.pop("mode", None)
     options.setdefault("root", find_root(request.config.rootpath))
     notes = request.config.stash[_notes]
-    notes[_USED].add(name)
     options.setdefault("replace_partial", True)
-    cassette = use_cassette(name, mode="all" if chosen == "rewrite" else chosen, **options)
+    chosen = "all" if chosen == "rewrite" else chosen
+    first = request.config.stash[_first].setdefault(name, request.node.nodeid)
+    if chosen == "all" and first != request.node.nodeid:
+        chosen = "once"  # another test of this run recorded it: it would be lost
+    cassette = use_cassette(name, mode=chosen, **options)
+    notes[_USED].add(name)
     with ExitStack() as stack:
         if world:
             stack.enter_context(world_packages(options["root"], world, getattr(request.node, "module", None)))
@@ -265,8 +281,6 @@ def x07_broker(request: pytest.FixtureRequest) -> str:
     """
     marker = request.node.get_closest_marker("x07")
     kind = marker.kwargs.get("broker", "kafka") if marker else "kafka"
-    if kind not in _NOWHERE:
-        raise UsageError("X07_CASSETTE_BROKER", f"no broker is called {kind!r}", hint="brokers: kafka, amqp")
     taped = marker or "x07_cassette" in request.fixturenames
     if taped and _replays(request.getfixturevalue("x07_cassette")):
         return _NOWHERE[kind]
