@@ -139,6 +139,7 @@ bench-viewer: $(VENV)/.bench chromium ## opening, frames, clicks and searches of
 	$(BIN)/python -m bench.viewer
 
 bench-wire: $(VENV)/.bench brokers ## publish and consume with four clients: by themselves, recorded, replayed
+	$(BIN)/python -m compileall -q x07py
 	$(BIN)/python -m bench.wire
 
 bench-dropin bench-large bench-sandbox: brokers
