@@ -25,6 +25,23 @@ TABLES = {
     "    def run(self, k): return [v() for v in self.rows.get(k, ())]\nROWS = R()\n"
     "ROWS.add('now', now)\nrun = ROWS.run\n",
     "an update": "ROWS = {}\ndef add(**more): ROWS.update(more)\nadd(now=now)\ndef run(k): return ROWS[k]()\n",
+    "a second name for a list": "class R:\n    def __init__(self): self.rows = []\n    def add(self, v):\n"
+    "        rows = self.rows\n        rows.append(v)\n    def run(self, k): return [v() for v in self.rows]\n"
+    "ROWS = R()\nROWS.add(now)\nrun = ROWS.run\n",
+    "a second name for a list in a table": "ROWS = {}\ndef add(v):\n    rows = ROWS.setdefault('a', [])\n"
+    "    rows.append(v)\nadd(now)\ndef run(k): return [v() for v in ROWS['a']]\n",
+    "an object of a class below dict": "class R(dict):\n    def add(self, k, v): self[k] = v\nROWS = R()\n"
+    "ROWS.add('now', now)\ndef run(k): return ROWS[k](), ROWS.get(k)\n",
+    "an object of a class below list": "class R(list):\n    pass\nROWS = R()\nROWS.append(now)\n"
+    "def run(k): return [v() for v in ROWS]\n",
+    "what a class below dict makes for a missing key": "class R(dict):\n    def __missing__(self, key): return now\n"
+    "ROWS = R()\ndef run(k): return ROWS[k]()\n",
+    "an attribute that a class is given": "class R:\n    def run(self, k): return type(self).make()\nclass S(R): pass\n"
+    "S.make = staticmethod(now)\nrun = S().run\n",
+    "a method that a class is given": "class R: pass\nR.run = lambda self, k: now()\nrun = R().run\n",
+    "what a method gives that says it gives its own object": "from typing import Self\nclass R:\n"
+    "    def with_(self, a) -> Self: return a.over(self)\n    def make(self): return now()\n"
+    "def run(k): return R().with_(k).make()\n",
     "a table made of another": "BASE = {'now': now}\nROWS = {**BASE, 'other': int}\ndef run(k): return ROWS[k]()\n",
 }
 BY_KEY = {

@@ -73,6 +73,36 @@ PAIRS = {
         "len(one)",
         "(len(one), one)",
     ),
+    "arguments spread from a set": (
+        "order",
+        "def pair(a, b): return a\ndef f(rows):\n    names = {row['name'] for row in rows}\n    return pair(*<>)\n",
+        "names",
+        "sorted(names)",
+    ),
+    "sets spread for what unites them": (
+        "order",
+        "def f(rows):\n    keys = {frozenset(row) for row in rows}\n    return <>(set().union(*keys))\n",
+        "list",
+        "len",
+    ),
+    "going through a class as its metaclass says": (
+        "order",
+        (
+            "class Meta(type):\n    names = set()\n    def __iter__(cls): return iter(<>(type(cls).names))\n"
+            "class Words(metaclass=Meta): pass\ndef f(): return ','.join(one for one in Words)\n"
+        ),
+        "set",
+        "sorted",
+    ),
+    "the hash of fields in a method": (
+        "order",
+        (
+            "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Key:\n    a: int\n    b: <>\n"
+            "    def tag(self): return hash(self)\n"
+        ),
+        "str",
+        "int",
+    ),
     "the hash of fields": (
         "order",
         (

@@ -35,6 +35,8 @@ AT_IMPORT = frozenset(
 _DEPTH = 60_000
 _STACK = 512 << 20
 _SHOWN = 400
+_TOO_MUCH = "what calls give beyond the first 150,000 points of the program"
+"""Stands in a list of calls that nobody can follow where the program is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,8 @@ def _count(machine: Machine, answer: Answer, rules: _Rules) -> None:
         if point.module in answer.functions:
             rows = answer.unresolved.setdefault(point.module, [])
             rows += [(point.name, line, text) for line, text in calls]
+    for name in answer.functions if machine.full else ():
+        answer.unresolved.setdefault(name, []).append(("", 1, _TOO_MUCH))
     for rows in answer.unresolved.values():
         rows[:] = sorted(set(rows))[:_SHOWN]
 

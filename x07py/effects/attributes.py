@@ -165,14 +165,14 @@ class Attributes(Construction):
         return atom
 
     def _of_class(self, frame: Frame, line: int, atom: Atom, name: str) -> Value:
-        stored = self.attributes.get((atom, name), NOTHING)
-        found = self.class_attribute(atom, name)
+        stored = self._set_on_classes(atom, name)
+        found = join(self.class_attribute(atom, name), stored)
         if not found:
-            if name == "__dict__" or stored:
-                return stored or UNKNOWN
+            if name == "__dict__":
+                return UNKNOWN
             return self._inherited(atom, name) or self._of_meta(frame, line, atom, name) or UNKNOWN
         owner = self._owner(atom, name)
-        made = [stored]
+        made: list[Value] = []
         for one in found:
             if one[0] == "clsm":
                 made.append(frozenset({("bound", one[1], atom, owner)}))
@@ -185,6 +185,13 @@ class Attributes(Construction):
             else:
                 made.append(frozenset({one}))
         return join(*made)
+
+    def _set_on_classes(self, atom: Atom, name: str) -> Value:
+        """Return what an attribute of a class, or of one above it, was set to after the class was made."""
+        state = self.classes.get(atom)
+        return (
+            join(*(self.attributes.get((one, name), NOTHING) for one in state.order)) if state is not None else NOTHING
+        )
 
     def _is_enum(self, atom: Atom) -> bool:
         """Tell whether the constants of a class are members, which are objects of it."""
@@ -224,8 +231,8 @@ class Attributes(Construction):
         hides = self.hides((atom, name))
         if frame.run is not None and stored and all(one[0] == "k" for one in stored) and atom not in self.making.fresh:
             self.relied.setdefault((atom, name), {})[frame.point] = frame.run
-        later = [self.attributes.get((one, name), NOTHING) for one in self.classes[cls].order]
-        stored = stored or join(*later)
+        if not stored and (later := self._set_on_classes(cls, name)):
+            stored = self._bound(frame, line, atom, cls, name, later)
         named = self.class_attribute(cls, name)
         known = self.classes.get(self._owner(cls, name))
         bare = named == UNKNOWN or (

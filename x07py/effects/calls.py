@@ -61,6 +61,8 @@ _NO_ORDER = {
     "builtins.dict", "builtins.reversed", "builtins.id", "builtins.type", "builtins.hash", "builtins.callable",
     "math.fsum", "collections.Counter",
 }  # fmt: skip
+_OF_MANY_SETS = {"union", "intersection", "difference", "update", "difference_update", "intersection_update"}
+"""Methods of sets for which the order of what they are given is nothing."""
 
 
 class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
@@ -76,10 +78,10 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             callee = self.resolved(frame, line, self.attribute(frame, line, receiver, func[3]))
         else:
             callee = self.value(frame, func)
-        passing = not any(self.name_of(atom) in _KEEPS_QUIET for atom in atoms(callee))
-        followed = all(atom[0] in {"fn", "bound", "cls"} for atom in atoms(callee))
-        fields = any(self.name_of(atom) in _FIELDS for atom in callee)
-        how = passing, followed, fields
+        names = {self.name_of(atom) for atom in callee}
+        followed = all(atom[0] in {"fn", "bound", "cls"} for atom in callee)
+        ordered = not names <= _NO_ORDER and not (func[0] == "attr" and func[3] in _OF_MANY_SETS)
+        how = _KEEPS_QUIET.isdisjoint(names), followed, not _FIELDS.isdisjoint(names), ordered
         args, kwargs = self._arguments(frame, line, arguments, keywords, how)
         self._handed_over(frame, line, callee, [*args, *kwargs.values()])
         if receiver and func[3] in _GROWING and self._grows(frame, line, func, receiver, args):
@@ -106,7 +108,7 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
         line: int,
         arguments: tuple[Node, ...],
         keywords: tuple[Any, ...],
-        how: tuple[bool, bool, bool],
+        how: tuple[bool, bool, bool, bool],
     ) -> tuple[list[Value], dict[str, Value]]:
         """Work out arguments.
 
@@ -115,10 +117,10 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             line: of the call.
             arguments: by place.
             keywords: by name.
-            how: whether handing over a callable counts as calling it, whether the callee is followed, and whether it
-                makes a field of a class.
+            how: whether handing over a callable counts as calling it, whether the callee is followed, whether it makes
+                a field of a class, and whether the order of arguments can show.
         """
-        passing, followed, fields = how
+        passing, followed, fields, ordered = how
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
         for node in arguments:
@@ -127,7 +129,10 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
                 args += parts
                 continue
             if node[0] == "star":
-                kwargs["*"] = join(kwargs.get("*", NOTHING), elements(value)[0])
+                inside, loose = elements(value)
+                if loose and ordered:
+                    self.comes_out(frame, line, "arguments in the order of a set")
+                kwargs["*"] = join(kwargs.get("*", NOTHING), inside)
                 continue
             if "*" not in kwargs:
                 args.append(value)
@@ -311,6 +316,9 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
         """Return what goes through a value, with what its ``__iter__`` and ``__next__`` reach."""
         self.use(frame, line, value)
         objects = frozenset(atom for atom in atoms(value) if atom[0] == "inst")
+        classes = frozenset(atom for atom in atoms(value) if atom[0] == "cls" and self.classes[atom].meta)
+        if stepped := join(*(self._each_of_class(frame, line, atom) for atom in atoms(classes))):
+            value = join(value - classes, stepped)
         if not objects:
             return value
         if any(map(self.is_tally, objects)):
@@ -319,7 +327,24 @@ class Calls(Evaluate, BuiltinCalls, Reaching, Moments, Instances):
             stepped = self.magic(frame, line, objects, name, [])
             steps = self.magic(frame, line, stepped or objects, "__next__" if name == "__iter__" else "__anext__", [])
             value = join(value, frozenset(a for a in stepped if a[0] == "seq"), seq("gen", steps) if steps else NOTHING)
-        return (value - objects) or UNKNOWN
+        kept = [one[2] for this in objects if self._inherited_list(this) for one in self.items_of(this)]
+        return join(value - objects, seq("gen", join(*kept, UNKNOWN)) if kept else NOTHING) or UNKNOWN
+
+    def _inherited_list(self, this: Atom) -> bool:
+        """Tell whether an object is of a class that is made from a list."""
+        return ("prim", "builtins.list") in self.classes[this[1]].order
+
+    def _each_of_class(self, frame: Frame, line: int, atom: Atom) -> Value:
+        """Return what going through a class gives whose metaclass says how."""
+        metas = [meta for meta in atoms(self.classes[atom].meta) if meta[0] == "cls"]
+        steps = [(meta, one) for meta in metas for one in atoms(self.class_attribute(meta, "__iter__"))]
+        this: Value = frozenset({atom})
+        found = [
+            self.invoke(frame, line, one, [this], {}, self._owner(meta, "__iter__"))
+            for meta, one in steps
+            if one[0] == "fn"
+        ]
+        return join(*found)
 
     def entered(self, frame: Frame, line: int, value: Value) -> Value:
         """Return what a ``with`` statement binds."""

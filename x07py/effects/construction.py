@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _LOOSE = (-1, -1)
 """Stands for an object of which no assignment is surely the last."""
-_MOST_RUNS = 200
 _MOST_FORGOTTEN = 1000
 """After so many runs that are to be made anew the order of assignments counts no longer: it would take minutes."""
 
@@ -186,7 +185,8 @@ class Construction(Parts):
                 self._may_be(one, state.get(one))
         if making.fresh and (run.looked or run.sets):
             making.once.append((function, key))
-            if run.changed and self._runs_again(function):
+            if run.changed and making.forgotten <= _MOST_FORGOTTEN:
+                making.forgotten += 1
                 self.forget(function, key)
         if making.running:
             above = making.running[-1]
@@ -195,13 +195,6 @@ class Construction(Parts):
             for one, value in run.sets.items():
                 above.sets[one] = join(above.sets.get(one, NOTHING), value)
         return run.sets
-
-    def _runs_again(self, function: Atom) -> bool:
-        """Tell whether a function may run once more for the same arguments; else order no longer counts."""
-        times = self.making.times[function] = self.making.times.get(function, 0) + 1
-        if times > _MOST_RUNS:
-            self.making.fresh = dict.fromkeys(self.making.fresh, _LOOSE)
-        return times <= _MOST_RUNS
 
     def run_repeats(self, sets: dict[Key, Value], *, done: bool) -> None:
         """Let what a function set before be set again, where it is called in the same way."""

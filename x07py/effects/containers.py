@@ -32,6 +32,8 @@ from x07py.effects.values import (
 if TYPE_CHECKING:
     from x07py.effects.state import Frame
 
+_FILLS = {"__setitem__": 1, "setdefault": 1, "append": 0, "appendleft": 0}
+"""Methods by which objects of classes that are made from dicts and lists take something in: place of that."""
 _NUMBERS = {("obj", "builtins.int"), ("obj", "builtins.float"), ("obj", "builtins.bool")}
 _TEXT_METHODS = {
     "join", "format", "lower", "upper", "strip", "lstrip", "rstrip", "replace", "title", "removeprefix", "removesuffix",
@@ -210,8 +212,8 @@ class Containers(Parts):
         state = self.classes[this[1]]
         if not state.hashed or self.class_attribute(this[1], "__hash__") or len(state.order) > 2:
             return False
-        names = [name for name in state.names if not name.startswith("__")]
-        fields = [self.attributes.get((this, name), NOTHING) for name in names]
+        names = [name for name in state.names if name in state.annotated]
+        fields = [self.attributes.get((this, name)) or state.names[name] for name in names]
         return bool(names) and all(self._plain_hash(one) for one in fields)
 
     # methods of what has no source
@@ -224,6 +226,11 @@ class Containers(Parts):
             return changed_text(this, name) or self._text_method(frame, line, name, this, args)
         if this[0] == "map":
             return self._map_method(name, this, args)
+        if this[0] == "inst" and name in _FILLS and len(args) > _FILLS[name]:
+            self.fill(this, args[0] if _FILLS[name] else UNKNOWN, args[_FILLS[name]])
+        if this[0] == "inst" and (kept := self.items_of(this)):
+            given = [self._map_method(name, one, args) for one in atoms(kept)]
+            return join(*(one for one in given if one is not None), UNKNOWN) if None not in given else None
         if owner == "builtins.dict" and name in {"keys", "values", "items"}:
             return self._map_method(name, ("map", UNKNOWN, UNKNOWN, "", ()), args)
         if owner in {"builtins.set", "builtins.frozenset"} or (this[0] == "seq" and this[1] in {"set", "frozenset"}):

@@ -108,7 +108,10 @@ class Evaluate(Statements, Operators, Literals):
 
     def resolved(self, frame: Frame, line: int, value: Value) -> Value:
         """Return a value with names filled in that were not bound yet when they were imported."""
-        if not any(atom[0] == "later" for atom in atoms(value)):
+        for atom in value:
+            if atom[0] == "later":
+                break
+        else:
             return value
         found: list[Value] = []
         for atom in atoms(value):
@@ -133,9 +136,7 @@ class Evaluate(Statements, Operators, Literals):
         for atom in atoms(base):
             kind = atom[0]
             if kind == "map":
-                pairs = dict(atom[4])
-                picked = [pairs[key] for key in known or () if key in pairs] if pairs else []
-                found.append(join(*picked) if picked else atom[2])
+                found.append(_of_map(atom, known))
             elif kind == "vars":
                 found.append(self.variables(frame, node[1], atom[1], index))
             elif kind == "seq":
@@ -149,6 +150,10 @@ class Evaluate(Statements, Operators, Literals):
             elif kind in {"inst", "cls"}:
                 method = "__getitem__" if kind == "inst" else "__class_getitem__"
                 got = self.magic(frame, node[1], frozenset({atom}), method, [index])
+                if kind == "inst" and not got:
+                    got = self.magic(frame, node[1], frozenset({atom}), "__missing__", [index])
+                    kept = [_of_map(one, known) for one in self.items_of(atom)]
+                    got = join(got, *kept, UNKNOWN) if kept else got
                 found.append(got or (frozenset({atom}) if kind == "cls" else UNKNOWN))
             elif kind == "prim":
                 named = text_of(index)
@@ -233,6 +238,14 @@ def _part(atom: Atom, index: list[Any] | None) -> Value:
         return join(*(parts[one] for one in index))
     whole: Value = atom[2]
     return whole
+
+
+def _of_map(atom: Atom, known: list[Any] | None) -> Value:
+    """Return what an item of a dict can be, by the constants that its key is one of."""
+    pairs = dict(atom[4])
+    picked = [pairs[key] for key in known or () if key in pairs] if pairs else []
+    whole: Value = atom[2]
+    return join(*picked) if picked else whole
 
 
 def _constant_item(value: Any, index: list[Any] | None) -> Value:

@@ -77,6 +77,8 @@ class Machine(Calls, Attributes):
         self.handed: list[tuple[int, End, int]] = []
         self.making = Making()
         self.former: dict[Atom, list[Context]] = {}
+        self.full = False
+        """Whether so much is reached that what some calls give counts as unknown."""
         self._depth = 0
         self._waiting: list[tuple[Any, ...]] = []
 
@@ -222,6 +224,7 @@ class Machine(Calls, Attributes):
             context = contexts[key] = Context(self.graph.add(atom[1], function.name, function.line))
             if self._depth >= _DEPTH or len(self.graph.points) > _MOST_POINTS:
                 context.result = UNKNOWN
+                self.full = self.full or len(self.graph.points) > _MOST_POINTS
                 self._waiting.append((atom, context, first, bound, owner))
             else:
                 self.run_begins()
@@ -278,9 +281,16 @@ class Machine(Calls, Attributes):
         else:
             found = join(*frame.result, *([] if ends else [NONE])) if frame.result or not ends else NOTHING
         if ANY in found and (kind := function.kinds.get("return")):
-            found = join(found, self.annotated(frame, kind))
+            found = join(found, self._of_self(frame, kind) or self.annotated(frame, kind))
         context.result = found
         context.done = True
+
+    def _of_self(self, frame: Frame, kind: Any) -> Value:
+        """Return the object, or an object of the class, that a method was called on which is annotated to give one."""
+        if kind[0] not in {"name", "attr"} or kind[-1] != "Self" or not frame.function or not frame.function.params:
+            return NOTHING
+        this = frame.names.get(frame.function.params[0], NOTHING)
+        return join(*(frozenset({one}) if one[0] == "inst" else self.instance_of(one) for one in this))
 
     def _told_by_annotations(self, frame: Frame, scope: Scope) -> None:
         """Take for a parameter of a library that was given nobody knows what an object of the class it is annotated as.

@@ -48,7 +48,6 @@ class Making:
         gone: attributes that something deletes.
         branches: those that are being run.
         running: the functions that run now.
-        times: how often a function was run that changed such an object.
         forgotten: how many runs were made anew, or will be, because such an object became something else.
         once: contexts that saw an object half made, and that later calls must not take for their own.
     """
@@ -65,5 +64,4 @@ class Making:
     branches: list[Branch] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
     once: list[tuple[Atom, Any]] = field(default_factory=list)
-    times: dict[Atom, int] = field(default_factory=dict)
     forgotten: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -72,9 +72,15 @@ class Primitives:
     returns: Mapping[str, str]
     filters: Mapping[str, str]
     quiet: Mapping[str, Quiet]
+    _asked: dict[str, Row | None] = field(default_factory=dict, init=False, compare=False)
 
     def about(self, name: str) -> Row | None:
         """Return the row of a primitive: its own, or that of the longest name above it; None for an unknown one."""
+        if name not in self._asked:
+            self._asked[name] = self._looked_up(name)
+        return self._asked[name]
+
+    def _looked_up(self, name: str) -> Row | None:
         found = _upwards(name, self.rows)
         if not found:
             return None

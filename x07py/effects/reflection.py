@@ -151,6 +151,8 @@ class Reflection(Parts):
             made = self.type_of(atom)
             if atom[0] == "inst":
                 found.append(frozenset({atom[1]}))
+            elif atom[0] == "cls" and self.classes[atom].meta:
+                found.append(self.classes[atom].meta)
             else:
                 known = made is not None and made.__module__ == "builtins"
                 found.append(frozenset({("prim", f"builtins.{made.__name__}")}) if known else UNKNOWN)

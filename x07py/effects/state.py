@@ -112,6 +112,8 @@ class Frame:
     """Loops that are being run whose order nobody knows: line, and what they bind."""
     run: tuple[Any, ...] | None = None
     """What runs it again, if it is a function."""
+    second: dict[str, Node] = field(default_factory=dict)
+    """Names that were given to what an attribute or an item is, with the expression of that."""
     raising: bool = False
     """Whether an exception is being made, in whose message texts end."""
 

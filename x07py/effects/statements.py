@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from x07py.effects.classes import Definitions
 from x07py.effects.narrowing import Narrowing
 from x07py.effects.order import Order
-from x07py.effects.stores import Stores
+from x07py.effects.stores import Stores, names_item
 from x07py.effects.values import (
     ANY,
     NONE,
@@ -46,6 +46,8 @@ class Statements(Definitions, Order, Narrowing, Stores):
         for target in node[2]:
             self.bind(frame, target, value)
             self._made_by(frame, target)
+            if target[0] == "name" and (node[3][0] in {"attr", "item"} or names_item(node[3])):
+                frame.second[target[2]] = node[3]
         return False
 
     def _augmented(self, frame: Frame, node: Node) -> bool:
@@ -133,6 +135,7 @@ class Statements(Definitions, Order, Narrowing, Stores):
         if function is None and frame.body is None:
             value = self.table.replaced(f"{frame.module.name}.{name}") or value
         frame.names[name] = value
+        frame.second.pop(name, None)
         scope = self.scopes[frame.scope] if frame.scope and function is not None else None
         if scope is not None:
             scope.names[name] = join(scope.names.get(name, NOTHING), value)

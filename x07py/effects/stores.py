@@ -6,17 +6,26 @@ from typing import TYPE_CHECKING
 
 from x07py.effects.dicts import with_item
 from x07py.effects.parts import Parts
-from x07py.effects.values import NOTHING, UNKNOWN, Value, constants, join
+from x07py.effects.values import NOTHING, UNKNOWN, Atom, Value, constants, join, mapping
 
 if TYPE_CHECKING:
     from x07py.effects.state import Frame
     from x07py.effects.summary import Node
 
+ITEMS = "[]"
+"""The attribute under which an object keeps what was put into it."""
 _GETS = {"setdefault", "get"}
+
+
+def names_item(node: Node) -> bool:
+    """Tell whether an expression calls a method that gives an item of a dict."""
+    return node[0] == "call" and node[2][0] == "attr" and node[2][3] in _GETS and bool(node[3])
 
 
 class Stores(Parts):
     """Keeps what a container became where it came from."""
+
+    shared: dict[tuple[Atom, str], Value]
 
     def set_item(self, frame: Frame, target: Node, value: Value) -> None:
         """Give an item a value."""
@@ -26,7 +35,21 @@ class Stores(Parts):
         last = base[0] == "name" and base[2] in frame.names
         after = frozenset(with_item(atom, key, value, last=last, loose=bool(frame.loops)) for atom in container)
         self.keep(frame, base, container, after)
+        for atom in container:
+            if atom[0] == "inst" and not self.class_attribute(atom[1], "__setitem__"):
+                self.fill(atom, key, value)
         self.magic(frame, line, container, "__setitem__", [key if constants(key) else UNKNOWN, value])
+
+    def fill(self, this: Atom, key: Value, value: Value) -> None:
+        """Note an item of an object of a class that is made from a dict or list."""
+        before = self.items_of(this) or mapping(NOTHING, NOTHING)
+        after = [with_item(one, key, value, last=False, loose=False) for one in before if one[0] == "map"]
+        self.set_on_object((this, ITEMS), frozenset(after), surely=False)
+
+    def items_of(self, this: Atom) -> Value:
+        """Return the dicts that hold what was put into an object of a class that is made from a dict or list."""
+        found = self.attributes.get((this, ITEMS), NOTHING)
+        return found if this[2] is not None else join(found, self.shared.get((this[1], ITEMS), NOTHING))
 
     def keep(self, frame: Frame, node: Node, before: Value, after: Value) -> None:
         """Note that a container became another one.
@@ -41,10 +64,14 @@ class Stores(Parts):
             return
         kind = node[0]
         if kind == "name":
+            first = frame.second.pop(node[2], None)
             self._keep_name(frame, node[2], before, after)
+            if first is not None:
+                self.keep(frame, first, before, after)
+                frame.second[node[2]] = first
         elif kind == "attr":
             self._keep_attribute(self.quietly(frame, node[2]), node[3], before, after)
-        elif kind == "item" or (kind == "call" and node[2][0] == "attr" and node[2][3] in _GETS and node[3]):
+        elif kind == "item" or names_item(node):
             base, index = (node[2], node[3]) if kind == "item" else (node[2][2], node[3][0])
             outer, key = self.quietly(frame, base), self.quietly(frame, index)
             grown = frozenset(with_item(atom, key, after, last=False, loose=False) for atom in outer)

@@ -62,7 +62,7 @@ def filled(form: Value) -> Value:
 
 def changed_text(this: Atom, name: str) -> Value | None:
     """Return what a method of a text of which an end is known gives, if it changes each letter by itself."""
-    if len(this) < 3 or name not in {"lower", "upper"}:
+    if len(this) < 4 or this[:2] != ("obj", "builtins.str") or name not in {"lower", "upper"}:
         return None
     begins, ends = (getattr(part, name)() for part in this[2:])
     return known_text(begins, ends)

@@ -110,6 +110,8 @@ def parts_of(*parts: Value) -> Value:
 
 def join(*values: Value) -> Value:
     """Return what can be any of the values; a set of many atoms becomes unknown, with its callables kept."""
+    if len(values) == 1:
+        return values[0] if len(values[0]) <= _MOST else _widened(values[0])
     found: Value = NOTHING.union(*values)
     return found if len(found) <= _MOST else _widened(found)
 
@@ -142,6 +144,7 @@ def _bounded(value: Value, inside: Callable[[Atom], list[Value]], most: int) -> 
     return value if _depth(value, inside) < most else frozenset(a if not inside(a) else ANY for a in value)
 
 
+@lru_cache(maxsize=1 << 16)
 def _shallow(value: Value) -> Value:
     return _bounded(value, _inner, _DEEPEST)
 
