@@ -57,7 +57,7 @@ class Showing(Parts):
     def _in_order(self, frame: Frame, line: int, name: str, value: Value, *, sets: bool, maps: bool = True) -> None:
         for atom in inside_of(value):
             is_map = atom[0] == "map"
-            if is_unordered(frozenset({atom})) and (maps if is_map else sets or atom[1:2] == ("list",)):
+            if is_unordered(frozenset({atom})) and (maps if is_map else sets or atom[1] in {"list", "gen"}):
                 self.comes_out(frame, line, f"a set, written by {name}")
                 return
 
@@ -131,7 +131,7 @@ _WRITERS = {
     "orjson.orjson.dumps": "keys option unsorted never", "ujson.dumps": "keys sort_keys unsorted never",
     "simplejson.dumps": "keys sort_keys unsorted never", "msgpack.packb": "keys sort_keys unsorted never",
     "msgspec._core.json_encode": "keys order unsorted too", "msgspec._core.msgpack_encode": "keys order unsorted too",
-    "rapidjson.dumps": "keys sort_keys unsorted too",
+    "rapidjson.dumps": "keys sort_keys unsorted never", "rapidjson.dump": "keys sort_keys unsorted never",
     "yaml.dump": "keys sort_keys sorted too", "yaml.safe_dump": "keys sort_keys sorted too",
     "yaml.dump_all": "keys sort_keys sorted too", "yaml.safe_dump_all": "keys sort_keys sorted too",
     "_pickle.dumps": "order", "_pickle.dump": "order", "marshal.dumps": "order",
