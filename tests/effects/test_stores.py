@@ -32,6 +32,10 @@ TABLES = {
     "    rows.append(v)\nadd(now)\ndef run(k): return [v() for v in ROWS['a']]\n",
     "an object of a class below dict": "class R(dict):\n    def add(self, k, v): self[k] = v\nROWS = R()\n"
     "ROWS.add('now', now)\ndef run(k): return ROWS[k](), ROWS.get(k)\n",
+    "a large table that is an object of a class below dict": "class R(dict):\n    def add(self, k, v): self[k] = v\n"
+    "ROWS = R()\nROWS.add('now', now)\n"
+    + "".join(f"ROWS.add({n}, lambda: {n})\n" for n in range(12))
+    + "def run(k): return ROWS[k]()\n",
     "an object of a class below list": "class R(list):\n    pass\nROWS = R()\nROWS.append(now)\n"
     "def run(k): return [v() for v in ROWS]\n",
     "what a class below dict makes for a missing key": "class R(dict):\n    def __missing__(self, key): return now\n"

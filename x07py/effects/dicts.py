@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from x07py.effects.values import NOTHING, UNKNOWN, Atom, Value, const, constants, is_large, is_unordered, join
+from x07py.effects.values import NOTHING, UNKNOWN, Atom, Value, atoms, const, constants, is_large, is_unordered, join
 
 if TYPE_CHECKING:
     from x07py.effects.parts import Arguments, Named
@@ -66,6 +67,12 @@ def either(before: Atom, after: Atom) -> Atom:
     if new and (old or not (before[1] or before[2])):
         return _of({key: join(old.get(key, NOTHING), new.get(key, NOTHING)) for key in {**old, **new}}, after[3])
     return "map", join(before[1], after[1]), join(before[2], after[2]), after[3], ()
+
+
+def one_of(value: Value) -> Atom:
+    """Return one dict that can be whatever dict a value can be."""
+    maps = [atom for atom in atoms(value) if atom[0] == "map"]
+    return reduce(either, maps) if maps else ("map", NOTHING, NOTHING, "", ())
 
 
 def with_item(atom: Atom, key: Value, value: Value, *, last: bool, loose: bool) -> Atom:

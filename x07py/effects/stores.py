@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from x07py.effects.dicts import with_item
+from x07py.effects.dicts import one_of, with_item
 from x07py.effects.parts import Parts
-from x07py.effects.values import NOTHING, UNKNOWN, Atom, Value, constants, join, mapping
+from x07py.effects.values import NOTHING, UNKNOWN, Atom, Value, constants, join
 
 if TYPE_CHECKING:
     from x07py.effects.state import Frame
@@ -42,14 +42,20 @@ class Stores(Parts):
 
     def fill(self, this: Atom, key: Value, value: Value) -> None:
         """Note an item of an object of a class that is made from a dict or list."""
-        before = self.items_of(this) or mapping(NOTHING, NOTHING)
-        after = [with_item(one, key, value, last=False, loose=False) for one in before if one[0] == "map"]
-        self.set_on_object((this, ITEMS), frozenset(after), surely=False)
+        own, shared = (this, ITEMS), (this[1], ITEMS)
+        others = self.shared.get(shared, NOTHING)
+        after = with_item(one_of(self.items_of(this)), key, value, last=False, loose=False)
+        if own in self.attributes:
+            self.attributes[own] = NOTHING  # what comes now holds all of it
+        self.set_on_object(own, frozenset({after}), surely=False)
+        self.shared[shared] = frozenset({one_of(join(others, frozenset({after})))})
 
     def items_of(self, this: Atom) -> Value:
-        """Return the dicts that hold what was put into an object of a class that is made from a dict or list."""
+        """Return the dict that holds what was put into an object of a class that is made from a dict or list."""
         found = self.attributes.get((this, ITEMS), NOTHING)
-        return found if this[2] is not None else join(found, self.shared.get((this[1], ITEMS), NOTHING))
+        if this[2] is None:
+            found = join(found, self.shared.get((this[1], ITEMS), NOTHING))
+        return frozenset({one_of(found)}) if found else NOTHING
 
     def keep(self, frame: Frame, node: Node, before: Value, after: Value) -> None:
         """Note that a container became another one.
