@@ -80,7 +80,12 @@ def modules_of(report: Report) -> dict[str, list[tuple[str, str]]]:
 
 
 def test_the_tree_is_clean_and_nothing_of_it_is_left_out(clean: Report) -> None:
-    assert [row.message for row in clean.findings] == []
+    found = clean.findings
+    if not (
+        REPOSITORY / ".git"
+    ).exists():  # unpacked from the sdist: nothing says that git ignores build/, which is not there
+        found = [row for row in found if row.code != "W_ARCH_EXCLUDE_UNUSED"]
+    assert [row.message for row in found] == []
     templates = REPOSITORY / "x07py/scaffold/templates"
     files = {path for path in (REPOSITORY / "x07py").rglob("*.py") if templates not in path.parents}
     assert files <= {REPOSITORY / file.path for file in clean.files}
