@@ -92,9 +92,9 @@ def test_nothing_changed(tree: Path) -> None:
 
 CHANGES: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "a module with a finding": ({"old.py": "import numpy\n\n"}, [NUMPY]),
-    "a module that a pure one reaches": ({"app/table.py": "import smtplib\n"}, ["E_ARCH_OS_IMPORT pure/tax.py"]),
+    "a module that a pure one reaches": ({"app/table.py": "import syslog\n"}, ["E_ARCH_OS_IMPORT pure/tax.py"]),
     "a package that an import runs first": (
-        {"app/__init__.py": "import smtplib\n"},
+        {"app/__init__.py": "import syslog\n"},
         ["E_ARCH_DEPS_DENY app/early.py", "E_ARCH_OS_IMPORT pure/tax.py"],
     ),
     "a file that git does not know": ({"orphan_é.py": ""}, ["E_ARCH_NODE_ORPHAN_MODULE orphan_é.py"]),

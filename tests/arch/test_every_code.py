@@ -273,7 +273,7 @@ _WEB = {"web": {"index_path": "arch/web.json", "enforce": "error"}}
 ROWS["W_ARCH_CONTRACT_DOMAIN_UNCHECKED"] = contracts(MSG, False, **_WEB), contracts(MSG, False)
 
 for _code, _broken, _near in (
-    ("OS_IMPORT", "import smtplib\n", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import smtplib\n"),
+    ("OS_IMPORT", "import syslog\n", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import syslog\n"),
     (
         "DYNAMIC_IMPORT",
         "import importlib as i\ni.import_module(i)\n",

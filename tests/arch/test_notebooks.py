@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CELLS = [
-    ["import json\n", "import smtplib"],
+    ["import json\n", "import syslog"],
     ["%%bash\n", "ls | wc"],
     ["%%time\n", "files = !ls\n", "if files:\n", "    %cd x\n", "    print(1 % 2)\n", "from app import pages"],
 ]
@@ -36,7 +36,7 @@ def test_lines_stand_where_they_stand_in_the_file() -> None:
         assert not line or line == json.loads(rows[at].removesuffix(",")).rstrip("\n") or "exec(" in line
     assert [line for line in code.split("\n") if line] == [
         "import json",
-        "import smtplib",
+        "import syslog",
         "exec('%%bash')",
         "files = exec('!ls')",
         "if files:",

@@ -10,10 +10,10 @@ import pytest
 from tests.arch.trees import codes, manifest, node, run, write
 
 WAYS = {
-    "a module without another use": ("import smtplib\n", "E_ARCH_OS_IMPORT"),
+    "a module without another use": ("import syslog\n", "E_ARCH_OS_IMPORT"),
     "one in a function": ("def f():\n    import ftplib\n", "E_ARCH_OS_IMPORT"),
     "the body of a helper": ("import helper\n", "E_ARCH_OS_IMPORT"),
-    "noqa": ("import smtplib  # noqa\n", "E_ARCH_OS_IMPORT"),
+    "noqa": ("import syslog  # noqa\n", "E_ARCH_OS_IMPORT"),
     "a helper's function": ("import tools\ntools.now()\n", "E_ARCH_CALL_CLOCK"),
     "a star import": ("from tools import *\nnow()\n", "E_ARCH_CALL_CLOCK"),
     "import_module": ("import importlib\nimportlib.import_module('soc' + 'ket').socket()\n", "E_ARCH_CALL_NETWORK"),
@@ -45,7 +45,7 @@ WAYS = {
 }
 
 HARMLESS = {
-    "type only": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import smtplib\n",
+    "type only": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import syslog\n",
     "what is not called": "import socket, http, asyncio\nKIND = socket.AF_INET\n",
     "a helper's other function": "import tools\ntools.one()\n",
     "own open": "def open(x): ...\nopen('x')\n",
@@ -58,7 +58,7 @@ HARMLESS = {
         "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t(a)')\n"
         "c.cursor().executemany('insert into t values(?)', [(1,)])\n"
     ),
-    "text": "x = 'import smtplib'\n",
+    "text": "x = 'import syslog'\n",
 }
 
 
@@ -69,7 +69,7 @@ def project(root: Path, text: str) -> Path:
     externals = {"allowed_import_prefixes": ["ext"] if "import ext" in text else [], "allowed_exact": []}
     document = manifest(node("core", "solve-pure"), externals=externals)
     document["checks"]["deny_orphans"] = False
-    return write(root, document, {"core.py": text, "helper.py": "import smtplib\n", "tools.py": TOOLS})
+    return write(root, document, {"core.py": text, "helper.py": "import syslog\n", "tools.py": TOOLS})
 
 
 @pytest.mark.parametrize("way", WAYS)
