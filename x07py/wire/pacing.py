@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from x07py.wire.waiting import is_ours, shortest_wait
+from x07py.wire.waiting import is_ours, waits_as_long
 from x07py.worlds import current_world
 
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ class Pacer:
             return True
         if self._real_time or self._is_unread():
             return False
-        return shortest_wait(self._pid) >= min(one.wait_s, self._patience_s)
+        return waits_as_long(self._pid, min(one.wait_s, self._patience_s))

@@ -13,7 +13,6 @@ import platform
 import struct
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,20 +69,32 @@ class OwnTimer(threading.Timer):
         super().run()
 
 
-def shortest_wait(pid: int) -> float:
-    """Return the shortest time limit, in seconds, of what the threads of a process wait for.
+def waits_as_long(pid: int, seconds: float) -> bool:
+    """Tell whether all threads of a process wait, and none with a shorter time limit than `seconds`.
 
-    Infinite if nobody waits with a limit, 0 if a thread runs or if the kernel does not tell. Limits are counted from
-    when a wait began, which is not known; limits that are points in time from now.
+    Not if a thread runs, or if the kernel does not tell. Limits are counted from when a wait began, which is not known;
+    limits that are points in time from now. A replay asks 500 times a second, so the first thread that runs ends it.
     """
-    tasks = Path(f"/proc/{pid}/task")
     mine = _own if pid == os.getpid() else ()
+    tasks, memory = f"/proc/{pid}/task", -1
     try:
-        threads = [thread for thread in tasks.iterdir() if int(thread.name) not in mine]
-        with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-            return min((_limit((one / "syscall").read_text(), memory.fileno()) for one in threads), default=0.0)
+        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+        threads = (name for name in os.listdir(tasks) if int(name) not in mine)  # noqa: PTH208 (names alone)
+        return all(_limit(_call(f"{tasks}/{name}/syscall"), memory) >= seconds for name in threads)
     except OSError:
-        return 0.0
+        return False
+    finally:
+        if memory >= 0:
+            os.close(memory)
+
+
+def _call(path: str) -> str:
+    """Return the system call that a thread is in, as the kernel writes it in one short line."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 256).decode()
+    finally:
+        os.close(file)
 
 
 def _limit(line: str, memory: int) -> float:
