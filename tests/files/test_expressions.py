@@ -246,6 +246,14 @@ def test_no_expression_costs_more_than_its_text() -> None:
     assert not slow
 
 
+def test_what_a_broker_said_of_a_delivery_costs_no_more_than_its_text() -> None:
+    """Its expression has a beginning that comes once, which the test above does not make."""
+    pattern = importlib.import_module("x07py.rr.text_side")._STOOD
+    assert pattern.fullmatch('{"epoch":0,"offset":12,"partition":3,"topic":"a"}').groups() == ("12", "3")
+    for piece in ('"offset":1,"partition":1,', '"a":1,', '"offset":1,'):
+        assert not slow_at(lambda text: pattern.fullmatch("{" + text), piece, is_bytes=False), piece
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -45,7 +45,7 @@ _NUMBERED = re.compile(rb"\(captured \d+\)")
 _LIKE_AN_ESCAPE = re.compile(r"\\(?=[\\abfnrtvxuUN0-7])")
 _RUN_OF_TICKS = re.compile(r"`+")
 _PLAIN = r'"[a-z_]+":(?:-?\d+|true|false|"[^"\\]*")'
-_STOOD = re.compile(rf'\{{(?:{_PLAIN},)*"offset":(-?\d+),"partition":(-?\d+)(?:,{_PLAIN})*\}}')
+_STOOD = re.compile(rf'\{{(?:(?!"offset"){_PLAIN},)*+"offset":(-?\d+),"partition":(-?\d+)(?:,{_PLAIN})*+\}}')
 """What a broker said of most deliveries: JSON without anything nested."""
 
 
