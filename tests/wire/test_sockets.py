@@ -80,7 +80,12 @@ def test_cassettes_of_two_tasks_are_refused(tmp_path: Path) -> None:
         asyncio.run(both())
 
 
-def test_a_program_whose_cleaning_up_waits_as_well_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("grace_s", [0.05, *[0.0003] * 20])
+def test_a_program_whose_cleaning_up_waits_as_well_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grace_s: float
+) -> None:
+    """With little time between, the error comes anywhere: in the end of the block, which has to be reached, too."""
+
     async def program() -> None:
         never = asyncio.Event()
         with use_cassette("a.x07rr.bin", mode="none", root=tmp_path, allow_unused=True):
@@ -92,6 +97,6 @@ def test_a_program_whose_cleaning_up_waits_as_well_is_ended(tmp_path: Path, monk
                 await never.wait()
 
     record_by_driver(tmp_path, "orders", 1)
-    monkeypatch.setattr("x07py.testing.aborting._GRACE_S", 0.05)
+    monkeypatch.setattr("x07py.testing.aborting._GRACE_S", grace_s)
     with pytest.raises(CassetteError, match="by datagrams"):
         asyncio.run(program())

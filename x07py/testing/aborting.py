@@ -18,7 +18,7 @@ from x07py.wire.process.loops import current_task
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Collection
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from x07py.errors import X07Error
 
@@ -26,6 +26,8 @@ _GRACE_S = 1.0
 _PATIENT_ROUNDS = 5
 """How often the task that a cassette belongs to is cancelled before its thread, and its loop, get the error."""
 _SIGNAL = getattr(signal, "SIGURG", None)
+_CALLING = ("_pytest.doctest", "_pytest.fixtures", "_pytest.python", "_pytest.unittest")
+"""Modules of pytest that call tests and fixtures."""
 
 
 class Aborter:
@@ -33,10 +35,11 @@ class Aborter:
 
     Args:
         loops: the loops in which connections were made.
+        ending: the code that ends the block, which is not interrupted.
     """
 
-    def __init__(self, loops: Collection[asyncio.AbstractEventLoop]) -> None:
-        self._loops = loops
+    def __init__(self, loops: Collection[asyncio.AbstractEventLoop], ending: CodeType) -> None:
+        self._loops, self._ending = loops, ending
         self._owner = current_task()
         self._main = _SIGNAL is not None and threading.current_thread() is threading.main_thread()
         self._error: X07Error | None = None
@@ -85,17 +88,19 @@ class Aborter:
             task.cancel()
 
     def _raise(self, _: int, frame: FrameType | None) -> None:
-        if self._error is not None and not self._left and not _is_of_pytest(frame):
+        if self._error is not None and not self._left and self._is_of_program(frame):
             raise self._error
 
-
-def _is_of_pytest(frame: FrameType | None) -> bool:
-    """Return whether pytest itself is at work, which an error would end, and no test, fixture or client."""
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package in ("_pytest", "pluggy"):
-            return True
-        if package != "x07py" and package not in sys.stdlib_module_names:
-            return False
-        frame = frame.f_back
-    return False
+    def _is_of_program(self, frame: FrameType | None) -> bool:
+        """Return whether what runs may be ended: not the end of the block, nor pytest between tests and fixtures."""
+        is_called = False
+        while frame is not None:
+            if frame.f_code is self._ending:
+                return False
+            module = frame.f_globals.get("__name__", "")
+            package = module.partition(".")[0]
+            if package in ("_pytest", "pluggy"):
+                return is_called and module in _CALLING
+            is_called = is_called or (package != "x07py" and package not in sys.stdlib_module_names)
+            frame = frame.f_back
+        return True

@@ -212,7 +212,7 @@ class use_cassette:  # noqa: N801 - reads as the function that people know from 
         self._libraries: dict[str, Library] = {}
         self._door = Door(session, self.rules, self.passthrough)
         self._entrance = Entrance(self._door)
-        self._aborter = Aborter(self._entrance.loops)
+        self._aborter = Aborter(self._entrance.loops, use_cassette.__exit__.__code__)
         self._door.on_failure.append(self._aborter.failed)
         self._end_watch = tell_when_replaced(self._sockets_replaced)
         self._entrance.open()
