@@ -27,46 +27,38 @@ __all__ = ["venv"]
 
 MANAGERS = REPOSITORY / ".venv" / "managers" / "bin"
 campaign = pytest.mark.skipif(not CAMPAIGN, reason="takes minutes: make packages")
-POETRY_1 = """\
-# our shop
+POETRY = """\
 [tool.poetry]
 name = "shop"
 version = "1"
 description = ""
 authors = []
 package-mode = false
-
-[tool.poetry.dependencies] # what we need
-python = "^3.11"
-x07py = "*" # ours
 """
-POETRY_1_INLINE = """\
-[tool.poetry]
-name = "shop"
-version = "1"
-description = ""
-authors = []
-package-mode = false
-dependencies = {python = "^3.11", x07py = {version = "*"}} # in line
-"""
-POETRY_2 = """\
+PROJECT = """\
 [project]
 name = "shop"
 version = "1"
 requires-python = ">=3.11"
-dependencies = [
+"""
+POETRY_1 = f"""\
+# our shop
+{POETRY}
+[tool.poetry.dependencies] # what we need
+python = "^3.11"
+x07py = "*" # ours
+"""
+POETRY_1_INLINE = POETRY + 'dependencies = {python = "^3.11", x07py = {version = "*"}} # in line\n'
+POETRY_2 = f"""\
+{PROJECT}dependencies = [
     "x07py", # ours
 ]
 
 [tool.poetry]
 package-mode = false
 """
-POETRY_2_OWN_TABLE = """\
-[project]
-name = "shop"
-version = "1"
-requires-python = ">=3.11"
-
+POETRY_2_OWN_TABLE = f"""\
+{PROJECT}
 [tool.poetry]
 package-mode = false
 
@@ -76,12 +68,8 @@ x07-other = "*"
 [tool.poetry.group.test.dependencies]
 x07py = "*"
 """
-PDM = """\
-[project]
-name = "shop"
-version = "1"
-requires-python = ">=3.11"
-dependencies = ["x07py"] # ours
+PDM = f"""\
+{PROJECT}dependencies = ["x07py"] # ours
 
 [tool.pdm]
 distribution = false
@@ -105,7 +93,7 @@ LAYOUTS = {
 BY_HAND = {
     "poetry": POETRY_2.replace('    "x07py", # ours\n', ""),
     "pdm": PDM.replace('"x07py"', ""),
-    "uv": '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = []\n\n[tool.uv]\n',
+    "uv": PROJECT + "dependencies = []\n\n[tool.uv]\n",
 }
 
 

@@ -98,7 +98,7 @@ class InstalledPackage:
                 whole = [path for path in base.rglob("*") if _COMPILED not in path.parts]
             else:
                 if folder not in beside:
-                    beside[folder] = sorted(folder.iterdir()) if folder.is_dir() else []
+                    beside[folder] = list(folder.iterdir()) if folder.is_dir() else []
                 whole = [path for path in beside[folder] if path.name.startswith(f"{base.name}.")]
             for path in sorted(whole):
                 name = path.relative_to(self.place).as_posix()

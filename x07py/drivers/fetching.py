@@ -135,14 +135,7 @@ def _pin(root: Path, rows: dict[str, Any], files: dict[str, bytes], name: str, a
 
 def _check_usable(root: Path, index: JsonObject, files: Mapping[str, bytes], found: Iterable[Fetched]) -> None:
     """Refuse what is about to be pinned if no program could use it, so that the index stays what `Subject` can read."""
-
-    def read(path: str) -> bytes:
-        data = files.get(path) or _read(root, path)
-        if data is None:
-            raise ContractError(9599, "the file does not exist", where=path, hint="take it out of the index")
-        return data
-
-    pins = Pins(index, read)
+    pins = Pins(index, lambda path: files[path] if path in files else _pinned_file(root, path))
     for one in found:
         if one.action == "pinned":
             try:
@@ -156,9 +149,7 @@ def _compare(
     root: Path, name: str, kind: str, entry: Mapping[str, Any], data: bytes, references: list[dict[str, Any]]
 ) -> None:
     """Refuse a version that is pinned as another schema than the registry has."""
-    have = _read(root, entry["path"])
-    if have is None:
-        raise ContractError(9599, "the file does not exist", where=entry["path"], hint="take it out of the index")
+    have = _pinned_file(root, entry["path"])
     same = _meaning(kind, have) == _meaning(kind, data)
     if not same or sorted(map(str, entry.get("references", []))) != sorted(map(str, references)):
         message = f"version {entry['version']} of {name!r} is another schema in the registry than in {entry['path']}"
@@ -186,6 +177,13 @@ def _free(root: Path, rows: Mapping[str, Any], files: Mapping[str, bytes], stem:
         message = "the file exists, and no version of a subject names it"
         raise ContractError(9599, message, where=path, hint=f"delete it, or pin it in {INDEX}")
     return path
+
+
+def _pinned_file(root: Path, path: str) -> bytes:
+    data = _read(root, path)
+    if data is None:
+        raise ContractError(9599, "the file does not exist", where=path, hint="take it out of the index")
+    return data
 
 
 def _read(root: Path, path: str) -> bytes | None:
