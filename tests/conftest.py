@@ -48,7 +48,8 @@ settings.load_profile("x07py")
 def pytest_configure(config: pytest.Config) -> None:
     """Keep what tests leave in folders for state away from the user; workers have the folder of the first.
 
-    What a test starts with pytest does without the plugins of hypothesis and anyio, which cost more than all the rest.
+    What a test starts with pytest does without the plugins of hypothesis and anyio, which cost more than all the rest,
+    and without the time limit of its own.
     """
     for number in (signal.SIGINT, signal.SIGQUIT):  # a shell's background job is started with both ignored
         if signal.getsignal(number) is signal.SIG_IGN:
@@ -58,7 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         os.environ["XDG_STATE_HOME"] = os.environ["XDG_RUNTIME_DIR"] = folder
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
-        os.environ["PYTEST_ADDOPTS"] = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:hypothesispytest -p no:anyio"
+        off = " ".join(f"-p no:{plugin}" for plugin in ("hypothesispytest", "anyio", "timeout"))
+        os.environ["PYTEST_ADDOPTS"] = f"{os.environ.get('PYTEST_ADDOPTS', '')} {off}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
