@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 _SWITCH = "TYPE_CHECKING"
 _TYPING = {"typing", "typing_extensions"}
 _SET = re.compile(
-    r"""TYPE_CHECKING['"]?\]?[ \t]*(?::[^=\n]*)?(?::=|=(?!=))(?![ \t]*(?:False|0|typing\.TYPE_CHECKING)\b)
-      | TYPE_CHECKING[ \t]*,[^=\n]*=(?!=) | \b(?:as|def|class|for|global)[ \t]+TYPE_CHECKING
-      | setattr\(.*TYPE_CHECKING""",
+    r"""TYPE_CHECKING['"]?\]?[ \t]*+(?P<rest>[:,][^=\n]*+)?+
+        (?:=(?!=)(?P<off>(?=[ \t]*(?:False|0|typing\.TYPE_CHECKING)\b))?())?""",
     re.VERBOSE,
 )
-"""What may make the name something else than what type checkers take it for."""
+"""Where the name stands, to the value that it, or a tuple that it begins, is given, if there is one."""
+_BOUND = re.compile(
+    r"\b(?:as|def|class|for|global)[ \t]+TYPE_CHECKING|^(?>.*?setattr\()(?=.*TYPE_CHECKING)", re.MULTILINE
+)
 
 
 def summarize(text: str) -> Summary:
@@ -32,9 +34,18 @@ def summarize(text: str) -> Summary:
         SyntaxError, ValueError, RecursionError: the text is not Python.
     """
     tree = parsed(text)
-    lowering = Lowering(guarded="TYPE_CHECKING" in text and not _SET.search(text))
+    lowering = Lowering(guarded=_SWITCH in text and not _may_be_set(text))
     body = lowering.block(tree.body)
     return Summary(body, tuple(lowering.functions), tuple(lowering.classes), tuple(lowering.typing))
+
+
+def _may_be_set(text: str) -> bool:
+    """Tell whether the name may be something else than what type checkers take it for."""
+    given = (found for found in _SET.finditer(text) if found[3] is not None)
+    return bool(_BOUND.search(text)) or any(
+        found["off"] is None or (found["rest"] or "").startswith(",") or _SWITCH in (found["rest"] or "")
+        for found in given
+    )
 
 
 class Lowering(Expressions):

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from x07py.arch.model import Import, ImportKind
 
 _AS = rf"(?:[ \t]+as[ \t]+{NAME})?"
-_GAP = r"(?:[ \t]|\\\n)*"
+_GAP = r"(?:[ \t]|\\\n)*+"
 _NAMES = rf"{NAME}{_AS}(?:{_GAP},{_GAP}{NAME}{_AS})*"
 STATEMENT = rf"""
     (?P<at>)
     (?: import [ \t]+ (?P<plain>{DOTTED}{_AS}(?:[ \t]*,[ \t]*{DOTTED}{_AS})*)
-      | from [ \t]+ (?P<dots>\.*) (?P<base>{DOTTED})? [ \t]+ import [ \t]+ {_GAP}
+      | from [ \t]++ (?P<dots>\.*) (?P<base>{DOTTED})? [ \t]+ import [ \t]++ {_GAP}
         (?: (?P<names>\*|{_NAMES}) | \( (?P<listed>[^()]*) \) )
     ) [ \t]* (?=[\n\#;]|\Z)
 """

@@ -34,10 +34,12 @@ _TOKEN = re.compile(
 )
 _STATEMENT = re.compile(rf"(?:lazy[ \t]+)?{STATEMENT}", re.VERBOSE)
 _GUARD = re.compile(r"if[ \t]+\(?(?:typing\.|t\.)?TYPE_CHECKING\)?[ \t]*:")
-_SET = re.compile(
-    r"TYPE_CHECKING[ \t]*(?::[^=\n]*)?(?::=|=(?!=))(?![ \t]*False\b)|\bas[ \t]+(?:TYPE_CHECKING|typing|t)\b(?!\.)"
-)
-"""What may make the guard's condition true when the module runs."""
+_SET = re.compile(r"TYPE_CHECKING[ \t]*+(?P<type>:[^=\n]*+)?+(?:=(?!=)(?P<off>(?=[ \t]*False\b))?())?")
+"""Where the guard's condition stands, to the value that it is given, if there is one.
+
+It goes over a type at once, and so over names in it: what would be given to them is given here.
+"""
+_NAMED = re.compile(r"\bas[ \t]+(?:TYPE_CHECKING|typing|t)\b(?!\.)")
 _BY_NAME = re.compile(r"""(?:import_module|__import__|resolve_name)\(\s*(["'])([A-Za-z_][\w.]*)(?::[\w.]*)?\1""")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
@@ -68,7 +70,7 @@ class _Tokens:
         self._line_start = 0
         self._guard: int | None = None
         self._guard_line = False
-        self._guarded = not _SET.search(text)
+        self._guarded = not _may_be_set(text)
 
     def read(self) -> None:
         """Go through all tokens."""
@@ -184,6 +186,14 @@ class _Tokens:
 
     def _fault(self, what: str, at: int) -> SyntaxError:
         return SyntaxError(what, ("", self.text.count("\n", 0, at) + 1, None, None))
+
+
+def _may_be_set(text: str) -> bool:
+    """Tell whether the guard's condition may be true when the module runs."""
+    given = (found for found in _SET.finditer(text) if found[3] is not None)
+    return bool(_NAMED.search(text)) or any(
+        found["off"] is None or "TYPE_CHECKING" in (found["type"] or "") for found in given
+    )
 
 
 def relative_name(package: str, name: str) -> str:
