@@ -33,6 +33,7 @@ ALLOWED = {
     "cli/main.py:_unknown": "the user's own word, as its repr",
     "cli/main.py:main": "what the system says of an error, and what commands of ours have printed",
     "cli/msg.py:encode": "letters of Base64 or hexadecimal",
+    "cli/output.py:print_json_rows": "lines of json_text, which escapes",
     "cli/policy.py:init": OWN,
     "cli/quick.py:check_architecture": "the summary, escaped a line before",
     "sandbox/probe.py:tell": "JSON for the process that started this one",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
+from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from x07py.msg import Envelope, MessageRecord
 from x07py.rr import Cassette, Entry
-from x07py.rr.alignment import pairs_of
-from x07py.rr.comparison import Change, Comparison, compare
+from x07py.rr.alignment import NOTHING_VARIES, pairs_of
+from x07py.rr.comparison import Change, changes_between
 from x07py.rr.difference import describe_difference
 from x07py.rr.varying import Varying
 
@@ -32,8 +34,17 @@ def commit(offset: int) -> Entry:
     return Entry("rr", "std.msg.kafka.commit_v1", "local", b"{}", b'{"offset":%d}' % offset)
 
 
-def compared(old: list[Entry], new: list[Entry]) -> Comparison:
-    return compare(Cassette.from_entries(old), Cassette.from_entries(new))
+class Compared(NamedTuple):
+    """What changed, and the facts of the run that differ."""
+
+    changes: list[Change]
+    volatile: Counter[str]
+
+
+def compared(old: list[Entry], new: list[Entry], varying: Varying = NOTHING_VARIES) -> Compared:
+    facts: Counter[str] = Counter()
+    found = changes_between(Cassette.from_entries(old), Cassette.from_entries(new), facts, varying)
+    return Compared(list(found), facts)
 
 
 def test_another_interleaving_of_keys_is_no_change_and_offsets_are_counted_apart() -> None:
@@ -56,7 +67,7 @@ def test_order_within_a_key_is_a_change_and_messages_come_and_go() -> None:
     assert [change.change for change in compared([one, three], [one, two, three]).changes] == ["+"]
     assert [change.change for change in compared([one, two, three], [one, three]).changes] == ["-"]
     found = compared([publish(b"", b"1"), publish(b"", b"2")], [publish(b"", b"2"), publish(b"", b"1")])
-    assert found == Comparison()  # without a key there is no order
+    assert found == ([], {})  # without a key there is no order
 
 
 def test_another_key_is_one_message_gone_and_one_new() -> None:
@@ -108,6 +119,6 @@ def test_what_was_declared_to_differ_is_no_change() -> None:
     old = delivery(b"k", b'{"at": 1, "id": "order-11111111", "n": 1}', trace="a")
     new = delivery(b"k", b'{"at": 2, "id": "order-22222222", "n": 1}', trace="b")
     other = delivery(b"k", b'{"at": 3, "id": "order-33333333", "n": 2}', trace="c")
-    assert compare(Cassette.from_entries([old]), Cassette.from_entries([new]), varying).changes == []
-    [change] = compare(Cassette.from_entries([old]), Cassette.from_entries([other]), varying).changes
+    assert compared([old], [new], varying).changes == []
+    [change] = compared([old], [other], varying).changes
     assert change.detail == "  value $.n\n    - 1\n    + 2"

@@ -6,17 +6,19 @@ import os
 import sys
 from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, TextIO
 
 from x07py.printing import json_text, terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
     from x07py.errors import X07Error
+
+_ROWS_AT_ONCE = 200
 
 
 class Format(StrEnum):
@@ -63,9 +65,35 @@ def say(text: str) -> None:
     sys.stderr.write(terminal(text) + "\n")
 
 
+def print_line(text: str) -> None:
+    """Write a line to standard output, foreign text as escapes; for many, since rich takes long for each."""
+    sys.stdout.write(terminal(text) + "\n")
+
+
 def print_json(report: dict[str, Any]) -> None:
     """Print a report as one JSON document with sorted keys."""
     sys.stdout.write(json_text(report) + "\n")
+
+
+def print_json_rows(
+    name: str, rows: Iterable[dict[str, Any]], *, before: dict[str, Any], after: Callable[[], dict[str, Any]]
+) -> None:
+    """Print a report as `print_json` does, with a list in it that is never whole in memory.
+
+    Args:
+        name: what the list is called.
+        rows: the rows of the list, printed as they come.
+        before: what stands before the list, by its name.
+        after: returns what stands behind it, once there are no more rows.
+    """
+    head = json_text({**before, name: []})
+    sys.stdout.write(head[: -len("]\n}")])
+    left, first = iter(rows), True
+    while some := list(islice(left, _ROWS_AT_ONCE)):
+        text = json_text(some)[1:-2].replace("\n", "\n  ")
+        sys.stdout.write(text if first else f",{text}")
+        first = False
+    sys.stdout.write(("]" if first else "\n  ]") + f",{json_text(after())[1:]}\n")
 
 
 def print_error(error: X07Error, *, command: str, as_json: bool) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from x07py.cli.completion import cassettes
-from x07py.cli.output import Format, console, print_json
+from x07py.cli.output import Format, console, print_json, print_json_rows, print_line
 from x07py.cli.rr_exec import exec_program
 from x07py.cli.rr_listen import record, serve
 from x07py.cli.rr_redact import redact
 from x07py.cli.rr_scan import scan_recordings
-from x07py.cli.rr_show import found_numbers, print_side_by_side, print_timeline
+from x07py.cli.rr_show import (
+    found_numbers,
+    print_changes,
+    print_changes_json,
+    print_side_by_side,
+    print_timeline,
+)
 from x07py.cli.rr_view import view
 from x07py.contracts.loader import find_root
 from x07py.errors import CassetteError, FileError
@@ -23,7 +29,7 @@ from x07py.files import digest_file
 from x07py.printing import counted, escaped, terminal
 from x07py.rr.cassette import Cassette, whole_prefix
 from x07py.rr.cassette_files import FOLDER, PARTIAL, SideFile, claimed, publish_recovered, read_cassette
-from x07py.rr.comparison import compare
+from x07py.rr.comparison import changes_between
 from x07py.rr.folder import cassettes_in, locate
 from x07py.rr.report import describe_entry, entry_line, statistics
 from x07py.rr.text_side import check_text_side, text_side, write_text_side
@@ -121,15 +127,16 @@ def show(
         )
     numbers = found_numbers(loaded, search) if entry is None else [entry]
     if format is Format.json:
-        rows = [describe_entry(number, loaded.entries[number]) for number in numbers]
-        print_json({"schema_version": "x07.rr.show.report@0.1.0", "cassette": path.name, "entries": rows})
+        loaded.check()
+        rows = (describe_entry(number, loaded.entries[number]) for number in numbers)
+        version = {"schema_version": "x07.rr.show.report@0.1.0"}
+        print_json_rows("entries", rows, before={"cassette": path.name}, after=lambda: version)
         return
-    out = console()
     if timeline:
-        print_timeline(out, loaded, numbers)
+        print_timeline(console(), loaded, numbers)
     for number in numbers:
         if entry is None:
-            out.print(entry_line(number, loaded.entries[number]))
+            print_line(entry_line(number, loaded.entries[number]))
         else:
             _print_details(describe_entry(number, loaded.entries[number]))
 
@@ -230,20 +237,10 @@ def diff(
     """
     before, after = locate(old), locate(new)
     varying = SideFile(before).varying().or_also(SideFile(after).varying())
-    found = compare(Cassette.load(before), Cassette.load(after), varying)
-    if format is Format.json:
-        report = {"equal": not found.changes, "changes": [asdict(one) for one in found.changes]}
-        print_json({"schema_version": "x07.rr.diff.report@0.1.0", **report, "volatile": dict(found.volatile)})
-    else:
-        for change in found.changes:
-            console().print(f"{change.change} {change.line}")
-            if change.detail:
-                console().print(change.detail)
-        console().print(counted(len(found.changes), "difference") if found.changes else "no differences")
-        if found.volatile:
-            facts = ", ".join(f"{escaped(name)} in {number}" for name, number in found.volatile.most_common(8))
-            console().print(f"facts of the run that differ too: {facts}")
-    raise typer.Exit(1 if found.changes else 0)
+    facts: Counter[str] = Counter()
+    changes = changes_between(Cassette.load(before), Cassette.load(after), facts, varying)
+    differ = print_changes_json(changes, facts) if format is Format.json else print_changes(changes, facts)
+    raise typer.Exit(1 if differ else 0)
 
 
 def _entries(number: int) -> str:

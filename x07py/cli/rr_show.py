@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from x07py.printing import escaped
+from x07py.cli.output import print_json_rows, print_line
+from x07py.printing import counted, escaped
 from x07py.rr.alignment import pairs_of
 from x07py.rr.view import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections import Counter
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
     from x07py.rr.cassette import Cassette
+    from x07py.rr.comparison import Change
 
 COLOURS = {
     "publish": "blue",
@@ -115,4 +118,36 @@ def print_side_by_side(out: Console, old: Cassette, new: Cassette, words: str) -
         differ += not same
         style = None if same else "red"
         out.print(f"{one[:half]:<{half}} {' ' if same else '|'} {other[:half]}", style=style, no_wrap=True)
+    return differ
+
+
+def print_changes(changes: Iterable[Change], facts: Counter[str]) -> int:
+    """Print what differs between two cassettes, and return how many differences there are."""
+    differ = 0
+    for change in changes:
+        differ += 1
+        print_line(f"{change.change} {change.line}")
+        if change.detail:
+            print_line(change.detail)
+    print_line(counted(differ, "difference") if differ else "no differences")
+    if facts:
+        named = ", ".join(f"{escaped(name)} in {number}" for name, number in facts.most_common(8))
+        print_line(f"facts of the run that differ too: {named}")
+    return differ
+
+
+def print_changes_json(changes: Iterable[Change], facts: Counter[str]) -> int:
+    """Print what differs between two cassettes as JSON, and return how many differences there are."""
+    differ = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal differ
+        for change in changes:
+            differ += 1
+            yield change._asdict()
+
+    def after() -> dict[str, Any]:
+        return {"equal": not differ, "schema_version": "x07.rr.diff.report@0.1.0", "volatile": dict(facts)}
+
+    print_json_rows("changes", rows(), before={}, after=after)
     return differ

@@ -45,6 +45,15 @@ class Cassette:
     def __len__(self) -> int:
         return len(self._index)
 
+    def check(self) -> None:
+        """Read the error of each entry, which is otherwise read when somebody asks for it.
+
+        Raises:
+            CassetteError: 2008 if one is no number.
+        """
+        for number in self._index.errors:
+            self._index.err(number)
+
     def to_bytes(self) -> bytes:
         """Return the file's bytes."""
         return bytes(self._index.buf)
@@ -74,6 +83,16 @@ class _Entries(Sequence[Entry]):
 
 def whole_prefix(data: bytes) -> tuple[int, int, CassetteError | None]:
     """Return how many bytes and entries of `data` are whole, and the error that ends them, if any."""
+    try:
+        loaded = Cassette.load(data)
+        loaded.check()
+    except CassetteError:
+        return _before_damage(data)
+    return len(data), len(loaded), None
+
+
+def _before_damage(data: bytes) -> tuple[int, int, CassetteError | None]:
+    """Return what `whole_prefix` does, by reading entry after entry up to the first that is damaged."""
     size, entries = 0, 0
     while size < len(data):
         if len(data) - size < 4 or _U32.unpack_from(data, size)[0] > len(data) - size - 4:

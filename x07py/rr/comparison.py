@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.files import load_json
 from x07py.printing import escaped
@@ -14,6 +12,7 @@ from x07py.rr.report import entry_line
 from x07py.rr.volatile import is_volatile_header
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator
 
     from x07py.rr.cassette import Cassette
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from x07py.rr.varying import Varying
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One difference: ``~`` changed, ``-`` gone, ``+`` new; the entry in a line, and its fields."""
 
     change: str
@@ -30,33 +28,32 @@ class Change:
     detail: str = ""
 
 
-@dataclass(slots=True)
-class Comparison:
-    """What changed, and how many entries differ in each fact of the run, such as ``timestamp_ms``."""
-
-    changes: list[Change] = field(default_factory=list)
-    volatile: Counter[str] = field(default_factory=Counter)
-
-
-def compare(old: Cassette, new: Cassette, varying: Varying = NOTHING_VARIES) -> Comparison:
-    """Compare two recordings by place and key.
+def changes_between(
+    old: Cassette, new: Cassette, facts: Counter[str], varying: Varying = NOTHING_VARIES
+) -> Iterator[Change]:
+    """Yield what changed between two recordings, by place and key, in the order of the newer one.
 
     Batches, offsets, timestamps, latencies and how partitions interleave are facts of the run, not changes; nor is
     what `varying` says.
+
+    Args:
+        old: the older recording.
+        new: the newer one.
+        facts: counts, as changes are asked for, the entries that differ in each fact of the run, such as
+            ``timestamp_ms``.
+        varying: what was declared to differ.
     """
-    found = Comparison()
     for left, right, alike in pairs_of(old, new, varying):
         one = old.entries[left] if left is not None else None
         other = new.entries[right] if right is not None else None
         if alike:
-            found.volatile.update(_volatile(one, other))
+            facts.update(_volatile(one, other))
         elif one is not None and other is not None:
-            found.changes.append(Change("~", entry_line(right or 0, other), _detail(one, other, varying)))
+            yield Change("~", entry_line(right or 0, other), _detail(one, other, varying))
         elif one is not None:
-            found.changes.append(Change("-", entry_line(left or 0, one)))
+            yield Change("-", entry_line(left or 0, one))
         elif other is not None:
-            found.changes.append(Change("+", entry_line(right or 0, other)))
-    return found
+            yield Change("+", entry_line(right or 0, other))
 
 
 def _detail(old: Entry, new: Entry, varying: Varying) -> str:
@@ -81,11 +78,15 @@ def _volatile(old: Entry | None, new: Entry | None) -> Iterator[str]:
     if old is None or new is None:
         yield "how often"
         return
+    if old == new:
+        return
     if old.latency_ticks != new.latency_ticks:
         yield "latency_ticks"
     if old.meta != new.meta:
         before, after = _facts(old.meta), _facts(new.meta)
         yield from (name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if (old.req, old.resp) == (new.req, new.resp):
+        return
     one, other = message_of(old), message_of(new)
     if one is not None and other is not None:
         names = one[1].headers.keys() | other[1].headers.keys()
