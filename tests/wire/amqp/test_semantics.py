@@ -19,6 +19,8 @@ from tests.support.listeners import Listeners
 from tests.support.live import rabbitmqctl
 from tests.support.proxy import Proxy
 from x07py.brokers.process import RunningBroker
+from x07py.msg import Envelope
+from x07py.rr import Cassette
 from x07py.testing.cassette import use_cassette
 
 NOWHERE = "amqp://guest:guest@rabbit.example:5672/%2F"
@@ -90,6 +92,28 @@ def test_an_answer_that_came_too_late_comes_too_late_again(
         with use_cassette("late.x07rr.bin", mode="none"):
             assert program(NOWHERE) == recorded
         assert time.monotonic() - began < 60
+
+
+def test_the_time_that_recording_takes_is_not_the_brokers(project: Path, url: str) -> None:
+    def slowly(envelope: Envelope) -> Envelope:
+        time.sleep(0.03)
+        return envelope
+
+    with use_cassette("slowly.x07rr.bin", before_record=[slowly]):
+        connection = pika.BlockingConnection(pika.URLParameters(url))
+        channel = connection.channel()
+        channel.queue_declare("slowly", exclusive=True)
+        for number in range(20):
+            channel.basic_publish("", "slowly", b"%d" % number)
+        channel.queue_declare("slowly", passive=True)
+        found = channel.consume("slowly", auto_ack=True)
+        got = [next(found)[2] for _ in range(20)]
+        connection.close()
+    assert len(got) == 20
+    entries = Cassette.load(project / ".x07_rr" / "slowly.x07rr.bin").entries
+    waits = [entry.latency_ticks for entry in entries if entry.op.endswith("consume_env_v1")]
+    assert len(waits) == 20
+    assert sorted(waits)[10] == 0
 
 
 def named_by_the_broker(address: str) -> list[Any]:

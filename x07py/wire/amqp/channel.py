@@ -131,7 +131,7 @@ class Channel:
         detail, call = values.dump_method(method), self._calls.take()
         self.drop()
         if call is None:
-            write = partial(self._session.write_event, CLOSED, self._name, detail, ticks=self._session.since_last)
+            write = partial(self._session.write_event, CLOSED, self._name, detail, ticks=self._session.lull())
             self._session.place().fill(write)
         else:
             self._calls.refused(call, detail)

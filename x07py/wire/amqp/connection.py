@@ -178,7 +178,7 @@ class Connection:
         self._write_event(CLOSED, detail)
 
     def _write_event(self, name: str, detail: Json) -> None:
-        ticks = self._session.since_last
+        ticks = self._session.lull()
         self._session.place().fill(partial(self._session.write_event, name, str(self._number), detail, ticks=ticks))
 
     def _drop_channels(self) -> None:

@@ -153,7 +153,7 @@ class Publisher:
         number = next((number for number, sent in self._mandatory.items() if _is_same(sent, frame)), None)
         if number is not None:
             del self._mandatory[number]
-            detail, ticks = {**reply, "published": number}, self._session.since_last
+            detail, ticks = {**reply, "published": number}, self._session.lull()
             place = self._session.place()
             place.fill(partial(self._session.write_event, RETURNED, self._name, detail, ticks=ticks))
 

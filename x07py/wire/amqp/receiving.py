@@ -241,7 +241,7 @@ class Receiver:
         tag = self._delivered + 1 if session.replays else live
         own = self._number_delivery(queue, self._name, tag, no_ack=no_ack, live=live)
         meta |= {"queue": queue, "channel": self._name, "delivery_tag": own, **extra}
-        session.place().fill(partial(write, clean, meta, session.since_last))
+        session.place().fill(partial(write, clean, meta, session.lull()))
         if own == live:
             self._link.pass_on(*frame.raw)
             return
@@ -270,7 +270,7 @@ class Receiver:
         consumer = self._consumers.get(method.consumer_tag or "")
         if consumer is not None:
             self._forget(consumer)
-            ticks = self._session.since_last
+            ticks = self._session.lull()
             write = partial(self._session.write_event, CANCELLED, consumer.scope, {}, ticks=ticks)
             self._session.place().fill(write)
 

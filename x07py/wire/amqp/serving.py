@@ -81,17 +81,21 @@ def _listen(amqp: AmqpSession, served: Connection, broker: Stream) -> None:
     is_ours()
     _pump(amqp, broker, served.on_server, lambda: served.link.is_full, served.link.pass_on)
     with amqp.lock:
+        amqp.comes(time.monotonic())
         served.on_lost()
     amqp.flush()
 
 
 def _take(amqp: AmqpSession, decoder: Decoder, take: Callable[[Frame], None], data: bytes) -> None:
+    came = time.monotonic()
     with amqp.lock:
+        amqp.comes(came)
         try:
             for frame in decoder.feed(data):
                 take(frame)
         except X07Error as error:
             amqp.fail(error)
+        amqp.was_looked_at()
     amqp.flush()
 
 

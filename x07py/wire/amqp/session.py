@@ -102,6 +102,7 @@ class AmqpSession(Tape):
         self.pacer: Pacer = Pacer(self._is_unread, real_time=rules.real_time, patience_s=rules.patience_s)
         self.connections = 0
         self.arrived = 0
+        self._came = self._quiet_since = 0.0
         self.clients: set[Outgoing] = set()
         self._places: deque[Place] = deque()
         self._sources: set[Source] = set()
@@ -151,10 +152,22 @@ class AmqpSession(Tape):
             self._write_complete()
             self._closed = True
 
-    @property
-    def since_last(self) -> int:
-        """Milliseconds since the cassette was used."""
-        return int((time.monotonic() - (self.last_activity or time.monotonic())) * 1000)
+    def comes(self, when: float) -> None:
+        """Note that something is looked at that came at a time, as `time.monotonic` counts."""
+        self._came = when
+
+    def was_looked_at(self) -> None:
+        """Note that all of it has been looked at; what came meanwhile did not come late."""
+        if self._quiet_since == self._came:
+            self._quiet_since = time.monotonic()
+
+    def lull(self) -> int:
+        """Return the milliseconds in which nothing came and nothing was written before what is looked at.
+
+        Of what came in one piece only the first part has any, however long it takes to look at each.
+        """
+        since, self._quiet_since = max(self.last_activity or self._came, self._quiet_since), self._came
+        return max(int((self._came - since) * 1000), 0)
 
     def _is_unread(self) -> bool:
         return any(one.is_unread for one in list(self.clients))
