@@ -30,6 +30,7 @@ PUBLISH, DELIVER = 1, 2
 NOTHING_VARIES = Varying()
 _ORDERED, _UNORDERED, _COUNTED = 0, 1, 2
 """Kinds of lanes: in the order of the broker, in any, and of operations of which a recording holds more or fewer."""
+_RECORD_MAGIC, _ENVELOPE_MAGIC, _MAGIC_AT = b"X7MR", b"X7ME", 4
 _SIZE = 16
 _PARTS = 64
 
@@ -44,11 +45,14 @@ class Pair(NamedTuple):
 
 def message_of(entry: Entry) -> tuple[int, Envelope] | None:
     """Return whether the message of an entry was published (1) or delivered (2), and the message."""
-    try:
-        record = MessageRecord.decode(entry.resp)
-        return record.op_tag, Envelope.decode(record.env)
-    except (RecordError, EnvelopeError):
-        pass
+    if entry.resp.startswith(_RECORD_MAGIC, _MAGIC_AT):
+        try:
+            record = MessageRecord.decode(entry.resp)
+            return record.op_tag, Envelope.decode(record.env)
+        except (RecordError, EnvelopeError):
+            pass
+    if not entry.req.startswith(_ENVELOPE_MAGIC, _MAGIC_AT):
+        return None
     try:
         return PUBLISH, Envelope.decode(entry.req)
     except EnvelopeError:

@@ -85,6 +85,8 @@ class _Section:
         """Note a delivery, and tell whether it is a record of Kafka that was delivered before."""
         if (plain := _STOOD.fullmatch(entry.meta)) is not None:
             offset, partition = plain.groups()
+        elif "offset" not in entry.meta and "\\" not in entry.meta:  # nor can it be spelled by escapes
+            return False
         else:
             meta = _loaded(entry.meta.encode()) if entry.meta else None
             if not isinstance(meta, dict) or "offset" not in meta or "partition" not in meta:
