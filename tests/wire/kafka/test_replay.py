@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,32 @@ def test_a_member_that_its_group_has_lost_gets_what_came_until_it_had_joined_ane
 
     with served(tmp_path) as stand_in:
         assert asyncio.run(run(str(stand_in.address))) == list(range(52))
+        is_whole(stand_in)
+
+
+def test_a_client_that_stands_still_for_longer_than_a_replay_waits_has_not_waited(tmp_path: Path) -> None:
+    with cassette(tmp_path, Mode.RECORD) as session:
+        tape = WireTape(session, RULES)
+        subscription = Subscription(("orders",), "workers", 1)
+        for offset in range(2):
+            said = {"client": "any", "generation": offset + 1, "partitions": {"orders": [0]}}
+            tape.write_event("assigned", subscription.scope(), said)
+            meta = {"topic": "orders", "partition": 0, "offset": offset, "timestamp": TIME, "timestamp_type": 1}
+            row = tape.delivery_row(subscription.request(), from_native("orders", None, b"value", []), meta)
+            tape.write_deliveries(subscription.scope(), [row])
+            if not offset:
+                tape.write_event("lost", subscription.scope(), {"error": 25})
+
+    async def run(address: str) -> list[int]:
+        settings = {"bootstrap_servers": address, "group_id": "workers", "auto_offset_reset": "earliest"}
+        own = {"heartbeat_interval_ms": 100, "session_timeout_ms": 1000, "enable_auto_commit": False}
+        async with AIOKafkaConsumer("orders", **settings, **own) as consumer:
+            first = await asyncio.wait_for(consumer.getone(), 20)
+            time.sleep(3)  # noqa: ASYNC251 - which holds the client up too
+            return [first.offset, (await asyncio.wait_for(consumer.getone(), 20)).offset]
+
+    with served(tmp_path, rules=RULES._replace(patience_s=2.5)) as stand_in:
+        assert asyncio.run(run(str(stand_in.address))) == [0, 1]
         is_whole(stand_in)
 
 

@@ -29,7 +29,9 @@ class Holdings(Entries):
         """Return error 2070: a consumer waits for what will not come."""
         first = self.first_closed()
         why = "the recording holds nothing more for this consumer"
-        if not feed.is_over():
+        if not feed.is_over() and first == len(self.session.ledger):
+            why = "what comes next is for a client that has asked for its partition, or joined its group anew"
+        elif not feed.is_over():
             why = f"entry {first} was recorded before what comes next and has not been published again"
         return RecordingEndedError(
             2070,

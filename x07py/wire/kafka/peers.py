@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from x07py.wire.kafka.scram import Exchange
     from x07py.wire.stand_in import Address, Connection
 
+_PAUSE_S = 2.0
+"""The most that counts as waiting between two looks at a client: one that waits is looked at once a second."""
 _LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 _CUT = select.POLLERR | select.POLLNVAL
 """What the kernel tells of a connection whose other end closed it; and of one that it closed without reading all."""
@@ -42,6 +45,7 @@ class Peer:
         self.sources: tuple[str, ...] = ()
         self.feed: Feed | None = None
         self.login: Exchange | None = None
+        self._waited_s = self._looked_at = 0.0
 
     @property
     def has_left(self) -> bool:
@@ -52,6 +56,19 @@ class Peer:
     def has_left_unread(self) -> bool:
         """Whether the client closed the connection and left something unread."""
         return self.is_cut or (not self.is_gone and bool(self._events() & _CUT))
+
+    def waited_s(self, since: float) -> float:
+        """Return for how long the client has waited by its requests; while it sends none, it does something else.
+
+        Args:
+            since: when something happened last, by the monotonic clock.
+        """
+        now = time.monotonic()
+        if since > self._looked_at:
+            self._waited_s, self._looked_at = 0.0, since
+        self._waited_s += min(now - self._looked_at, _PAUSE_S)
+        self._looked_at = now
+        return self._waited_s
 
     def frame(self, reader: Reader) -> bytes | None:
         """Return the client's next frame, or None once it has ended.

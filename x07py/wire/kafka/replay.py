@@ -179,7 +179,7 @@ class Replay:
         with tape.changed:
             while feed is not None and (served := feed.serve(wanted, most)) is None:
                 now = time.monotonic()
-                self._check_patience(feed)
+                self._check_patience(feed, ask.peer)
                 rest = min(ends - now, _TURN_WAIT_S if feed.holds_turn else ends - now)
                 if rest <= 0 or tape.broken or ask.peer.has_left:
                     break
@@ -208,11 +208,10 @@ class Replay:
             )
         return [{"topic": name, "partitions": parts} for name, parts in topics.items()]
 
-    def _check_patience(self, feed: Feed) -> None:
-        """Raise 2070 if nothing has happened on the tape for longer than the rules allow, and somebody waits."""
+    def _check_patience(self, feed: Feed, peer: Peer) -> None:
+        """Raise 2070 if a client has waited for longer than the rules allow, and nothing has happened on the tape."""
         tape = self.tape
-        now = time.monotonic()
-        if now - (tape.last_activity or now) > tape.rules.patience_s:
+        if tape.last_activity is not None and peer.waited_s(tape.last_activity) > tape.rules.patience_s:
             raise tape.ended_feed(feed)
 
     def _list_offsets(self, ask: Ask) -> Plain:
