@@ -24,7 +24,7 @@ FILE = Path(__file__).parents[1] / "x07py/cli/help.json"
 def commands() -> Iterator[tuple[str, Any]]:
     """Yield every command and group by its words."""
     for name in COMMANDS:
-        yield from _below(name, get_command(import_module(f"x07py.cli.{name}").app))
+        yield from _below(name, get_command(import_module(f"x07py.cli.{name}").app.typer()))
 
 
 def _below(words: str, command: Any) -> Iterator[tuple[str, Any]]:

@@ -140,7 +140,7 @@ def refusal(line: str) -> str | None:
         return None
     if words[0] not in COMMANDS:
         return f"no command {words[0]}"
-    command: Any = get_command(import_module(f"x07py.cli.{words[0]}").app)
+    command: Any = get_command(import_module(f"x07py.cli.{words[0]}").app.typer())
     rest = words[1:]
     while hasattr(command, "commands"):
         if not rest:

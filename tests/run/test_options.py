@@ -44,7 +44,7 @@ LEFT = [
 
 
 def as_typer_reads(line: list[str]) -> dict[str, str]:
-    context = get_command(app).make_context("x07 run", list(line))
+    context = get_command(app.typer()).make_context("x07 run", list(line))
     return plain(context.params)
 
 
@@ -67,7 +67,7 @@ def test_what_may_be_wrong_is_left_to_typer(line: list[str]) -> None:
 
 
 def test_every_option_is_known_both_ways() -> None:
-    assert [one.name for one in get_command(app).params if one.name != "help"] == [*RunOptions.__annotations__]
+    assert [one.name for one in get_command(app.typer()).params if one.name != "help"] == [*RunOptions.__annotations__]
 
 
 def test_a_program_is_started_without_what_takes_long_to_import(tmp_path: Path) -> None:

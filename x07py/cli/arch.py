@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from x07py.arch.check import Report, Request, check
 from x07py.arch.editor import place_schemas
@@ -18,6 +17,7 @@ from x07py.arch.repair import apply, patchset
 from x07py.cli.arch_graph import graph
 from x07py.cli.arch_show import print_text, report_document
 from x07py.cli.arch_watch import watch
+from x07py.cli.commands import Commands, Exit, option
 from x07py.cli.output import Format, console, print_json
 from x07py.cli.unseen import print_unseen
 from x07py.effects.finder import environment_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from x07py.arch.check import Report
     from x07py.arch.init import Convert
 
-app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+app: Commands = Commands("Check what the code may import, in which world, and the contract files under arch/.")
 
 
 class ArchFormat(StrEnum):
@@ -41,52 +41,45 @@ class ArchFormat(StrEnum):
     sarif = "sarif"
 
 
-@app.callback()
-def arch() -> None:
-    """Check what the code may import, in which world, and the contract files under arch/."""
-
-
 @app.command("check")
 def check_command(
-    manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
-    lock: Annotated[str | None, typer.Option(help="The manifest lock, relative to the root.")] = None,
-    write_lock: Annotated[bool, typer.Option("--write-lock", help="Write both locks.")] = False,
+    manifest: Annotated[str, option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
+    lock: Annotated[str | None, option(help="The manifest lock, relative to the root.")] = None,
+    write_lock: Annotated[bool, option("--write-lock", help="Write both locks.")] = False,
     repo_root: Annotated[
-        Path | None, typer.Option(help="The project's folder; default: the nearest here or above with a manifest.")
+        Path | None, option(help="The project's folder; default: the nearest here or above with a manifest.")
     ] = None,
     emit_patch: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the suggested repairs as a patch set.")
+        Path | None, option(metavar="FILE", help="Write the suggested repairs as a patch set.")
     ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Apply the suggested repairs, then check again.")] = False,
+    write: Annotated[bool, option("--write", help="Apply the suggested repairs, then check again.")] = False,
     allow_widening: Annotated[
-        bool, typer.Option("--allow-widening", help="With --write: also those that allow more than before.")
+        bool, option("--allow-widening", help="With --write: also those that allow more than before.")
     ] = False,
     baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Accept the findings that this file holds; only new ones fail.")
+        Path | None, option(metavar="FILE", help="Accept the findings that this file holds; only new ones fail.")
     ] = None,
     update_baseline: Annotated[
-        bool, typer.Option("--update-baseline", help="Make the baseline, or drop from it what no longer occurs.")
+        bool, option("--update-baseline", help="Make the baseline, or drop from it what no longer occurs.")
     ] = False,
     changed: Annotated[
-        bool, typer.Option("--changed", help="Report only on what git says is not committed, and what depends on it.")
+        bool, option("--changed", help="Report only on what git says is not committed, and what depends on it.")
     ] = False,
     since: Annotated[
-        str | None, typer.Option(metavar="REF", help="With --changed: on what differs since HEAD left this branch.")
+        str | None, option(metavar="REF", help="With --changed: on what differs since HEAD left this branch.")
     ] = None,
-    python: Annotated[
-        Path | None, typer.Option(help="A virtual environment to read packages from; it is not run.")
-    ] = None,
+    python: Annotated[Path | None, option(help="A virtual environment to read packages from; it is not run.")] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Also which calls could not be followed, and what was left out.")
+        bool, option("--explain", help="Also which calls could not be followed, and what was left out.")
     ] = False,
     secrets: Annotated[
-        bool, typer.Option("--secrets", help="Also look for secrets in recordings, as x07 rr scan does.")
+        bool, option("--secrets", help="Also look for secrets in recordings, as x07 rr scan does.")
     ] = False,
-    max_modules: Annotated[int | None, typer.Option(min=0, help="Most modules.")] = None,
-    max_edges: Annotated[int | None, typer.Option(min=0, help="Most imports.")] = None,
-    max_diags: Annotated[int | None, typer.Option(min=0, help="Most findings.")] = None,
-    max_bytes_in: Annotated[int | None, typer.Option(min=0, help="Most bytes of modules.")] = None,
-    format: Annotated[ArchFormat, typer.Option(help="How to print.")] = ArchFormat.text,  # noqa: A002
+    max_modules: Annotated[int | None, option(min=0, help="Most modules.")] = None,
+    max_edges: Annotated[int | None, option(min=0, help="Most imports.")] = None,
+    max_diags: Annotated[int | None, option(min=0, help="Most findings.")] = None,
+    max_bytes_in: Annotated[int | None, option(min=0, help="Most bytes of modules.")] = None,
+    format: Annotated[ArchFormat, option(help="How to print.")] = ArchFormat.text,  # noqa: A002
 ) -> None:
     """Check a project; exit code 0 clean, 2 findings, 3 cannot check, 4 a tool budget was exceeded.
 
@@ -128,22 +121,22 @@ def check_command(
     _print(report, format)
     if explain:
         print_unseen(report.reached)
-    raise typer.Exit(report.exit_code)
+    raise Exit(report.exit_code)
 
 
 @app.command("init")
 def init_command(
-    repo_root: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+    repo_root: Annotated[Path, option(help="The project's folder.")] = Path(),
     from_asyncapi: Annotated[
-        Path | None, typer.Option(help="Make contracts from this AsyncAPI document; needs PyYAML for YAML.")
+        Path | None, option(help="Make contracts from this AsyncAPI document; needs PyYAML for YAML.")
     ] = None,
     from_importlinter: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take contracts of import-linter over as nodes and rules.")
+        Path | None, option(metavar="FILE", help="Take contracts of import-linter over as nodes and rules.")
     ] = None,
     from_tach: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take modules of tach over as nodes and rules.")
+        Path | None, option(metavar="FILE", help="Take modules of tach over as nodes and rules.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    format: Annotated[Format, option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Write a first manifest from what the project looks like today; a check is clean right after.
 
@@ -216,7 +209,7 @@ def _print(report: Report, format: ArchFormat) -> None:  # noqa: A002
 
             for row in report.findings:
                 for line in github_lines(row, each="node_from" in row.data):
-                    typer.echo(line)
+                    sys.stdout.write(f"{line}\n")
         case ArchFormat.text:
             print_text(report)
     if report.changed and format in {ArchFormat.github, ArchFormat.sarif}:

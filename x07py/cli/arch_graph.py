@@ -7,10 +7,9 @@ from enum import StrEnum
 from pathlib import Path  # noqa: TC003 (Typer reads the annotation)
 from typing import Annotated
 
-import typer
-
 from x07py.arch.check import Request, check
 from x07py.arch.project import MANIFEST_PATH, project_folder
+from x07py.cli.commands import option
 from x07py.errors import ArchError
 from x07py.files import replace_file
 from x07py.printing import json_text, terminal
@@ -26,13 +25,13 @@ class GraphFormat(StrEnum):
 
 
 def graph(
-    format: Annotated[GraphFormat, typer.Option("--format", help="What to write.")] = GraphFormat.mermaid,  # noqa: A002
+    format: Annotated[GraphFormat, option("--format", help="What to write.")] = GraphFormat.mermaid,  # noqa: A002
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; standard output if not given.")
+        Path | None, option("--output", "-o", help="File to write; standard output if not given.")
     ] = None,
-    manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
+    manifest: Annotated[str, option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
     repo_root: Annotated[
-        Path | None, typer.Option(help="The project's folder; default: the nearest here or above with a manifest.")
+        Path | None, option(help="The project's folder; default: the nearest here or above with a manifest.")
     ] = None,
 ) -> None:
     """Draw nodes and their imports: worlds as colours, forbidden edges red; html is one page to click through.

@@ -6,24 +6,21 @@ import time
 from pathlib import Path  # noqa: TC003 (Typer reads the annotation)
 from typing import Annotated
 
-import typer
-
 from x07py.arch.check import Report, Request, check
 from x07py.arch.lock import LOCK_PATH
 from x07py.arch.project import MANIFEST_PATH, project_folder
 from x07py.cli.arch_show import print_text
+from x07py.cli.commands import option
 from x07py.cli.output import console, print_error
 from x07py.errors import X07Error
 
 
 def watch(
-    manifest: Annotated[str, typer.Option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
-    lock: Annotated[str | None, typer.Option(help="The manifest lock, relative to the root.")] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Accept the findings that this file holds.")
-    ] = None,
+    manifest: Annotated[str, option(help="The manifest, relative to the root.")] = MANIFEST_PATH,
+    lock: Annotated[str | None, option(help="The manifest lock, relative to the root.")] = None,
+    baseline: Annotated[Path | None, option(metavar="FILE", help="Accept the findings that this file holds.")] = None,
     repo_root: Annotated[
-        Path | None, typer.Option(help="The project's folder; default: the nearest here or above with a manifest.")
+        Path | None, option(help="The project's folder; default: the nearest here or above with a manifest.")
     ] = None,
 ) -> None:
     """Check, and check again whenever a module, the manifest or a contract changes; Ctrl-C ends it.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 (Typer reads the annotation)
 from typing import Annotated
 
-import typer
-
 from x07py.asyncapi import asyncapi_document, load_asyncapi, write_contracts
+from x07py.cli.commands import option
 from x07py.cli.output import console, print_json
 from x07py.contracts.loader import find_root
 from x07py.files import replace_file
@@ -15,9 +14,9 @@ from x07py.printing import counted
 
 
 def asyncapi(
-    title: Annotated[str | None, typer.Option(help="Title; the folder's name if not given.")] = None,
-    api_version: Annotated[str, typer.Option(help="Version of what the document describes.")] = "1.0.0",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it here.")] = None,
+    title: Annotated[str | None, option(help="Title; the folder's name if not given.")] = None,
+    api_version: Annotated[str, option(help="Version of what the document describes.")] = "1.0.0",
+    output: Annotated[Path | None, option("--output", "-o", help="Write it here.")] = None,
 ) -> None:
     """Write an AsyncAPI 3.0 document, as JSON, from the contracts under arch/msg.
 

@@ -6,8 +6,6 @@ import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from x07py.brokers.docker import engine_runs
 from x07py.brokers.health import answers
 from x07py.brokers.kinds import ADDED, PORTS, add_kind
@@ -22,6 +20,7 @@ from x07py.brokers.process import (
     state_file,
     stop_broker,
 )
+from x07py.cli.commands import Commands, Exit, argument, option
 from x07py.cli.completion import plain
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import check_id, find_root
@@ -33,11 +32,9 @@ from x07py.errors import DevelopmentBrokerError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-app: typer.Typer = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Start, find and end development brokers."
-)
+app: Commands = Commands("Start, find and end development brokers.")
 
-FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
+FormatOption = Annotated[Format, option("--format", help="Text for people or JSON for programs.")]
 
 
 def _kinds(incomplete: str) -> list[str]:
@@ -45,9 +42,7 @@ def _kinds(incomplete: str) -> list[str]:
 
 
 _KIND_HELP = "kafka, amqp, or the kind of a driver that brings one."
-KindArgument = Annotated[
-    str, typer.Argument(metavar="KIND", help=_KIND_HELP, show_default=False, autocompletion=_kinds)
-]
+KindArgument = Annotated[str, argument(metavar="KIND", help=_KIND_HELP, show_default=False, autocompletion=_kinds)]
 
 
 def _known(kind: str) -> str:
@@ -72,11 +67,11 @@ def _known(kind: str) -> str:
 @app.command()
 def up(
     kind: KindArgument,
-    docker: Annotated[bool, typer.Option("--docker", help="Redpanda or RabbitMQ by docker compose.")] = False,
-    native: Annotated[bool, typer.Option("--native", help="Apache Kafka (Java, Maven) or RabbitMQ (Debian).")] = False,
-    embedded: Annotated[bool, typer.Option("--embedded", help="librdkafka's mock cluster; no Java.")] = False,
+    docker: Annotated[bool, option("--docker", help="Redpanda or RabbitMQ by docker compose.")] = False,
+    native: Annotated[bool, option("--native", help="Apache Kafka (Java, Maven) or RabbitMQ (Debian).")] = False,
+    embedded: Annotated[bool, option("--embedded", help="librdkafka's mock cluster; no Java.")] = False,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port on 127.0.0.1, 0 for a free one.", show_default="usual")
+        int | None, option(min=0, max=65535, help="Port on 127.0.0.1, 0 for a free one.", show_default="usual")
     ] = None,
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
@@ -156,7 +151,7 @@ def _refuse_another(running: RunningBroker, flavour: str, port: int | None) -> N
 def status(
     kind: Annotated[
         str,
-        typer.Argument(
+        argument(
             metavar="[KIND]", help="As for up; every kind if not given.", show_default=False, autocompletion=_kinds
         ),
     ] = "",
@@ -175,7 +170,7 @@ def status(
     else:
         for one, broker in found.items():
             console().print(_how_it_is(root, one, broker), soft_wrap=True)
-    raise typer.Exit(0 if any(found.values()) else 1)
+    raise Exit(0 if any(found.values()) else 1)
 
 
 def _how_it_is(root: Path, kind: str, broker: RunningBroker | None) -> str:

@@ -8,17 +8,16 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer._completion_classes import completion_init
-from typer._completion_shared import get_completion_script
-from typer.main import get_command
+from x07py.cli.commands import Commands, argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import typer
+
 _PLAIN = re.compile(r"[\w./@%+=,][\w./@%+=,-]*")
 
-app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
+app: Commands = Commands()
 
 
 class Shell(StrEnum):
@@ -30,11 +29,13 @@ class Shell(StrEnum):
 
 
 @app.command()
-def completion(shell: Annotated[Shell, typer.Argument(help="The shell.", show_default=False)]) -> None:
+def completion(shell: Annotated[Shell, argument(help="The shell.", show_default=False)]) -> None:
     """Print the lines that make a shell complete commands, options, profiles and cassettes.
 
     Example: eval "$(x07 completion bash)"
     """
+    from typer._completion_shared import get_completion_script
+
     for name in ("x07", "x07py"):
         sys.stdout.write(get_completion_script(prog_name=name, complete_var=variable(name), shell=shell.value) + "\n")
 
@@ -52,14 +53,20 @@ def complete(program: str, groups: Mapping[str, str], line: str) -> None:
         groups: the help line of every command group, by name.
         line: the command line so far; only the group that it names is imported.
     """
+    from typer import Typer
+    from typer._completion_classes import completion_init
+    from typer.main import get_command
+
     completion_init()
-    root = typer.Typer(add_completion=False)
+    root = Typer(add_completion=False)
     root.callback()(_nothing)
     command: Any = get_command(root)
     named = line.split()[1:2]
     for name, about in groups.items():
         wanted = named == [name]
-        command.add_command(get_command(import_module(f"x07py.cli.{name}").app if wanted else _stub(about)), name)
+        command.add_command(
+            get_command(import_module(f"x07py.cli.{name}").app.typer() if wanted else _stub(about)), name
+        )
     command.main(args=[], prog_name=program, complete_var=variable(program), standalone_mode=True)
 
 
@@ -67,7 +74,9 @@ def _nothing() -> None: ...
 
 
 def _stub(about: str) -> typer.Typer:
-    stub = typer.Typer(add_completion=False)
+    from typer import Typer
+
+    stub = Typer(add_completion=False)
     stub.command(help=about)(_nothing)
     return stub
 

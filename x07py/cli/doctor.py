@@ -9,9 +9,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from x07py._version import __version__
+from x07py.cli.commands import Commands, option
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.errors import X07Error
@@ -20,7 +19,7 @@ from x07py.sandbox.probe import kernel_features
 if TYPE_CHECKING:
     from pathlib import Path
 
-app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
+app: Commands = Commands()
 
 _DISTRIBUTIONS = ("confluent-kafka", "aio-pika", "jsonschema", "rfc8785", "rich", "tomlkit", "typer")
 _CONNECT_TIMEOUT_S = 1.0
@@ -28,7 +27,7 @@ _CONNECT_TIMEOUT_S = 1.0
 
 @app.command()
 def doctor(
-    format: Annotated[Format, typer.Option(help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    format: Annotated[Format, option(help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Tell what this machine has: Python, distributions, kernel features for the sandbox, brokers of the project.
 

@@ -9,9 +9,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from x07py.arch.scan.allowances import allowances, allows
+from x07py.cli.commands import Commands, argument, option
 from x07py.cli.output import console, print_json
 from x07py.cli.unseen import print_unseen
 from x07py.effects.analysis import Answer, Question, analyze
@@ -39,27 +38,23 @@ class EffectsFormat(StrEnum):
     html = "html"
 
 
-app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
+app: Commands = Commands()
 
 
 @app.command()
 def effects(
-    target: Annotated[str, typer.Argument(metavar="[MODULE[:FUNCTION]]", help="Of the project: app.core:price.")] = "",
-    distribution: Annotated[str, typer.Option(metavar="NAME", help="An installed distribution instead.")] = "",
+    target: Annotated[str, argument(metavar="[MODULE[:FUNCTION]]", help="Of the project: app.core:price.")] = "",
+    distribution: Annotated[str, option(metavar="NAME", help="An installed distribution instead.")] = "",
     diff: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="OLD NEW", help="Two JSON reports: what the second newly reaches."),
+        option(metavar="OLD NEW", help="Two JSON reports: what the second newly reaches."),
     ] = None,
-    repo_root: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
-    python: Annotated[
-        Path | None, typer.Option(help="A virtual environment to read packages from; it is not run.")
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Also what could not be followed or was left out.")
-    ] = False,
-    format: Annotated[EffectsFormat, typer.Option(help="How to print; html is one page.")] = EffectsFormat.text,  # noqa: A002
+    repo_root: Annotated[Path, option(help="The project's folder.")] = Path(),
+    python: Annotated[Path | None, option(help="A virtual environment to read packages from; it is not run.")] = None,
+    explain: Annotated[bool, option("--explain", help="Also what could not be followed or was left out.")] = False,
+    format: Annotated[EffectsFormat, option(help="How to print; html is one page.")] = EffectsFormat.text,  # noqa: A002
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="With html: file to write; else standard output.")
+        Path | None, option("--output", "-o", help="With html: file to write; else standard output.")
     ] = None,
 ) -> None:
     """Tell what a module, a function or a distribution reaches; nothing of it is imported or run.

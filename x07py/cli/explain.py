@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
+from x07py.cli.commands import Commands, argument, option
 from x07py.cli.output import Format, console, print_json
 from x07py.codes import Code, all_codes
 from x07py.errors import UsageError
 
-app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
+app: Commands = Commands()
 
 
 def _codes(incomplete: str) -> list[str]:
@@ -21,10 +20,10 @@ def _codes(incomplete: str) -> list[str]:
 @app.command()
 def explain(
     code: Annotated[
-        str, typer.Argument(help="A code as printed: 9502, E_ARCH_CYCLE, X07PKG_CONFLICT.", autocompletion=_codes)
+        str, argument(help="A code as printed: 9502, E_ARCH_CYCLE, X07PKG_CONFLICT.", autocompletion=_codes)
     ] = "",
-    everything: Annotated[bool, typer.Option("--all", help="List every code.")] = False,
-    format: Annotated[Format, typer.Option(help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    everything: Annotated[bool, option("--all", help="List every code.")] = False,
+    format: Annotated[Format, option(help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Tell what a code means, why it appears, and what to do.
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import typer
-
+from x07py.cli.commands import Commands, Exit, argument, option
 from x07py.contracts.loader import find_root
 from x07py.contracts.project import find_manifest, read_project
 from x07py.errors import UsageError
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from x07py.explore.report import Report
     from x07py.explore.search import Coverage
 
-app: typer.Typer = typer.Typer(add_completion=False, rich_markup_mode=None)
+app: Commands = Commands()
 EXIT_FOUND = 1
 _MOST, _MOST_OVER_THE_WIRE = 2000, 100
 _STRATEGY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -46,7 +45,7 @@ _STRATEGY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 def explore_program(
     inputs: Annotated[
         Path,
-        typer.Argument(
+        argument(
             metavar="INPUTS",
             help="A cassette, a .jsonl file with a message a line, or module:name of a strategy of hypothesis for "
             "lists of messages.",
@@ -54,7 +53,7 @@ def explore_program(
     ],
     command: Annotated[
         list[str] | None,
-        typer.Argument(
+        argument(
             metavar="[-- [PROGRAM] ARGS...]",
             help="The program, as module, module:function or file.py, and its arguments; the project's entry if no "
             "program is named.",
@@ -62,32 +61,30 @@ def explore_program(
         ),
     ] = None,
     histories: Annotated[
-        int, typer.Option("--histories", min=0, help="The most histories to run; 0 is 2000, over the wire 100.")
+        int, option("--histories", min=0, help="The most histories to run; 0 is 2000, over the wire 100.")
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed; the same one gives the same histories.")] = 0,
-    members: Annotated[int, typer.Option("--members", min=0, max=26, help="How many instances run.")] = 0,
+    seed: Annotated[int, option("--seed", help="Seed; the same one gives the same histories.")] = 0,
+    members: Annotated[int, option("--members", min=0, max=26, help="How many instances run.")] = 0,
     faults: Annotated[
-        str, typer.Option("--faults", help=f"Families to explore, by commas: {', '.join(FAMILIES)}. Default: all.")
+        str, option("--faults", help=f"Families to explore, by commas: {', '.join(FAMILIES)}. Default: all.")
     ] = "",
-    shard: Annotated[str, typer.Option("--shard", help="Part I of N of the histories, as 1/4.")] = "1/1",
+    shard: Annotated[str, option("--shard", help="Part I of N of the histories, as 1/4.")] = "1/1",
     promise: Annotated[
         list[str] | None,
-        typer.Option("--promise", help="TOPIC:results=set|ce_id|sequence,duplicates=...,order=...; repeat it."),
+        option("--promise", help="TOPIC:results=set|ce_id|sequence,duplicates=...,order=...; repeat it."),
     ] = None,
     dead_letter: Annotated[
         list[str] | None,
-        typer.Option("--dead-letter", help="Topic of dead letters; adds an input that cannot be handled."),
+        option("--dead-letter", help="Topic of dead letters; adds an input that cannot be handled."),
     ] = None,
     invariant: Annotated[
-        list[str] | None, typer.Option("--invariant", help="module:function, called with each history; repeat it.")
+        list[str] | None, option("--invariant", help="module:function, called with each history; repeat it.")
     ] = None,
-    topic: Annotated[str, typer.Option("--topic", help="Of messages of a file or strategy that name none.")] = "orders",
-    cores: Annotated[
-        int, typer.Option("--cores", min=0, help="How many processes; 0 is one a core, over the wire two.")
-    ] = 0,
+    topic: Annotated[str, option("--topic", help="Of messages of a file or strategy that name none.")] = "orders",
+    cores: Annotated[int, option("--cores", min=0, help="How many processes; 0 is one a core, over the wire two.")] = 0,
     until_idle: Annotated[
         float | None,
-        typer.Option(
+        option(
             "--until-idle",
             min=0.1,
             max=60,
@@ -96,9 +93,9 @@ def explore_program(
         ),
     ] = None,
     join: Annotated[
-        bool, typer.Option("--join", help="INPUTS is a folder with the JSON reports of shards: show them as one.")
+        bool, option("--join", help="INPUTS is a folder with the JSON reports of shards: show them as one.")
     ] = False,
-    output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    output: Annotated[str, option("--format", help="text or json.")] = "text",
 ) -> None:
     """Run a program in other histories that this broker could have produced: crashes, lost confirms, rebalances.
 
@@ -164,7 +161,7 @@ def _tell(report: Report, output: str) -> None:
     else:
         sys.stdout.write(terminal("\n".join(text_report(report))) + "\n")
     if report["found"] or report["not_again"]:
-        raise typer.Exit(EXIT_FOUND)
+        raise Exit(EXIT_FOUND)
 
 
 def _idle_s(given: float | None, *, over_the_wire: bool) -> float:

@@ -6,15 +6,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from x07py.cli.commands import Commands, argument, option
 from x07py.cli.output import Format, console, print_json
 from x07py.errors import UsageError
 from x07py.printing import counted
 from x07py.run.migration import migrate_project
 from x07py.scaffold import TEMPLATES, adopt_project, create_project
 
-app: typer.Typer = typer.Typer(rich_markup_mode=None, add_completion=False)
+app: Commands = Commands()
 
 
 class Template(StrEnum):
@@ -29,15 +28,15 @@ class Template(StrEnum):
 
 @app.command()
 def init(
-    folder: Annotated[Path | None, typer.Argument(help="The project's folder.", show_default=False)] = None,
+    folder: Annotated[Path | None, argument(help="The project's folder.", show_default=False)] = None,
     template: Annotated[
         Template | None,
-        typer.Option(help="A service, a library, a driver, or x07 for an existing project.", show_default="worker"),
+        option(help="A service, a library, a driver, or x07 for an existing project.", show_default="worker"),
     ] = None,
     from_: Annotated[
-        Path | None, typer.Option("--from", help="An x07.json whose profiles, policies and hosts to take over.")
+        Path | None, option("--from", help="An x07.json whose profiles, policies and hosts to take over.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    format: Annotated[Format, option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Make a project that passes its own tests, add x07 to one, or take over the run profiles of an X07 project.
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import typer
-
+    from x07py.cli.commands import Commands
     from x07py.errors import X07Error
 
 EXIT_USAGE = 2
@@ -115,7 +114,7 @@ def _dispatch(args: list[str]) -> int:
     if name not in COMMANDS:
         _unknown(name)
         return EXIT_USAGE
-    app: typer.Typer = import_module(f"x07py.cli.{name}").app
+    app: Commands = import_module(f"x07py.cli.{name}").app
     run = partial(_run, app, prog=f"x07 {name}", error_exit=COMMANDS[name][1])
     return run(args[1:]) if name not in {"arch", "pkg"} else _with_flags(run, args)
 
@@ -140,15 +139,38 @@ def _reported(command: Callable[[], int], args: list[str]) -> int:
         return code
 
 
-def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
-    """Run a Typer app and return the exit code; what leaves this function is about standard output or Ctrl-C."""
+def _run(app: Commands, args: list[str], prog: str, error_exit: int) -> int:
+    """Run a command and return its exit code; what leaves this function is about standard output or Ctrl-C."""
+    from x07py.cli.commands import Exit
+    from x07py.cli.plain_lines import read
+
+    try:
+        command = read(app, args)
+        if command is None:
+            return _run_by_typer(app, args, prog)
+        result = command()
+    except Exit as stop:
+        return stop.code
+    except BrokenPipeError:  # who read the output has gone, as after `head`
+        _silence()
+        return 1
+    except Exception as error:
+        code = _failed(error, args, prog, error_exit)
+        if code is None:
+            raise
+        return code
+    return result if isinstance(result, int) else 0
+
+
+def _run_by_typer(app: Commands, args: list[str], prog: str) -> int:
+    """Have Typer read a line, run what it asks for, and return the exit code; raises what the command raises."""
     from typer import Abort, Exit
     from typer.main import get_command
 
     from x07py.errors import UsageError
 
     try:
-        result = get_command(app).main(args=args, prog_name=prog, standalone_mode=False)
+        result = get_command(app.typer()).main(args=args, prog_name=prog, standalone_mode=False)
     except Exit as stop:
         return stop.exit_code
     except Abort:
@@ -159,11 +181,6 @@ def _run(app: typer.Typer, args: list[str], prog: str, error_exit: int) -> int:
         message = " ".join(usage.format_message().split())
         refused = UsageError("X07_USAGE", message, hint=f"`{command} --help` shows what it takes")
         return _report(refused, args, prog, EXIT_USAGE)
-    except Exception as error:
-        code = _failed(error, args, prog, error_exit)
-        if code is None:
-            raise
-        return code
     return result if isinstance(result, int) else 0
 
 

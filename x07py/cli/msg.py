@@ -10,10 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from x07py.cli import schemas, service, topology
-from x07py.cli.asyncapi import asyncapi
+from x07py.cli.commands import Commands, argument, option
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.contracts.messaging import read_topics, topic_limits
@@ -22,15 +19,17 @@ from x07py.files import replace_file
 from x07py.msg import Envelope, check_topic
 from x07py.rr.report import describe_message
 
-app: typer.Typer = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Encode and decode messages; list topics."
+app: Commands = Commands("Encode and decode messages; list topics.")
+app.add(
+    (
+        ("topology", "x07py.cli.topology:app"),
+        ("service", "x07py.cli.service:app"),
+        ("schemas", "x07py.cli.schemas:app"),
+        ("asyncapi", "x07py.cli.asyncapi:asyncapi"),
+    )
 )
-app.add_typer(topology.app, name="topology")
-app.add_typer(service.app, name="service")
-app.add_typer(schemas.app, name="schemas")
-app.command("asyncapi")(asyncapi)
 
-FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
+FormatOption = Annotated[Format, option("--format", help="Text for people or JSON for programs.")]
 MAX_INPUT = 256 * 1024 * 1024
 """Most bytes that a command reads as one message."""
 
@@ -66,14 +65,14 @@ def read_input(name: str) -> bytes:
 
 @app.command()
 def encode(
-    topic: Annotated[str, typer.Option(help="Topic or routing key.", show_default=False)],
-    key: Annotated[str, typer.Option(help="Partition key, as text.")] = "",
-    value: Annotated[str | None, typer.Option(help="Body, as text.", show_default=False)] = None,
-    value_file: Annotated[str | None, typer.Option(help="Body from a file, - for standard input.")] = None,
-    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="NAME=VALUE, repeatable.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the bytes here.")] = None,
-    encoding: Annotated[Encoding, typer.Option(help="How to print the bytes.")] = Encoding.hex,
-    check: Annotated[bool, typer.Option(help="Check against the project's topic catalogue.")] = True,
+    topic: Annotated[str, option(help="Topic or routing key.", show_default=False)],
+    key: Annotated[str, option(help="Partition key, as text.")] = "",
+    value: Annotated[str | None, option(help="Body, as text.", show_default=False)] = None,
+    value_file: Annotated[str | None, option(help="Body from a file, - for standard input.")] = None,
+    header: Annotated[list[str] | None, option("--header", "-H", help="NAME=VALUE, repeatable.")] = None,
+    output: Annotated[Path | None, option("--output", "-o", help="Write the bytes here.")] = None,
+    encoding: Annotated[Encoding, option(help="How to print the bytes.")] = Encoding.hex,
+    check: Annotated[bool, option(help="Check against the project's topic catalogue.")] = True,
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
     """Encode an envelope (X7ME).
@@ -114,8 +113,8 @@ def _headers(rows: list[str]) -> dict[str, str]:
 
 @app.command()
 def decode(
-    file: Annotated[str, typer.Argument(help="A file, or - for standard input.")] = "-",
-    encoding: Annotated[Encoding, typer.Option(help="How the input stands.")] = Encoding.raw,
+    file: Annotated[str, argument(help="A file, or - for standard input.")] = "-",
+    encoding: Annotated[Encoding, option(help="How the input stands.")] = Encoding.raw,
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
     """Decode an envelope (X7ME) or a message record (X7MR).

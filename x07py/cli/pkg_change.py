@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
+from x07py.cli.commands import argument, option
 from x07py.cli.output import Format, console
 from x07py.cli.pkg_common import (
     FormatOption,
     OfflineOption,
     ProjectOption,
     SyncOption,
-    app,
     is_offline,
     print_report,
     print_warnings,
@@ -25,11 +23,8 @@ from x07py.pkg import change
 from x07py.pkg.query import changed_facts, needed_by, stale_lines
 
 
-@app.command()
 def add(
-    spec: Annotated[
-        str, typer.Argument(metavar="NAME[@VERSION|@RANGE]", help="A package, capability or distribution.")
-    ],
+    spec: Annotated[str, argument(metavar="NAME[@VERSION|@RANGE]", help="A package, capability or distribution.")],
     sync: SyncOption = False,
     offline: OfflineOption = False,
     project: ProjectOption = None,
@@ -49,9 +44,8 @@ def add(
     _show("add", found, done, facts, format)
 
 
-@app.command()
 def remove(
-    name: Annotated[str, typer.Argument(help="A package or a capability.")],
+    name: Annotated[str, argument(help="A package or a capability.")],
     sync: SyncOption = False,
     offline: OfflineOption = False,
     project: ProjectOption = None,
@@ -71,10 +65,9 @@ def remove(
         console().print(f"{plain} {kept.version} stays as a transitive package: {', '.join(needs)} {verb} it")
 
 
-@app.command()
 def update(
     specs: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME[@RANGE]]...", help="Packages; all if none is given.")
+        list[str] | None, argument(metavar="[NAME[@RANGE]]...", help="Packages; all if none is given.")
     ] = None,
     sync: SyncOption = False,
     offline: OfflineOption = False,
@@ -90,11 +83,10 @@ def update(
     _show("update", found, done, {}, format)
 
 
-@app.command()
 def lock(
     check: Annotated[
         bool,
-        typer.Option("--check", "--locked", help="Change nothing; fail and say what differs if the lock is stale."),
+        option("--check", "--locked", help="Change nothing; fail and say what differs if the lock is stale."),
     ] = False,
     project: ProjectOption = None,
     format: FormatOption = Format.text,  # noqa: A002
@@ -126,7 +118,6 @@ def _mismatch(found: Project, rows: list[str]) -> PackageError:
     return error
 
 
-@app.command()
 def sync(
     offline: OfflineOption = False,
     project: ProjectOption = None,

@@ -1,4 +1,4 @@
-"""What the ``x07 pkg`` commands share: the app, options, and reports."""
+"""What the ``x07 pkg`` commands share: options, and reports."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from x07py.cli.commands import option
 from x07py.cli.output import Format, console, print_json
 
-app: typer.Typer = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    help="Add, lock, install and understand packages.",
-)
-
-FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Fetch nothing; use what is installed or cached.")]
-SyncOption = Annotated[bool, typer.Option("--sync", help="Also let the project's manager install or uninstall.")]
+FormatOption = Annotated[Format, option("--format", help="Text for people or JSON for programs.")]
+OfflineOption = Annotated[bool, option("--offline", help="Fetch nothing; use what is installed or cached.")]
+SyncOption = Annotated[bool, option("--sync", help="Also let the project's manager install or uninstall.")]
 ProjectOption = Annotated[
     Path | None,
-    typer.Option("--project", help="The project's folder or manifest; found from the working directory if not given."),
+    option("--project", help="The project's folder or manifest; found from the working directory if not given."),
 ]
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 (Typer reads it at run time)
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from x07py.cli.commands import Exit, argument, option
 from x07py.cli.output import Format, console
-from x07py.cli.pkg_common import FormatOption, ProjectOption, app, print_report
+from x07py.cli.pkg_common import FormatOption, ProjectOption, print_report
 from x07py.contracts.installed import installed_here
 from x07py.contracts.lockfile import read_lock
 from x07py.contracts.project import find_manifest, read_project
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 EXIT_FINDINGS = 20
 EXIT_NOT_PROVIDED = 1
-NameArgument = Annotated[str, typer.Argument(help="A package or a capability.")]
+NameArgument = Annotated[str, argument(help="A package or a capability.")]
 
 
 def _lock_here(project: Path | None) -> Lock | None:
@@ -30,9 +29,8 @@ def _lock_here(project: Path | None) -> Lock | None:
     return read_lock(read_project(manifest).root) if manifest is not None else None
 
 
-@app.command()
 def tree(
-    invert: Annotated[bool, typer.Option("--invert", help="From each package to those that need it.")] = False,
+    invert: Annotated[bool, option("--invert", help="From each package to those that need it.")] = False,
     project: ProjectOption = None,
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
@@ -66,7 +64,6 @@ def _draw(lock: Lock, below: dict[str, list[str]], name: str, lead: str, rest: s
         _draw(lock, below, child, rest + lines[0], rest + lines[1], above | {name})
 
 
-@app.command()
 def why(name: NameArgument, project: ProjectOption = None, format: FormatOption = Format.text) -> None:  # noqa: A002
     """Tell through which dependencies a package is there.
 
@@ -82,7 +79,6 @@ def why(name: NameArgument, project: ProjectOption = None, format: FormatOption 
         console().print(" -> ".join(["project", *(f"{each} {lock[each].version}" for each in way)]))
 
 
-@app.command("list")
 def list_packages(project: ProjectOption = None, format: FormatOption = Format.text) -> None:  # noqa: A002
     """List the packages of this environment and of the lock, with versions, worlds and source.
 
@@ -100,7 +96,6 @@ def list_packages(project: ProjectOption = None, format: FormatOption = Format.t
         console().print(f"    {row['description']}; worlds: {', '.join(row['worlds'])}")
 
 
-@app.command()
 def info(name: NameArgument, format: FormatOption = Format.text) -> None:  # noqa: A002
     """Show what a package says of itself.
 
@@ -135,7 +130,6 @@ def info(name: NameArgument, format: FormatOption = Format.text) -> None:  # noq
             console().print(f"{key + ':':<14}{text}")
 
 
-@app.command()
 def outdated(project: ProjectOption = None, format: FormatOption = Format.text) -> None:  # noqa: A002
     """Ask the installer which distributions of the lock have newer versions.
 
@@ -151,7 +145,6 @@ def outdated(project: ProjectOption = None, format: FormatOption = Format.text) 
         console().print("nothing is outdated")
 
 
-@app.command()
 def verify(project: ProjectOption = None, format: FormatOption = Format.text) -> None:  # noqa: A002
     """Compare every file of the locked packages, their drivers and clients with the lock.
 
@@ -168,7 +161,7 @@ def verify(project: ProjectOption = None, format: FormatOption = Format.text) ->
         if not rows:
             console().print("the lock holds no packages: nothing was compared")
     if broken:
-        raise typer.Exit(EXIT_FINDINGS)
+        raise Exit(EXIT_FINDINGS)
 
 
 def _print_verdict(row: dict[str, object]) -> None:
@@ -182,10 +175,9 @@ def _print_verdict(row: dict[str, object]) -> None:
         out.print(f"{title}: ok, {row['files']} files compared")
 
 
-@app.command()
 def provides(
     text: Annotated[
-        str, typer.Argument(metavar="MODULE|KIND|CAPABILITY", help="A module, the kind of a driver, or a capability.")
+        str, argument(metavar="MODULE|KIND|CAPABILITY", help="A module, the kind of a driver, or a capability.")
     ],
     format: FormatOption = Format.text,  # noqa: A002
 ) -> None:
@@ -202,4 +194,4 @@ def provides(
         if not names:
             console(stderr=True).print(f"no installed package provides {text}")
     if not names:
-        raise typer.Exit(EXIT_NOT_PROVIDED)
+        raise Exit(EXIT_NOT_PROVIDED)

@@ -6,18 +6,12 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from x07py.cli.commands import Commands, Exit, argument, option
 from x07py.cli.completion import plain
 from x07py.cli.output import Format, console, print_json
 from x07py.run.policy import read_policy, template, templates
 
-app: typer.Typer = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    help="Start, check, compare and learn policy files.",
-)
+app: Commands = Commands("Start, check, compare and learn policy files.")
 
 
 def _templates(incomplete: str) -> list[str]:
@@ -25,9 +19,9 @@ def _templates(incomplete: str) -> list[str]:
 
 
 _WHAT = "What the program is: job, or KIND-worker for a driver that is installed."
-Name = Annotated[str, typer.Argument(metavar="NAME", help=_WHAT, show_default=False, autocompletion=_templates)]
-File = Annotated[Path, typer.Argument(help="A policy file.", show_default=False)]
-FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
+Name = Annotated[str, argument(metavar="NAME", help=_WHAT, show_default=False, autocompletion=_templates)]
+File = Annotated[Path, argument(help="A policy file.", show_default=False)]
+FormatOption = Annotated[Format, option("--format", help="Text for people or JSON for programs.")]
 
 
 @app.command()
@@ -41,7 +35,7 @@ def init(name: Name) -> None:
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Policy files.", show_default=False)],
+    files: Annotated[list[Path], argument(help="Policy files.", show_default=False)],
     format: FormatOption = Format.text,  # noqa: A002 (the option's name)
 ) -> None:
     """Check policy files: form, hosts, and that x07py enforces every field.
@@ -103,11 +97,11 @@ def diff(old: File, new: File, format: FormatOption = Format.text) -> None:  # n
         for row in rows:
             console().print(f"{'+' if row['change'] == 'added' else '-'} {row['kind']} {row['value']}")
         console().print(f"{len(rows)} differences" if rows else "no differences")
-    raise typer.Exit(1 if rows else 0)
+    raise Exit(1 if rows else 0)
 
 
 @app.command()
-def learn(audits: Annotated[list[Path], typer.Argument(help="Files of x07 run --audit.", show_default=False)]) -> None:
+def learn(audits: Annotated[list[Path], argument(help="Files of x07 run --audit.", show_default=False)]) -> None:
     """Print a policy that would allow what the audit logs of runs in this project hold, also what was denied there.
 
     Example: x07 policy learn run.audit.jsonl > policy/worker.json

@@ -5,48 +5,45 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Annotated
 
-import typer
-
+from x07py.cli.commands import Exit, argument, option
 from x07py.cli.output import Format, output_aside, print_error, print_json
 
 
 def exec_program(
-    command: Annotated[list[str], typer.Argument(help="The program and its arguments, after --.", show_default=False)],
-    cassette: Annotated[str, typer.Option("--cassette", help="Path below .x07_rr of the project.")],
-    mode: Annotated[str, typer.Option("--mode", help="none, once, new_episodes or all.")] = "once",
+    command: Annotated[list[str], argument(help="The program and its arguments, after --.", show_default=False)],
+    cassette: Annotated[str, option("--cassette", help="Path below .x07_rr of the project.")],
+    mode: Annotated[str, option("--mode", help="none, once, new_episodes or all.")] = "once",
     match_on: Annotated[
-        list[str] | None, typer.Option("--match-on", help="topic, key, headers or value; repeat it. Default: all four.")
+        list[str] | None, option("--match-on", help="topic, key, headers or value; repeat it. Default: all four.")
     ] = None,
     ignore_header: Annotated[
-        list[str] | None, typer.Option("--ignore-header", help="Do not compare this header; repeat it.")
+        list[str] | None, option("--ignore-header", help="Do not compare this header; repeat it.")
     ] = None,
     ignore_field: Annotated[
         list[str] | None,
-        typer.Option("--ignore-field", help="Do not compare this path of JSON values, such as $.at; repeat it."),
+        option("--ignore-field", help="Do not compare this path of JSON values, such as $.at; repeat it."),
     ] = None,
     capture: Annotated[
         list[str] | None,
-        typer.Option("--capture", help="Where identifiers stand: $.id, key, headers.NAME or uuid; repeat it."),
+        option("--capture", help="Where identifiers stand: $.id, key, headers.NAME or uuid; repeat it."),
     ] = None,
     filter_header: Annotated[
-        list[str] | None, typer.Option("--filter-header", help="Redact this header before it is written; repeat it.")
+        list[str] | None, option("--filter-header", help="Redact this header before it is written; repeat it.")
     ] = None,
-    allow_unused: Annotated[bool, typer.Option("--allow-unused", help="A replay may leave entries unused.")] = False,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="The program may use no broker at all.")] = False,
+    allow_unused: Annotated[bool, option("--allow-unused", help="A replay may leave entries unused.")] = False,
+    allow_empty: Annotated[bool, option("--allow-empty", help="The program may use no broker at all.")] = False,
     passthrough: Annotated[
         list[str] | None,
-        typer.Option("--passthrough", help="HOST:PORT of what is no broker and may be reached; repeat it."),
+        option("--passthrough", help="HOST:PORT of what is no broker and may be reached; repeat it."),
     ] = None,
-    real_time: Annotated[
-        bool, typer.Option("--real-time", help="A replay waits as long as the recording did.")
-    ] = False,
+    real_time: Annotated[bool, option("--real-time", help="A replay waits as long as the recording did.")] = False,
     until_idle: Annotated[
         float | None,
-        typer.Option("--until-idle", min=0.1, help="Interrupt the program (SIGINT) after this many idle seconds."),
+        option("--until-idle", min=0.1, help="Interrupt the program (SIGINT) after this many idle seconds."),
     ] = None,
     format: Annotated[  # noqa: A002 (the option's name)
         Format,
-        typer.Option("--format", help="With json, what the program prints goes to standard error, then a report."),
+        option("--format", help="With json, what the program prints goes to standard error, then a report."),
     ] = Format.text,
 ) -> None:
     """Run a program of any language on Kafka or RabbitMQ: record it the first time, then replay it without a broker.
@@ -77,9 +74,9 @@ def exec_program(
         ended = run_program(command, options, until_idle_s=until_idle)
     if ended.error is not None:
         print_error(ended.error, command="rr.exec", as_json=as_json)
-        raise typer.Exit(125)
+        raise Exit(125)
     code = ended.code if ended.code >= 0 else 128 - ended.code
     if as_json:
         report = {"ok": code == 0, "command": command, "cassette": cassette, "exit": code, "summary": ended.summary}
         print_json({"schema_version": "x07.rr.exec.report@0.1.0", **report})
-    raise typer.Exit(code)
+    raise Exit(code)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from x07py.cli.commands import Exit, argument, option
 from x07py.cli.completion import cassettes
 from x07py.cli.output import console
 
@@ -14,17 +13,15 @@ if TYPE_CHECKING:
 
 CassetteArgument = Annotated[
     str,
-    typer.Argument(help="A name below .x07_rr of the project.", show_default=False, autocompletion=cassettes),
+    argument(help="A name below .x07_rr of the project.", show_default=False, autocompletion=cassettes),
 ]
-ListenOption = Annotated[str, typer.Option("--listen", help="HOST:PORT; port 0 takes a free one.")]
+ListenOption = Annotated[str, option("--listen", help="HOST:PORT; port 0 takes a free one.")]
 MatchOption = Annotated[
-    list[str] | None, typer.Option("--match-on", help="topic, key, headers or value; repeat it. Default: all four.")
+    list[str] | None, option("--match-on", help="topic, key, headers or value; repeat it. Default: all four.")
 ]
-IgnoreOption = Annotated[
-    list[str] | None, typer.Option("--ignore-header", help="Do not compare this header; repeat it.")
-]
+IgnoreOption = Annotated[list[str] | None, option("--ignore-header", help="Do not compare this header; repeat it.")]
 FilterOption = Annotated[
-    list[str] | None, typer.Option("--filter-header", help="Redact this header before it is written; repeat it.")
+    list[str] | None, option("--filter-header", help="Redact this header before it is written; repeat it.")
 ]
 
 _TLS = "tls://"
@@ -36,7 +33,7 @@ def serve(
     match_on: MatchOption = None,
     ignore_header: IgnoreOption = None,
     filter_header: FilterOption = None,
-    allow_unused: Annotated[bool, typer.Option("--allow-unused", help="Entries may be left over at the end.")] = False,
+    allow_unused: Annotated[bool, option("--allow-unused", help="Entries may be left over at the end.")] = False,
 ) -> None:
     """Be the broker that a cassette was recorded from, for whoever connects, until Ctrl-C or SIGTERM.
 
@@ -51,7 +48,7 @@ def serve(
 def record(
     cassette: CassetteArgument,
     upstream: Annotated[
-        str, typer.Option("--upstream", help="HOST:PORT of the broker, or tls://HOST:PORT.", show_default=False)
+        str, option("--upstream", help="HOST:PORT of the broker, or tls://HOST:PORT.", show_default=False)
     ],
     listen: ListenOption = "127.0.0.1:0",
     ignore_header: IgnoreOption = None,
@@ -98,4 +95,4 @@ def _listen(cassette: use_cassette, at: str, upstream: str | None) -> None:
         listen(cassette, parse_address(at), behind, tell, connecting=connecting)
     except CassetteError as error:
         print_error(error, command="rr.serve" if upstream is None else "rr.record", as_json=False)
-        raise typer.Exit(125) from None
+        raise Exit(125) from None

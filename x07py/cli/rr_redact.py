@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from x07py.cli.commands import Exit, argument, option
 from x07py.cli.completion import cassettes
 from x07py.cli.output import Format, console, print_json
 from x07py.printing import counted
@@ -20,21 +19,19 @@ from x07py.rr.text_side import write_text_side
 def redact(
     cassette: Annotated[
         str,
-        typer.Argument(
-            help="A file, or a name below .x07_rr of the project.", show_default=False, autocompletion=cassettes
-        ),
+        argument(help="A file, or a name below .x07_rr of the project.", show_default=False, autocompletion=cassettes),
     ],
     name: Annotated[
-        list[str] | None, typer.Option("--name", help="Also this header, property, field or setting; repeat it.")
+        list[str] | None, option("--name", help="Also this header, property, field or setting; repeat it.")
     ] = None,
     field: Annotated[
-        list[str] | None, typer.Option("--field", help="Also this value of JSON, as JSONPath; repeat it.")
+        list[str] | None, option("--field", help="Also this value of JSON, as JSONPath; repeat it.")
     ] = None,
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", help="Not this one, although its name is usual; repeat it.")
+        list[str] | None, option("--keep", help="Not this one, although its name is usual; repeat it.")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
-    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    check: Annotated[bool, option("--check", help="Change nothing; exit 1 if something would change.")] = False,
+    format: Annotated[Format, option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Rewrite a recording, and its text side, as it would have been recorded under the rules of today.
 
@@ -72,4 +69,4 @@ def redact(
     else:
         console().print(f"{path.name}: no entry has anything to redact")
     if changed and check:
-        raise typer.Exit(1)
+        raise Exit(1)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path  # noqa: TC003  (typer reads it)
+from pathlib import Path  # noqa: TC003  (it is read at run time)
 from typing import Annotated
 
-import typer
-
+from x07py.cli.commands import Exit, argument, option
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.errors import FileError
@@ -21,15 +20,15 @@ from x07py.rr.scanning import BASELINE, BASELINE_SCHEMA, Found, read_baseline, r
 def scan_recordings(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Cassettes or text sides; all below .x07_rr of the project if none.", show_default=False),
+        argument(help="Cassettes or text sides; all below .x07_rr of the project if none.", show_default=False),
     ] = None,
     baseline: Annotated[
-        Path | None, typer.Option("--baseline", help="Accepted findings; default: scan.baseline.json in .x07_rr.")
+        Path | None, option("--baseline", help="Accepted findings; default: scan.baseline.json in .x07_rr.")
     ] = None,
     accept: Annotated[
-        str, typer.Option("--accept", metavar="REASON", help="Write what is found into the baseline, with this reason.")
+        str, option("--accept", metavar="REASON", help="Write what is found into the baseline, with this reason.")
     ] = "",
-    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    format: Annotated[Format, option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Look for secrets in recordings and their text sides; exit 1 if there are any that nobody accepted.
 
@@ -58,7 +57,7 @@ def scan_recordings(
         fresh, stale = [], []
     _tell(chosen, fresh, stale, format)
     if fresh or stale:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _all_of(folder: Path) -> list[Path]:

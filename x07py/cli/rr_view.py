@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from x07py.cli.commands import argument, option
 from x07py.cli.output import Format, console, print_json
 from x07py.errors import UsageError
 from x07py.files import replace_file
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def view(
-    cassette: Annotated[str, typer.Argument(help="A file, or a name below .x07_rr of the project.")],
-    beside: Annotated[str | None, typer.Option("--with", help="Another cassette, to show beside this one.")] = None,
+    cassette: Annotated[str, argument(help="A file, or a name below .x07_rr of the project.")],
+    beside: Annotated[str | None, option("--with", help="Another cassette, to show beside this one.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; NAME.html in this folder if not given.")
+        Path | None, option("--output", "-o", help="File to write; NAME.html in this folder if not given.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
-    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    force: Annotated[bool, option("--force", help="Overwrite an existing file.")] = False,
+    format: Annotated[Format, option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Write one self-contained HTML page: time line, entries, search; two cassettes side by side with --with.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from x07py.cli.commands import Commands, argument, option
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.drivers import open_driver
@@ -17,23 +16,16 @@ from x07py.errors import UsageError
 if TYPE_CHECKING:
     from x07py.drivers.fetching import Fetched
 
-app: typer.Typer = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Pin the schemas of a registry."
-)
-
-
-@app.callback()
-def _schemas() -> None:
-    """Be a group, although it has one command."""
+app: Commands = Commands("Pin the schemas of a registry.")
 
 
 @app.command()
 def fetch(
     subjects: Annotated[
-        list[str] | None, typer.Argument(help="Subjects to pin.", show_default="those that are pinned")
+        list[str] | None, argument(help="Subjects to pin.", show_default="those that are pinned")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Broker profile.", show_default="the only one")] = None,
-    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    profile: Annotated[str | None, option(help="Broker profile.", show_default="the only one")] = None,
+    format: Annotated[Format, option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """Pin the versions that the profile's registry has, with what they refer to; what is pinned is never changed.
 

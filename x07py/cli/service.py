@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Annotated
 
-import typer
-
+from x07py.cli.commands import Commands, argument, option
 from x07py.cli.kubernetes import kubernetes
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
@@ -14,17 +13,12 @@ from x07py.contracts.service import FOLDER, read_service, service_ids
 from x07py.drivers.plugin import find_driver
 from x07py.errors import UsageError
 
-app: typer.Typer = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    help="List services, and make Kubernetes objects of one.",
-)
+app: Commands = Commands("List services, and make Kubernetes objects of one.")
 
 
 @app.command("list")
 def list_(
-    format: Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
+    format: Annotated[Format, option("--format", help="Text for people or JSON for programs.")] = Format.text,  # noqa: A002
 ) -> None:
     """List the services of the project.
 
@@ -58,9 +52,9 @@ def list_(
 
 @app.command("kubernetes")
 def kubernetes_(
-    service: Annotated[str, typer.Argument(help=f"Id of a manifest in {FOLDER}.", show_default=False)],
-    image: Annotated[str, typer.Option(help="Image of the container.", show_default=False)],
-    command: Annotated[str, typer.Option(help="Command of the container, as a shell would have it.")] = "",
+    service: Annotated[str, argument(help=f"Id of a manifest in {FOLDER}.", show_default=False)],
+    image: Annotated[str, option(help="Image of the container.", show_default=False)],
+    command: Annotated[str, option(help="Command of the container, as a shell would have it.")] = "",
 ) -> None:
     """Print a Deployment with probes, and KEDA's objects for scaling, as JSON that kubectl takes.
 

@@ -5,24 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-import typer
-
+from x07py.cli.commands import Commands, Exit, argument, option
 from x07py.cli.output import Format, console, print_json
 from x07py.contracts.loader import find_root
 from x07py.drivers import open_driver
 from x07py.drivers.amqp_contract import profile_ids, read_topology
 from x07py.errors import UsageError
 
-app: typer.Typer = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    help="Compare a topology with a broker, or declare it.",
-)
+app: Commands = Commands("Compare a topology with a broker, or declare it.")
 
-TopologyArgument = Annotated[str, typer.Argument(help="Id of a topology of the project.", show_default=False)]
-ProfileOption = Annotated[str | None, typer.Option(help="Broker profile.", show_default="the only one")]
-FormatOption = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
+TopologyArgument = Annotated[str, argument(help="Id of a topology of the project.", show_default=False)]
+ProfileOption = Annotated[str | None, option(help="Broker profile.", show_default="the only one")]
+FormatOption = Annotated[Format, option("--format", help="Text for people or JSON for programs.")]
 
 
 @app.command()
@@ -33,7 +27,7 @@ def plan(topology: TopologyArgument, profile: ProfileOption = None, format: Form
     """
     found = _carry_out("plan_topology", topology, profile)
     _show("plan", topology, found, format)
-    raise typer.Exit(1 if any(step["action"] == "conflict" for step in found["plan"]) else 0)
+    raise Exit(1 if any(step["action"] == "conflict" for step in found["plan"]) else 0)
 
 
 @app.command()
