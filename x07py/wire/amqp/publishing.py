@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from x07py.rr import Answer
     from x07py.wire.amqp.frames import Frame
     from x07py.wire.amqp.link import Link
-    from x07py.wire.amqp.session import AmqpSession, Place
+    from x07py.wire.amqp.places import Place
+    from x07py.wire.amqp.session import AmqpSession
 
 
 _LATE = "confirmed_late"

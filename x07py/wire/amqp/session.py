@@ -17,52 +17,23 @@ from x07py.drivers.base import AMQP
 from x07py.errors import X07Error
 from x07py.msg import Envelope
 from x07py.rr import Mode
+from x07py.wire.amqp.places import Place, Rows
 from x07py.wire.amqp.values import ID, ID_META, is_random, random_parts, shape_of
 from x07py.wire.pacing import Pacer
 from x07py.wire.tape import Tape, is_optional
 from x07py.wire.waiting import OwnTimer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Sequence
 
     from x07py.drivers.base import Json
     from x07py.rr import Answer, Session
+    from x07py.rr.entry_template import Fields
     from x07py.wire.matching import Rules
     from x07py.wire.outgoing import Outgoing
 
 KEY = "amqp"
 _LOOK_S = 0.01
-
-
-class Place:
-    """The place of one request in a recording, from when it was sent until its outcome is known."""
-
-    __slots__ = ("_done", "_unless", "started", "write")
-
-    def __init__(self, unless: Callable[[], None] | None) -> None:
-        self._unless = unless
-        self._done = False
-        self.started: float = time.monotonic()
-        self.write: Callable[[], None] | None = None
-
-    def fill(self, write: Callable[[], None] | None) -> None:
-        """Say how the outcome is written; None leaves the request out of the recording."""
-        self._done, self.write = True, write
-
-    def give_up(self) -> None:
-        """Write what is written of a request that was never answered."""
-        if not self._done:
-            self.fill(self._unless)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the outcome is known."""
-        return self._done
-
-    @property
-    def ticks(self) -> int:
-        """Milliseconds since the request was sent."""
-        return int((time.monotonic() - self.started) * 1000)
 
 
 class Source(Protocol):
@@ -105,6 +76,7 @@ class AmqpSession(Tape):
         self._came = self._quiet_since = 0.0
         self.clients: set[Outgoing] = set()
         self._places: deque[Place] = deque()
+        self._together: list[Rows] | None = None
         self._sources: set[Source] = set()
         self._upcoming: list[tuple[int, int, Source]] = []
         self._order = count()
@@ -136,10 +108,28 @@ class AmqpSession(Tape):
             CassetteError: as `x07py.rr.Session.record`.
         """
         places = self._places
-        while places and places[0].is_done:
-            write = places.popleft().write
-            if write is not None:
-                write()
+        together: list[Rows] = []
+        self._together = together
+        try:
+            while places and places[0].is_done:
+                write = places.popleft().write
+                if write is not None:
+                    write()
+        finally:
+            self._together = None
+            for one in together:
+                super()._write(one.op, one.scope, one.rows, by_program=one.by_program)
+
+    def _write(self, op: str, scope: str, rows: Sequence[Fields], *, by_program: bool = True) -> None:
+        """Write rows, or keep them for those that come with them: each step to the file takes as long as many rows."""
+        if self._together is None:
+            super()._write(op, scope, rows, by_program=by_program)
+            return
+        last = self._together[-1] if self._together else None
+        if last is not None and last[:3] == (op, scope, by_program):
+            last.rows.extend(rows)
+        else:
+            self._together.append(Rows(op, scope, by_program, [*rows]))
 
     def finish(self) -> None:
         """Write everything; what comes later is not recorded."""
