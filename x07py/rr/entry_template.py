@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from x07py.rr.entry import EntryLimits
 
 _pack = struct.Struct("<I").pack
+_MOST_STARTS = 256
+"""Errors and latencies of which the beginning of an entry is kept; most are short."""
 
 
 class Row(NamedTuple):
@@ -92,7 +94,7 @@ class EntryTemplate:
         count = 7 + bool(self._tail) + bool(ticks) + has_meta
         latency = _field(b"latency_ticks", NUMBER, b"%d" % ticks) if ticks else b""
         start = b"\x01\x05" + _pack(count) + _field(b"err", NUMBER, b"%d" % err) + self._names + latency
-        if not err and not ticks:
+        if len(self._starts) < _MOST_STARTS:
             self._starts[err, ticks, not has_meta] = start
         return start
 

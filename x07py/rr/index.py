@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from functools import lru_cache
 from typing import NamedTuple
 
 from x07py.errors import CassetteError
@@ -30,6 +31,12 @@ class Bucket(NamedTuple):
     def describe(self) -> str:
         """Return operation and scope as text."""
         return f"{str(self.op, 'utf-8', 'replace')} {str(self.scope, 'utf-8', 'replace')}".rstrip()
+
+
+@lru_cache(maxsize=1024)
+def bucket_named(kind: str, op: str, key: str, scope: str) -> Bucket:
+    """Return the bucket of these names, which are asked for again and again."""
+    return Bucket(kind.encode(), op.encode(), key.encode(), scope.encode("utf-8", "surrogateescape"))
 
 
 def _head(name: bytes, tag: int) -> bytes:

@@ -17,7 +17,6 @@ from x07py.testing.kafka_tape import kafka_tape
 from x07py.testing.kafka_values import (
     CODEC,
     dump,
-    envelope_of,
     failed_message,
     load_error,
     load_partitions,
@@ -30,7 +29,7 @@ from x07py.wire.tape import LIBRARY_ERROR
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from x07py.msg import Envelope
+    from x07py.rr.entry_template import Fields
     from x07py.testing.kafka_tape import KafkaTape
 
 _INTERRUPTED = {"interrupted": True}
@@ -60,16 +59,16 @@ class _Feed:
     def record(self, messages: list[Message], most: int, started: float) -> list[Message]:
         """Write what a poll returned, as it may be written, and return it as it came."""
         tape, ticks = self.tape, int((time.monotonic() - started) * 1000)
-        batch: list[tuple[Envelope, Any]] = []
+        rows: list[Fields] = []
+        request, delivered = self.request(most), tape.delivered
         for message in messages:
             error = message.error()
             if error is not None:
                 self.write_failure({"error": dump(error), "meta": meta_of(message), "text": dump(message.value())})
                 continue
-            envelope = envelope_of(message.topic() or "", message.key(), message.value(), message.headers())
-            batch.append((tape.clean(envelope), meta_of(message)))
-        if batch:
-            tape.write_batch(self.scope, self.request(most), batch, ticks)
+            rows.append(delivered(request, message))
+        if rows:
+            tape.write_batch(self.scope, rows, ticks)
         return messages
 
     def write_failure(self, detail: Any) -> None:
@@ -99,6 +98,8 @@ class _Feed:
         return messages
 
     def _message(self, answer: Any) -> Message:
+        if (plain := self.tape.plain_message(answer)) is not None:
+            return plain
         if not answer.err:
             return message_of(self.tape.envelope(answer), self.tape.meta(answer))
         detail = self.tape.failure(answer)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from confluent_kafka import KafkaException, cimpl
 
+from x07py.drivers.base import canonical_json
 from x07py.errors import DriverError, UnsupportedError
 from x07py.testing.kafka_callbacks import Callbacks
+from x07py.testing.kafka_facts import told_of
 from x07py.testing.kafka_tape import kafka_tape
 from x07py.testing.kafka_values import CODEC, envelope_of, load_error, message_of, meta_of
 from x07py.wire.tape import LIBRARY_ERROR
@@ -25,21 +27,26 @@ if TYPE_CHECKING:
     from x07py.testing.kafka_tape import KafkaTape
 
 _UNCONFIRMED: dict[str, Json] = {"confirmed": False}
+_UNCONFIRMED_META = canonical_json(_UNCONFIRMED)
 
 
 class _Publish:
     """One message between `produce` and its delivery report."""
 
-    __slots__ = ("ack", "done", "envelope", "err", "given", "meta", "started")
+    __slots__ = ("ack", "done", "err", "given", "meta", "request", "started", "topic")
 
-    def __init__(self, envelope: Envelope, given: dict[str, Json]) -> None:
-        self.envelope, self.given = envelope, given
+    def __init__(self, topic: str, request: bytes, given: dict[str, Json]) -> None:
+        self.topic, self.request, self.given = topic, request, given
         self.started = time.monotonic()
-        self.done, self.err, self.ack, self.meta = False, 0, b"", dict(_UNCONFIRMED)
+        self.done, self.err, self.ack, self.meta = False, 0, b"", _UNCONFIRMED_META
 
     def resolve(self, error: KafkaError | None, message: Message, report: int) -> None:
         """Take what the broker said, and as which report of the producer it came."""
-        self.done, self.meta = True, {**meta_of(message), **self.given, "report": report}
+        self.done = True
+        if self.given:
+            self.meta = canonical_json({**meta_of(message), **self.given, "report": report})
+        else:
+            self.meta = told_of(message, report)
         if error is None:
             self.ack = b"ACK"
         else:
@@ -55,8 +62,8 @@ class _Recorder:
         self.reports = 0
         tape.on_close.append(self.finish)
 
-    def start(self, envelope: Envelope, given: dict[str, Json]) -> _Publish:
-        publish = _Publish(envelope, given)
+    def start(self, topic: str, request: bytes, given: dict[str, Json]) -> _Publish:
+        publish = _Publish(topic, request, given)
         self.waiting.append(publish)
         return publish
 
@@ -74,7 +81,8 @@ class _Recorder:
     def _write_first(self) -> None:
         publish = self.waiting.popleft()
         ticks = int((time.monotonic() - publish.started) * 1000)
-        self.tape.write_publish(publish.envelope, publish.ack, publish.meta, err=publish.err, ticks=ticks)
+        one = publish
+        self.tape.write_reported(one.topic, one.request, one.ack, one.meta, err=one.err, ticks=ticks)
 
 
 class TapeProducerBase(cimpl.Producer):
@@ -114,14 +122,32 @@ class TapeProducerBase(cimpl.Producer):
             options: dict[str, Any] = {"headers": headers} if headers is not None else {}
             super().produce(topic, value, key, partition, report, timestamp=timestamp, **options)
             return
-        envelope = tape.clean(envelope_of(topic, key, value, headers))
         report = report or self._default_report
+        message = (topic, value, key, partition)
+        request = None if headers or timestamp or partition >= 0 else tape.request_of(topic, key, value, ())
+        if request is not None and tape.replays and self._replay_plain(tape, message, request, report):
+            return
+        if request is not None and not tape.replays:
+            self._produce_live(topic, request, report, message, timestamp, headers, {})
+            return
+        envelope = tape.clean(envelope_of(topic, key, value, headers))
         given: dict[str, Json] = {} if partition < 0 else {"partition_given": partition}
         if timestamp:
             given["timestamp_given"] = timestamp
         if tape.replays and self._replay(tape, envelope, report, partition, timestamp):
             return
-        self._produce_live(envelope, report, (topic, value, key, partition), timestamp, headers, given)
+        self._produce_live(envelope.topic, envelope.encode(), report, message, timestamp, headers, given)
+
+    def _replay_plain(self, tape: KafkaTape, message: tuple[Any, ...], request: bytes, report: Any) -> bool:
+        """Take the recorded report of a message that is just the next of its topic; False for any other."""
+        topic, value, key, _ = message
+        found = tape.find_plain(topic, request)
+        if found is None:
+            return False
+        answer, facts = found
+        self._fresh = True
+        heapq.heappush(self._reports, (facts.report or 0, answer.number, report, None, facts.message(key, value)))
+        return True
 
     def _replay(self, tape: KafkaTape, envelope: Envelope, report: Any, partition: int, timestamp: int) -> bool:
         with tape.missing_allowed() as found:
@@ -141,7 +167,8 @@ class TapeProducerBase(cimpl.Producer):
 
     def _produce_live(
         self,
-        envelope: Envelope,
+        scope: str,
+        request: bytes,
         report: Any,
         message: tuple[Any, ...],
         timestamp: int,
@@ -151,7 +178,7 @@ class TapeProducerBase(cimpl.Producer):
         recorder = self._recorder
         if recorder is None:
             raise unsupported("Producer.produce")
-        publish = recorder.start(envelope, given)
+        publish = recorder.start(scope, request, given)
         topic, value, key, partition = message
 
         def delivered(error: KafkaError | None, sent: Message) -> None:
@@ -165,7 +192,7 @@ class TapeProducerBase(cimpl.Producer):
         try:
             super().produce(topic, value, key, partition, delivered, timestamp=timestamp, **options)
         except KafkaException as error:
-            publish.done, publish.err, publish.meta = True, LIBRARY_ERROR, {"raised": True}
+            publish.done, publish.err, publish.meta = True, LIBRARY_ERROR, b'{"raised":true}'
             publish.ack = CODEC.dump_error_bytes(error.args[0])
             recorder.write()
             raise

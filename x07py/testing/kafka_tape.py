@@ -7,21 +7,31 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from x07py.drivers.base import KAFKA, canonical_json
 from x07py.errors import DiffersFromRecordingError
+from x07py.msg.plain import key_and_value, request_of
+from x07py.testing.kafka_facts import facts_of, told_of
+from x07py.testing.kafka_values import envelope_of
 from x07py.testing.registry import tape_for
 from x07py.wire.decoding import document, misshapen, record
+from x07py.wire.matching import PARTS
 from x07py.wire.tape import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from confluent_kafka import Message
+
     from x07py.drivers.base import Json
     from x07py.msg import Envelope
     from x07py.rr import Answer, Session
+    from x07py.rr.entry_template import Fields
+    from x07py.testing.kafka_facts import Facts
     from x07py.wire.matching import Rules
 
 LIBRARY = "confluent-kafka"
 _Result = TypeVar("_Result")
 _WAIT_SLICE_S = 0.02
+_LARGE = 2**20
+"""Bytes from which a message is not copied to be written."""
 
 
 def kafka_tape() -> KafkaTape | None:
@@ -97,6 +107,7 @@ class KafkaTape(Tape):
     def __init__(self, session: Session, rules: Rules) -> None:
         super().__init__(session, rules)
         self._clients: dict[str, int] = {}
+        self._token = rules.redaction.token.encode()
 
     def name_client(self, kind: str) -> str:
         """Return the name of one more client of a kind."""
@@ -110,17 +121,83 @@ class KafkaTape(Tape):
             time.sleep(self.session.ledger.ticks(number) / 1000)
         return super().take(number)
 
-    def write_batch(self, scope: str, request: bytes, batch: list[tuple[Envelope, Json]], ticks: int) -> None:
-        """Record messages that came in one call."""
-        rows = [self.delivery_row(request, envelope, meta) for envelope, meta in batch]
-        size = canonical_json({"batch": len(batch)})[:-1]
-        joint = b"}" if rows[0].meta == b"{}" else b"," + rows[0].meta[1:]
-        rows[0] = rows[0]._replace(meta=size + joint, ticks=ticks)
+    def request_of(self, topic: str, key: Any, value: Any, headers: Any) -> bytes | None:
+        """Return what is recorded as request of a message of which nothing is hidden or changed.
+
+        Args:
+            topic: where it goes.
+            key: its key.
+            value: its value.
+            headers: its headers.
+
+        Returns:
+            None where only `clean` can tell.
+        """
+        rules = self.rules
+        if not (type(key) is type(value) is bytes and type(topic) is str) or rules.before_record:
+            return None
+        if len(value) >= _LARGE or not rules.redaction.shows_all(key, value, headers):
+            return None
+        return request_of(topic, key, value, headers)
+
+    def delivered(self, request: bytes, message: Message) -> Fields:
+        """Return a message that came to a consumer as it is written."""
+        topic, headers = message.topic() or "", message.headers()
+        encoded = self.request_of(topic, message.key(), message.value(), headers or ())
+        meta = told_of(message)
+        if encoded is not None and self._token not in encoded:
+            return request, self.write_delivered(encoded, b"ACK"), meta, 0, 0
+        envelope = envelope_of(topic, message.key(), message.value(), headers)
+        return self.delivery_row(request, self.clean(envelope), document(meta))
+
+    def write_batch(self, scope: str, rows: list[Fields], ticks: int) -> None:
+        """Record messages that came in one call, as `delivered` returned them."""
+        req, resp, meta, err, _ = rows[0]
+        joint = b"}" if meta == b"{}" else b"," + meta[1:]
+        rows[0] = req, resp, b'{"batch":%d' % len(rows) + joint, err, ticks
         self.write_deliveries(scope, rows)
+
+    def write_reported(
+        self, topic: str, request: bytes, ack: bytes, meta: bytes, *, err: int = 0, ticks: int = 0
+    ) -> None:
+        """Record one publish of a message of which nothing is hidden, with its delivery report."""
+        write = self.write_record if len(request) < _LARGE else self._record_in_pieces
+        response = write(request, ack) if not err else ack
+        scope = topic if "topic" in self.rules.match_on else ""
+        self._write(self.dialect.publish_op, scope, [(request, response, meta, err, ticks)])
+
+    def find_plain(self, topic: str, request: bytes) -> tuple[Answer, Facts] | None:
+        """Return the recorded report of publishing a message if it is just the next of its topic, and use it.
+
+        Args:
+            topic: where it goes, without a partition or a time that the program gives.
+            request: what `request_of` returned.
+
+        Returns:
+            None if `find_publish` has to look for it, or to tell what became of it.
+        """
+        if self.rules.match_on != PARTS:
+            return None
+        index = self.session.ledger.index
+        with self.lock:
+            number = self.peek(self.dialect.publish_op, topic)
+            if number is None or number in index.errors or not index.has_req(number, request):
+                return None
+            facts = facts_of(index.meta(number))
+            return None if facts is None or facts.report is None else (self.take(number), facts)
+
+    def plain_message(self, answer: Answer) -> Message | None:
+        """Return a recorded delivery as it came; None if it is not plain, or identifiers of it are others now."""
+        if answer.err or self._renamed or self.names.current:
+            return None
+        parts, facts = key_and_value(answer.resp), facts_of(answer.meta)
+        return None if parts is None or facts is None else facts.message(*parts)
 
     def batch_size(self, answer: Answer) -> int | None:
         """Return how many messages came in the call that a delivery was the first of, or None for a later one."""
-        size = record(document(answer.meta)).get("batch") if answer.meta else None
+        if b"batch" not in answer.meta and b"\\" not in answer.meta:
+            return None
+        size = record(document(answer.meta)).get("batch")
         if size is not None and (type(size) is not int or size < 1):
             raise misshapen(f"a batch of {size!r:.40} messages")
         return size

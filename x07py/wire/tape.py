@@ -25,7 +25,7 @@ from x07py.errors import (
 )
 from x07py.msg import Envelope, MessageRecord
 from x07py.rr import Answer, EntryTemplate, Mode, Row
-from x07py.rr.index import Bucket
+from x07py.rr.index import bucket_named
 from x07py.rr.redaction import REDACTED
 from x07py.rr.varying import Names
 from x07py.wire.decoding import document, record
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from x07py.errors import ReplayMismatchError, X07Error
     from x07py.rr import Session
     from x07py.rr.entry_template import Fields
+    from x07py.rr.index import Bucket
     from x07py.wire.matching import Rules
 
 _log = logging.getLogger("x07py.rr")
@@ -135,7 +136,7 @@ class Tape:
 
     def bucket(self, op: str, scope: str) -> Bucket:
         """Return the names under which an operation is recorded."""
-        return Bucket(b"rr", op.encode(), self.library.encode(), scope.encode("utf-8", "surrogateescape"))
+        return bucket_named("rr", op, self.library, scope)
 
     def operation(self, name: str) -> str:
         """Return the full name of an operation of this broker."""
@@ -268,7 +269,7 @@ class Tape:
         """Return the recorded error of the client library."""
         return document(answer.resp)
 
-    def write_deliveries(self, scope: str, rows: list[Row]) -> None:
+    def write_deliveries(self, scope: str, rows: Sequence[Fields]) -> None:
         """Record messages that came to a consumer; `delivery_row` makes the rows."""
         self._write(self.dialect.poll_op, scope, rows)
 

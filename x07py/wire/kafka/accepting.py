@@ -10,12 +10,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from x07py.errors import ReplayMismatchError
+from x07py.msg.plain import request_of
 from x07py.wire.decoding import document
 from x07py.wire.kafka.attempts import Attempts
 from x07py.wire.kafka.batches import read_batches
 from x07py.wire.kafka.commits import error_number
 from x07py.wire.kafka.publishes import is_given
-from x07py.wire.kafka.recorded import request_of
 
 if TYPE_CHECKING:
     from x07py.wire.kafka.attempts import Attempt

@@ -1,4 +1,4 @@
-"""Recorded messages as records of the wire, and records as they are recorded, without making objects of either.
+"""Recorded messages as records of the wire, without making objects of either; `x07py.msg.plain` has the way back.
 
 Most records have a key, a value and no or plain headers; their parts are cut out of one form and put into the other.
 Whatever is not that plain takes the way through `x07py.msg`, which alone decides what is an error.
@@ -7,8 +7,6 @@ Whatever is not that plain takes the way through `x07py.msg`, which alone decide
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from x07py.msg import MessageRecord, to_native
@@ -18,12 +16,9 @@ from x07py.wire.kafka.batches import NO_HEADERS, headers_bytes, number_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from x07py.wire.kafka.batches import Headers
 
 _U32 = struct.Struct("<I")
-_unpack, _pack = _U32.unpack_from, _U32.pack
-_EMPTY = _pack(0)
-_MOST = 2**31
+_unpack = _U32.unpack_from
 _RESERVED = b"x07-"
 _MAGIC = b"X7ME\x01\0\0\0"
 LATE = b'"late":true'
@@ -50,46 +45,6 @@ def parts_of(record: bytes, changed: Callable[[bytes], Envelope] | None) -> Part
     envelope = changed(record) if changed is not None else Envelope.decode(MessageRecord.decode(record).env)
     key, value, headers = to_native(envelope)
     return key, value, headers_bytes(headers) if headers else NO_HEADERS
-
-
-def request_of(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> bytes | None:
-    """Return what is recorded as request of publishing a record; None where only `x07py.msg.from_native` can tell.
-
-    Args:
-        topic: where it goes.
-        key: its key.
-        value: its value.
-        headers: its headers.
-    """
-    if key is None or value is None:
-        return None
-    block = _EMPTY if not headers else _plain_block(headers)
-    if block is None:
-        return None
-    head = _head(topic)
-    size = 12 + len(head) + len(key) + len(value) + len(block)
-    parts = (_pack(size), head, _pack(len(key)), key, _pack(len(value)), value, _pack(len(block)), block)
-    return b"".join(parts) if size < _MOST else None
-
-
-@lru_cache(maxsize=1024)
-def _head(topic: str) -> bytes:
-    """Return what stands between the length of an envelope and its key."""
-    name = topic.encode("utf-8", "surrogateescape")
-    return _MAGIC + _pack(len(name)) + name
-
-
-def _plain_block(headers: Headers) -> bytes | None:
-    parts = [_pack(len(headers))]
-    previous = ""
-    for name, content in headers if len(headers) == 1 else sorted(headers, key=itemgetter(0)):
-        if content is None or name <= previous or not name.isascii() or name.startswith("x07-"):
-            return None
-        if not content.isascii():
-            return None
-        previous = name
-        parts += (_pack(len(name)), name.encode(), _pack(len(content)), content)
-    return b"".join(parts)
 
 
 def _plain_parts(data: bytes) -> Parts | None:

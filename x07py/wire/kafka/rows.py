@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from x07py.drivers.base import canonical_json
 from x07py.msg import Envelope
+from x07py.msg.plain import request_of
 from x07py.wire.kafka.publishes import is_given
-from x07py.wire.kafka.recorded import request_of
 
 if TYPE_CHECKING:
     from x07py.drivers.base import Json
