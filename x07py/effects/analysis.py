@@ -10,17 +10,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from x07py.effects.closures import Closures
+from x07py.effects.facts import facts_of
 from x07py.effects.finder import Environment, Finder
 from x07py.effects.graph import Chain, End, Point, Reach, Step
 from x07py.effects.machine import Machine
 from x07py.effects.primitives import primitives
 from x07py.effects.starts import starts_of
-from x07py.effects.store import ANSWERS, Store, Summaries, facts_of
+from x07py.effects.store import ANSWERS, Store, Summaries
 from x07py.effects.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from x07py.effects.facts import Facts
 
 
 CAPABILITIES = (
@@ -166,13 +170,13 @@ def analyze(question: Question) -> Answer:
         return answer
     answer, seen = _deeply(question, store)
     answer.files = tuple(seen)
-    store.keep(place, ([(path, facts_of(path)) for path in seen], _plain(answer)))
+    store.keep(place, (list(seen.items()), _plain(answer)))
     return answer
 
 
-def _deeply(question: Question, store: Store) -> tuple[Answer, list[str]]:
+def _deeply(question: Question, store: Store) -> tuple[Answer, dict[str, Facts | None]]:
     """Run the machine in a thread with a stack for the deepest calls."""
-    result: list[tuple[Answer, list[str]] | BaseException] = []
+    result: list[tuple[Answer, dict[str, Facts | None]] | BaseException] = []
 
     def run() -> None:
         try:
@@ -198,11 +202,12 @@ def _deeply(question: Question, store: Store) -> tuple[Answer, list[str]]:
     return found
 
 
-def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
+def _run(question: Question, store: Store) -> tuple[Answer, dict[str, Facts | None]]:
     finder = Finder(question.environment, question.project)
     summaries = Summaries(store, finder.checkout(question.root, installed=question.installed))
     table = primitives().with_told(question.told)
     machine = Machine(finder, summaries, table, frozenset(question.judged), question.refused, question.trusted)
+    Closures(machine, question, store).load()
     starts = starts_of(machine, question.judged, question.function)
     rules = _Rules(machine, question.trusted)
     reaches = Walk(machine.graph, [number for points in starts.values() for number in points], rules).reaches()
@@ -218,11 +223,13 @@ def _run(question: Question, store: Store) -> tuple[Answer, list[str]]:
                     found[key] = reach
         answer.functions[name] = [Function(*at, tuple(found.values())) for at, found in sorted(functions.items())]
     _count(machine, answer, rules)
-    return answer, [*summaries.read, *finder.folders()]
+    return answer, {path: facts for path, (facts, _) in summaries.read.items()} | {
+        folder: facts for folder, (facts, _) in finder.listed.items()
+    }
 
 
 def _count(machine: Machine, answer: Answer, rules: _Rules) -> None:
-    read = [module for module in machine.modules.values() if module.summary is not None]
+    read = [module for module in machine.modules.values() if module.source is not None]
     answer.modules = len(read)
     installed = {module.name.partition(".")[0] for module in read if module.found.kind == "installed"}
     answer.distributions = tuple(sorted(installed))

@@ -77,7 +77,7 @@ class Attributes(Construction):
             return frozenset({("vars", module)})
         if f"{module}.{name}" in self.modules:
             return frozenset({("mod", f"{module}.{name}")})
-        if state.summary is None:
+        if state.source is None:
             known = self.table.about(module) is not None or state.found.kind == "builtin" or module in self.computing
             return self._of_primitive(module, name) if known else UNKNOWN
         found = NOTHING
@@ -352,5 +352,5 @@ class Attributes(Construction):
                         self.again(run)
             elif atom[0] == "mod":
                 module = self.modules.get(atom[1])
-                if module is not None and module.summary is not None:
+                if module is not None and module.source is not None:
                     module.names[name] = join(module.names.get(name, NOTHING), value)

@@ -81,7 +81,7 @@ class Definitions(Parts):
                 return frozenset({("mod", below)})
             if below not in self.modules and frame.module.own and self._binds_nowhere(module, item):
                 self.end(frame, line, "unread", below, "could not be read: no source of the project has it")
-        if item not in module.names and module.summary is not None and not module.done:
+        if item not in module.names and module.source is not None and not module.done:
             return frozenset({("later", base, item)})
         return self.module_attribute(frame, line, base, item)
 
@@ -99,7 +99,7 @@ class Definitions(Parts):
 
     def _import_star(self, frame: Frame, base: str) -> None:
         module = self.modules[base]
-        if module.summary is None:
+        if module.source is None:
             thing = real(base)
             if thing is None and base not in frame.module.starred:
                 frame.module.starred.append(base)

@@ -62,7 +62,7 @@ class Evaluate(Statements, Operators, Literals):
         if node[0] not in {"name", "attr"}:
             return NOTHING
         found = self.quietly(frame, node)
-        if ANY in found and node[0] == "name" and frame.module.summary is not None:
+        if ANY in found and node[0] == "name" and frame.module.source is not None:
             found = self.typing_name(frame.module, node[2]) or found
         return NOTHING if ANY in found else found
 
@@ -91,7 +91,7 @@ class Evaluate(Statements, Operators, Literals):
             assert scope is not None  # noqa: S101 (only number 0 has none)
             if name in scope.names:
                 return scope.names[name]
-            if name in scope.function.locals:
+            if name in self.function(scope.function).locals:
                 return UNKNOWN
             number = scope.outer
         found = frame.module.names.get(name)

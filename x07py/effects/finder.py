@@ -13,16 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from x07py.effects.facts import facts_of
 from x07py.errors import UsageError
 from x07py.files import MANIFEST_BYTES, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from x07py.effects.facts import Facts
+
 Kind = Literal["project", "standard library", "installed", "builtin", "native", "folder", "missing"]
 
 _ELSEWHERE = {"_overlapped", "_scproxy", "_winapi", "_wmi", "msilib", "msvcrt", "nt", "winreg", "winsound"}
 """What Python has on Windows or macOS only, where solve worlds do not run."""
+_COMPILED = "__pycache__"
+"""What Python itself puts into a folder; no module is looked for in it."""
 _NATIVE = re.compile(r"^(\w+)(?:\.[\w-]+)*\.(?:so|pyd)$")
 
 
@@ -115,14 +120,16 @@ class Finder:
 
     environment: Environment
     project: Mapping[str, str]
-    _listed: dict[str, dict[str, str]] = field(default_factory=dict)
-    _known: dict[str, Found] = field(default_factory=dict)
+    listed: dict[str, tuple[Facts | None, dict[str, str]]] = field(default_factory=dict)
+    """Folders that were looked through: their facts, and their entries by the name that they are imported by."""
+    known: dict[str, Found] = field(default_factory=dict)
+    """Where the modules lie that were asked for."""
 
     def find(self, name: str) -> Found:
         """Return where a module lies."""
-        found = self._known.get(name)
+        found = self.known.get(name)
         if found is None:
-            found = self._known[name] = self._find(name)
+            found = self.known[name] = self._find(name)
         return found
 
     def checkout(self, root: Path | None, *, installed: bool) -> Callable[[str], Path | None]:
@@ -146,10 +153,6 @@ class Finder:
         )
         modules = set() if installed else set(self.project.values())
         return lambda path: root if path in modules or path.startswith(own) else None
-
-    def folders(self) -> list[str]:
-        """Return the folders that were looked through."""
-        return list(self._listed)
 
     def _find(self, name: str) -> Found:
         path = self.project.get(name)
@@ -194,18 +197,24 @@ class Finder:
 
     def _entries(self, folder: str) -> dict[str, str]:
         """Return the files of a folder by the name that they are imported by, and ``NAME/`` for folders."""
-        listed = self._listed.get(folder)
-        if listed is None:
-            listed = self._listed[folder] = {}
-            try:
-                names = sorted(os.listdir(folder))  # noqa: PTH208 (three times as fast)
-            except OSError:
-                names = []
-            for name in names:
-                stem, dot, suffix = name.partition(".")
-                if not dot:
-                    listed[f"{stem}/"] = stem
-                    listed.setdefault(stem, "")
-                elif suffix == "py" or (_NATIVE.match(name) and not listed.get(stem, "").endswith(".py")):
-                    listed[stem] = name
-        return listed
+        if folder not in self.listed:
+            self.listed[folder] = facts_of(folder), entries_of(folder)
+        return self.listed[folder][1]
+
+
+def entries_of(folder: str) -> dict[str, str]:
+    """Return the files of a folder by the name that they are imported by, and ``NAME/`` for folders."""
+    listed: dict[str, str] = {}
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 (three times as fast)
+    except OSError:
+        names = []
+    for name in names:
+        stem, dot, suffix = name.partition(".")
+        if not dot:
+            if name != _COMPILED:
+                listed[f"{stem}/"] = stem
+                listed.setdefault(stem, "")
+        elif suffix == "py" or (_NATIVE.match(name) and not listed.get(stem, "").endswith(".py")):
+            listed[stem] = name
+    return listed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from x07py.effects.attributes import Attributes
@@ -12,6 +13,7 @@ from x07py.effects.making import Making
 from x07py.effects.private import called_only
 from x07py.effects.state import Context, Frame, Module, Scope
 from x07py.effects.values import ANY, GIVEN, NONE, NOTHING, UNKNOWN, Atom, Value, const, join, mapping, parts_of, seq
+from x07py.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from x07py.effects.primitives import Primitives
     from x07py.effects.state import ClassState
     from x07py.effects.store import Summaries
-    from x07py.effects.summary import Function
+    from x07py.effects.summary import Function, Summary
 
 _ANNOTATED_WELL = {"standard library", "installed"}
 """Kinds of modules in which what is not known of an argument is what its parameter is annotated as."""
@@ -63,7 +65,7 @@ class Machine(Calls, Attributes):
         self.relied: dict[tuple[Atom, str], dict[int, tuple[Any, ...]]] = {}
         self.unread: dict[str, str] = {}
         self.unknown: dict[int, dict[tuple[int, str], None]] = {}
-        self._summaries = summaries
+        self.summaries = summaries
         self._judged = judged
         self._refused = refused
         self._trusted = tuple(f"{name}." for name in trusted)
@@ -80,7 +82,8 @@ class Machine(Calls, Attributes):
         self.full = False
         """Whether so much is reached that what some calls give counts as unknown."""
         self._depth = 0
-        self._waiting: list[tuple[Any, ...]] = []
+        self.waiting: list[tuple[Any, ...]] = []
+        """Runs of functions that were put off."""
 
     # modules
 
@@ -107,12 +110,12 @@ class Machine(Calls, Attributes):
         if found.kind in {"native", "missing", "builtin", "folder"}:
             module.done = True
             return module
-        summary = self._summaries(found.path)
+        summary = self.summaries(found.path)
         if isinstance(summary, str):
             self.unread[name] = summary
             module.done = True
             return module
-        module.summary = summary
+        module.source = partial(self.summary_of, found.path)
         if module.judged:
             module.called_only = called_only(summary)
         file, package = ("kind", "builtins.str"), module.package
@@ -122,9 +125,35 @@ class Machine(Calls, Attributes):
         module.done = True
         return module
 
+    def summary_of(self, path: str) -> Summary:
+        """Return the summary of a file that could be read.
+
+        Raises:
+            FileError: ``X07IO_READ`` if it no longer can.
+        """
+        summary = self.summaries(path)
+        if isinstance(summary, str):
+            raise FileError("X07IO_READ", summary, where=path, hint="check again; something changed it meanwhile")
+        return summary
+
+    def load_first(self, name: str, items: tuple[str, ...]) -> None:
+        """Load a module that is none of the project's, as ``from name import items`` does."""
+        above = ""
+        for part in name.split("."):
+            here = f"{above}.{part}" if above else part
+            self.module(here)
+            if above:
+                self.modules[above].names[part] = frozenset({("mod", here)})
+            if here in self.unread or f"{here}.".startswith(self._trusted):
+                return
+            above = here
+        for item in items:
+            if item not in self.modules[name].names:
+                self.load_first(f"{name}.{item}", ())
+
     def _why_not(self, path: str) -> str:
         """Return why an extension module counts as not read; empty if its symbols show that it only computes."""
-        bound = self._summaries.native(path)
+        bound = self.summaries.native(path)
         if bound is None:
             return "an extension module, not in the table"
         return f"an extension module, not in the table; it may call {bound}" if not bound.nothing else ""
@@ -225,7 +254,7 @@ class Machine(Calls, Attributes):
             if self._depth >= _DEPTH or len(self.graph.points) > _MOST_POINTS:
                 context.result = UNKNOWN
                 self.full = self.full or len(self.graph.points) > _MOST_POINTS
-                self._waiting.append((atom, context, first, bound, owner))
+                self.waiting.append((atom, context, first, bound, owner))
             else:
                 self.run_begins()
                 with self.anytime() if set(function.flags) & {"a", "g"} else nullcontext():
@@ -240,12 +269,12 @@ class Machine(Calls, Attributes):
         context = run[1]
         if not context.waits and context.runs < _MOST_RUNS and len(self.graph.points) <= _MOST_POINTS:
             context.waits = True
-            self._waiting.append(run)
+            self.waiting.append(run)
 
     def settle(self) -> None:
         """Run what was put off because calls were too deep, and note what counts only now that all calls are known."""
-        while self._waiting:
-            self._run(*self._waiting.pop())
+        while self.waiting:
+            self._run(*self.waiting.pop())
         called = {self.name_of(atom) for atom in self.contexts} if self.readings else set()
         for point, end, maker in self.readings:
             if maker in called:
@@ -259,7 +288,7 @@ class Machine(Calls, Attributes):
         function = self.function(atom)
         module = self.modules[atom[1]]
         names = dict(zip(function.params, first, strict=False)) | bound
-        scope = Scope(dict(names), function, atom[3], owner)
+        scope = Scope(dict(names), atom, owner)
         self.scopes.append(scope)
         frame = Frame(module, context.point, names, function, len(self.scopes) - 1, atom[3], owner)
         frame.run = atom, context, first, bound, owner
@@ -273,7 +302,7 @@ class Machine(Calls, Attributes):
                 value = self._parameter(frame, function, name)
                 names[name] = scope.names[name] = value
         if module.found.kind in _ANNOTATED_WELL:
-            self._told_by_annotations(frame, scope)
+            self._told_by_annotations(frame, function, scope)
         ends = self.run_block(frame, function.body)
         self._depth -= 1
         if frame.yields:
@@ -292,15 +321,15 @@ class Machine(Calls, Attributes):
         this = frame.names.get(frame.function.params[0], NOTHING)
         return join(*(frozenset({one}) if one[0] == "inst" else self.instance_of(one) for one in this))
 
-    def _told_by_annotations(self, frame: Frame, scope: Scope) -> None:
+    def _told_by_annotations(self, frame: Frame, function: Function, scope: Scope) -> None:
         """Take for a parameter of a library that was given nobody knows what an object of the class it is annotated as.
 
         Abstract classes and protocols say too little for that.
         """
-        for name, kind in scope.function.kinds.items():
+        for name, kind in function.kinds.items():
             if frame.names.get(name, NOTHING) and frame.names[name] <= _ANYTHING:
                 found = self.annotated(frame, kind)
-                default = scope.function.defaults.get(name, ("", 0))
+                default = function.defaults.get(name, ("", 0))
                 if found and not any(atom[0] == "inst" and self.classes[atom[1]].meta for atom in found):
                     found = join(found, const(default[2]) if default[0] == "const" else NOTHING)
                     frame.names[name] = scope.names[name] = found

@@ -85,7 +85,7 @@ class Reaching(Parts):
             if name in function.params or name in {function.star, function.stars}:
                 return True
             scope = self.scopes[number] if number else None
-            function, number = (scope.function, scope.outer) if scope is not None else (None, 0)
+            function, number = (self.function(scope.function), scope.outer) if scope is not None else (None, 0)
         return False
 
     def use(self, frame: Frame, line: int, value: Value) -> None:
@@ -151,7 +151,7 @@ class Reaching(Parts):
         if made is not None and "." in made and not made.startswith(("builtins.", "_")):
             module, _, kind = made.rpartition(".")
             found = self.modules.get(module)
-            if found is not None and found.summary is None:
+            if found is not None and found.source is None:
                 return obj(made)
             return self._one_of(found.names.get(kind, NOTHING)) if found is not None else UNKNOWN
         if made is not None:

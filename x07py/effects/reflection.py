@@ -108,14 +108,14 @@ class Reflection(Parts):
         if atom[0] != "mod":
             return False
         module = self.modules.get(atom[1])
-        return real(atom[1]) is not None or (module is not None and module.summary is not None)
+        return real(atom[1]) is not None or (module is not None and module.source is not None)
 
     def _names_of(self, atom: Atom) -> set[str]:
         """Return the names of an object's, class's or module's attributes."""
         if atom[0] == "mod":
             module = self.modules.get(atom[1])
             known = set(module.names) if module is not None else set()
-            return known if module is not None and module.summary is not None else known | set(dir(real(atom[1])))
+            return known if module is not None and module.source is not None else known | set(dir(real(atom[1])))
         cls = atom[1] if atom[0] == "inst" else atom
         names = {name for key, name in self.attributes if key in {atom, cls}}
         for one in self.classes[cls].order:
@@ -170,7 +170,8 @@ class Reflection(Parts):
             ):
                 scope = self.scopes[number]
                 assert scope is not None  # noqa: S101 (only number 0 has none)
-                function, names, owner, number = scope.function, scope.names, scope.owner or owner, scope.outer
+                function, number = self.function(scope.function), scope.outer
+                names, owner = scope.names, scope.owner or owner
             this = names.get(function.params[0], NOTHING) if function is not None and function.params else NOTHING
         made = frozenset(("super", owner, one) for one in this if one[0] in {"inst", "cls"})
         return made if owner is not None and made else UNKNOWN

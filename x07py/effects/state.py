@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from x07py.effects.values import NOTHING, Atom, Value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from x07py.effects.finder import Found
     from x07py.effects.summary import Class, Function, Node, Summary
 
@@ -20,14 +22,14 @@ class Module:
         name: dotted name.
         found: where it lies.
         point: number of its body in the graph.
-        summary: None for what has no Python source.
         judged: whether findings are about it.
     """
 
     name: str
     found: Found
     point: int
-    summary: Summary | None = None
+    source: Callable[[], Summary] | None = None
+    """Gives its summary; None for what has no Python source that could be read."""
     judged: bool = False
     done: bool = False
     names: dict[str, Value] = field(default_factory=dict)
@@ -36,6 +38,14 @@ class Module:
     """Functions of a judged module that are judged by its own calls."""
     starred: list[str] = field(default_factory=list)
     """Modules without source all of whose names it has."""
+    _summary: Summary | None = None
+
+    @property
+    def summary(self) -> Summary | None:
+        """Its summary, which is read where it is first asked for; None for what has no source."""
+        if self._summary is None and self.source is not None:
+            self._summary = self.source()
+        return self._summary
 
     @property
     def package(self) -> str:
@@ -88,9 +98,14 @@ class Scope:
     """The names of one function in one context, for the functions inside it."""
 
     names: dict[str, Value]
-    function: Function
-    outer: int
+    function: Atom
     owner: Atom | None
+
+    @property
+    def outer(self) -> int:
+        """Number of the scope that the function was made in, 0 for the module."""
+        number: int = self.function[3]
+        return number
 
 
 @dataclass(slots=True)

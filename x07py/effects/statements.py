@@ -127,7 +127,7 @@ class Statements(Definitions, Order, Narrowing, Stores):
         function = frame.function
         if function is not None and name in function.outer:
             scope = self.scopes[frame.outer] if frame.outer else None
-            while scope is not None and name not in scope.function.locals:
+            while scope is not None and name not in self.function(scope.function).locals:
                 scope = self.scopes[scope.outer] if scope.outer else None
             names = scope.names if scope is not None else frame.module.names
             names[name] = join(names.get(name, NOTHING), value)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from x07py._version import __version__
 from x07py.effects.elf import Bound, bound_of
+from x07py.effects.facts import facts_of
 from x07py.effects.lower import summarize
 from x07py.effects.summary import VERSION, Summary, from_plain, plain
 from x07py.errors import FileError
@@ -27,13 +28,15 @@ from x07py.files.own import Seal, cache_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ANSWERS = "answers/"
+    from x07py.effects.facts import Facts
+
+ANSWERS, CLOSURES = "answers/", "closures/"
 """What starts the names of what this whole room made; all else comes from `lower` alone."""
 _MOST_BYTES = 2**28
 
 
 def _salt(name: str) -> bytes:
-    return _made_by("*" if name.startswith(ANSWERS) else "lower*")
+    return _made_by("*" if name.startswith((ANSWERS, CLOSURES)) else "lower*")
 
 
 @cache
@@ -88,21 +91,16 @@ class Store:
             temporary.write_bytes(self._seal.on(marshal.dumps(value), _salt(name) + name.encode()))
             temporary.replace(file)
 
-
-Facts = tuple[int, int, int, int]
-
-
-def facts_of(path: str) -> Facts | None:
-    """Return what tells whether a file or folder changed, or None if it is not there."""
-    try:
-        stat = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    def limit(self, kind: str, most: int) -> None:
+        """Take away the oldest values whose names start alike, down to so many."""
+        with contextlib.suppress(OSError):
+            files = [] if self.folder is None else list((self.folder / kind).iterdir())
+            for file in sorted(files, key=lambda one: one.stat().st_mtime_ns)[: max(len(files) - most, 0)]:
+                file.unlink(missing_ok=True)
 
 
 class Summaries:
-    """Reads files to summaries through a store, and remembers which files it read.
+    """Reads files to summaries through a store, each once, and remembers which files it read.
 
     Args:
         store: what is known from earlier.
@@ -111,26 +109,50 @@ class Summaries:
 
     def __init__(self, store: Store, checkout: Callable[[str], Path | None]) -> None:
         self._store = store
-        self._checkout = checkout
-        self.read: dict[str, Facts | None] = {}
-        self.parsed: int = 0
+        self.checkout = checkout
+        self.read: dict[str, tuple[Facts | None, str]] = {}
+        """Of each file: its facts before it was read, and a digest of its content, empty for what could not be read."""
+        self._known: dict[str, Summary | str] = {}
+
+    def content(self, path: str, limit: int) -> bytes:
+        """Return what a file holds.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        known, facts = self.read.get(path, (None, ""))[1], facts_of(path)
+        self.read[path] = facts, ""
+        data = read_file(Path(path), limit=limit, root=self.checkout(path))
+        digest = hashlib.sha256(data).hexdigest()
+        self.read[path] = facts, digest
+        if known not in {"", digest}:
+            raise OSError(0, "it changed meanwhile")
+        return data
+
+    def digest(self, path: str) -> str:
+        """Return the digest of a file's content as it is now. Raises as `content`."""
+        return hashlib.sha256(read_file(Path(path), limit=_MOST_BYTES, root=self.checkout(path))).hexdigest()
 
     def native(self, path: str) -> Bound | None:
         """Return what an extension module may call, or None if its file does not tell."""
-        self.read[path] = facts_of(path)
         try:
-            return bound_of(read_file(Path(path), limit=_MOST_BYTES, root=self._checkout(path)))
+            return bound_of(self.content(path, _MOST_BYTES))
         except OSError:
             return None
 
     def __call__(self, path: str) -> Summary | str:
         """Return the summary of a file, or why it has none."""
-        self.read[path] = facts_of(path)
+        found = self._known.get(path)
+        if found is None:
+            found = self._known[path] = self._summary(path)
+        return found
+
+    def _summary(self, path: str) -> Summary | str:
         try:
-            data = read_file(Path(path), limit=SOURCE_BYTES, root=self._checkout(path))
+            data = self.content(path, SOURCE_BYTES)
         except OSError as error:
             return f"cannot be read: {error.strerror}"
-        name = hashlib.sha256(data).hexdigest()
+        _, name = self.read[path]
         place = f"{VERSION}/{name[:2]}/{name[2:]}"
         known = self._store.load(place)
         if known is not None:
@@ -139,6 +161,5 @@ class Summaries:
             summary = summarize(source_text(path, data))
         except (SyntaxError, ValueError, RecursionError) as error:
             return f"is not Python: {error.msg if isinstance(error, SyntaxError) else error}"
-        self.parsed += 1
         self._store.keep(place, plain(summary))
         return summary
