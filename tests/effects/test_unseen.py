@@ -42,6 +42,10 @@ ROWS = {
     "another function": (
         {"core.py": "import rows\ndef f(x): return rows.kind_of(x)\n"}, [], "",
     ),
+    "what a call gives that lies more than 60 deep in others": (
+        {"core.py": "import deep\ndef f(): return deep.now()\n"}, [],
+        "what calls give that lie more than 60 deep in each other",
+    ),
     "what a native extension of the table does beyond its rows": (
         {"core.py": "import orjson\ndef f(x): return orjson.dumps(x)\n"}, [], "",
     ),
@@ -76,6 +80,9 @@ PACKAGES = {
     + ", ".join(f"{n}: f{n}" for n in range(9))
     + "}\n"
     "def kind(f): return getattr(f, 'kind', None)\ndef kind_of(x): return kind(ROWS.get(x))\n",
+    "deep.py": "import time\ndef f0(): return time.time\n"
+    + "".join(f"def f{n}(): return f{n - 1}()\n" for n in range(1, 80))
+    + "def now(): return f79()()\n",
     "looks.py": "import os\nX = os.environ.get('X')\n",
     "orjson.cpython-311-x86_64-linux-gnu.so": "",
 }
@@ -93,6 +100,26 @@ def test_what_is_not_seen_is_as_the_page_says(tmp_path: Path, row: str) -> None:
     assert [(one.steps[0].function, one.end.capability) for one in found.findings("core")] == expected
     if unresolved:
         assert unresolved in [text for _, _, text in found.unresolved["core"]]
+
+
+def test_calls_that_are_not_too_deep_are_followed(tmp_path: Path) -> None:
+    files = {"core.py": "import deep\ndef f(): return deep.now()\n"}
+    packages = {"deep.py": PACKAGES["deep.py"].replace("f79()()", "f40()()")}
+    found = answer(tmp_path, files, environment=installed(tmp_path, packages))
+    assert [one.end.capability for one in found.findings("core")] == ["clock"]
+    assert "core" not in found.unresolved
+
+
+def test_a_program_that_is_too_large_is_said(tmp_path: Path) -> None:
+    """Each loop is run twice, so what stands in 14 of them, one in the other, is looked at 16,384 times."""
+    loops = "".join(f"{' ' * (n + 1)}for a in x:\n" for n in range(14))
+    inside = " " * 15
+    tries = f"{inside}try: pass\n" + f"{inside}except E: pass\n" * 10
+    text = f"def f(x):\n{loops}{tries}def g(): return h(1)\ndef h(x): return x\n"
+    found = answer(tmp_path, {"core.py": text, "small.py": "def f(): return 1\n"}, "core", "small")
+    said = ("", 1, "what calls give beyond the first 150,000 points of the program")
+    assert said in found.unresolved["core"]
+    assert said in found.unresolved["small"]
 
 
 def test_what_a_package_looks_at_as_it_is_imported_is_listed(tmp_path: Path) -> None:

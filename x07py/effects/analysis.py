@@ -40,7 +40,8 @@ _DEPTH = 60_000
 _STACK = 512 << 20
 _SHOWN = 400
 _TOO_MUCH = "what calls give beyond the first 150,000 points of the program"
-"""Stands in a list of calls that nobody can follow where the program is too large."""
+_TOO_DEEP = "what calls give that lie more than 60 deep in each other"
+"""These stand in a list of calls that nobody can follow where the program is too large, or its calls too deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,9 @@ def _count(machine: Machine, answer: Answer, rules: _Rules) -> None:
         if point.module in answer.functions:
             rows = answer.unresolved.setdefault(point.module, [])
             rows += [(point.name, line, text) for line, text in calls]
-    for name in answer.functions if machine.full else ():
-        answer.unresolved.setdefault(name, []).append(("", 1, _TOO_MUCH))
+    limits = [("", 1, text) for text, met in ((_TOO_MUCH, machine.full), (_TOO_DEEP, machine.deep)) if met]
+    for name in answer.functions if limits else ():
+        answer.unresolved.setdefault(name, []).extend(limits)
     for rows in answer.unresolved.values():
         rows[:] = sorted(set(rows))[:_SHOWN]
 

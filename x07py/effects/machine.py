@@ -12,7 +12,21 @@ from x07py.effects.graph import End, Graph
 from x07py.effects.making import Making
 from x07py.effects.private import called_only
 from x07py.effects.state import Context, Frame, Module, Scope
-from x07py.effects.values import ANY, GIVEN, NONE, NOTHING, UNKNOWN, Atom, Value, const, join, mapping, parts_of, seq
+from x07py.effects.values import (
+    ANY,
+    GIVEN,
+    LOOSE,
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Value,
+    const,
+    join,
+    mapping,
+    parts_of,
+    seq,
+)
 from x07py.errors import FileError
 
 if TYPE_CHECKING:
@@ -81,6 +95,8 @@ class Machine(Calls, Attributes):
         self.former: dict[Atom, list[Context]] = {}
         self.full = False
         """Whether so much is reached that what some calls give counts as unknown."""
+        self.deep = False
+        """Whether something that can matter was given by a call that lay so deep that it counted as unknown."""
         self._depth = 0
         self.waiting: list[tuple[Any, ...]] = []
         """Runs of functions that were put off."""
@@ -274,7 +290,10 @@ class Machine(Calls, Attributes):
     def settle(self) -> None:
         """Run what was put off because calls were too deep, and note what counts only now that all calls are known."""
         while self.waiting:
-            self._run(*self.waiting.pop())
+            atom, context, *rest = self.waiting.pop()
+            late = not context.runs
+            self._run(atom, context, *rest)
+            self.deep = self.deep or (late and any(one[0] != "k" and one not in LOOSE for one in context.result))
         called = {self.name_of(atom) for atom in self.contexts} if self.readings else set()
         for point, end, maker in self.readings:
             if maker in called:
