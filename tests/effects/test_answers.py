@@ -139,6 +139,29 @@ def test_what_packages_look_at_as_they_are_imported_is_listed(tmp_path: Path) ->
     assert ("shop", "environment", "os.environ") in found.at_import
 
 
+@pytest.mark.parametrize(
+    ("call", "capabilities"),
+    [("frame(x)", set()), ("common.ensure_str(x)", {"environment"}), ("repr(Wide())", {"environment"})],
+)
+def test_what_a_library_does_on_the_way_and_does_not_show_is_left_out(
+    call: str, capabilities: set[str], tmp_path: Path
+) -> None:
+    """A text of one scalar is not as wide as the terminal, which pandas asks for where it shows an array."""
+    packages = {
+        "pandas/__init__.py": "from .core.dtypes import common\nfrom .core.dtypes.common import Wide\n"
+        "def frame(value): return common.ensure_str(value)\n",
+        "pandas/core/__init__.py": "",
+        "pandas/core/dtypes/__init__.py": "",
+        "pandas/core/dtypes/common.py": "import os\nclass Wide:\n"
+        "    def __repr__(self): return '-' * int(os.environ['COLUMNS'])\n"
+        "def ensure_str(value): return str(Wide() if isinstance(value, bytes) else value)\n",
+    }
+    program = f"from pandas import Wide, common, frame\ndef f(x): return {call}\n"
+    found = answer(tmp_path, {"core.py": program}, environment=installed(tmp_path, packages))
+    assert {reach.end.capability for reach in found.findings("core")} == capabilities
+    assert ("pandas.core.dtypes.common.ensure_str" in found.quiet) == (not capabilities)
+
+
 def test_what_packages_do_as_they_are_imported_counts(tmp_path: Path) -> None:
     packages = {"shop.py": "import socket\nsocket.create_connection(('h', 1))\n"}
     found = answer(tmp_path, {"core.py": "import shop\n"}, environment=installed(tmp_path, packages))

@@ -75,6 +75,31 @@ def test_a_constant_key_reaches_its_item_only(case: str, tmp_path: Path) -> None
     assert _found(tmp_path, BY_KEY[case], "'other'") == set()
 
 
+IMPORTS = {
+    "by name": "from table import ROWS\ndef add(k): ROWS['now'] = k; ROWS['other'] = int\n",
+    "under another name": "from table import ROWS as rows\ndef add(k): rows.update(now=k, other=int)\n",
+    "by a star": "from table import *\nROWS['now'] = None\ndef add(k): ROWS['now'] = k; ROWS['other'] = int\n",
+    "through a package": "from middle import ROWS\ndef add(k): ROWS['now'] = k; ROWS['other'] = int\n",
+}
+
+
+@pytest.mark.parametrize("fills", IMPORTS.values(), ids=IMPORTS)
+def test_what_is_put_into_a_table_that_a_module_imports_by_name_is_reached(fills: str, tmp_path: Path) -> None:
+    packages = {
+        "table.py": "ROWS = {}\ndef run(k): return ROWS[k]()\n",
+        "middle.py": "from table import ROWS\ndef run(k): return ROWS[k]()\n",
+        "fills.py": f"{fills}\n",
+        "now.py": "import fills, time\nfills.add(time.time)\n",
+    }
+    for reader in ("table", "middle"):
+        core = f"import now, {reader}\ndef f(m): return {reader}.run(<>)\n"
+        environment = installed(tmp_path, packages)
+        for key, expected in (("m", {"clock"}), ("'now'", {"clock"}), ("'other'", set())):
+            files = {"core.py": core.replace("<>", key)}
+            found = answer(tmp_path, files, environment=environment).findings("core")
+            assert {reach.end.capability for reach in found} == expected
+
+
 def test_to_look_at_an_item_of_a_large_table_is_not_to_call_it(tmp_path: Path) -> None:
     others = "".join(f"def f{n}(): return {n}\n" for n in range(9))
     table = f"{others}ROWS = {{'now': now, {', '.join(f'{n}: f{n}' for n in range(9))}}}\n"

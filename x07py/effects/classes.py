@@ -68,7 +68,9 @@ class Definitions(Parts):
             if item == "*":
                 self._import_star(frame, module.name)
             else:
-                self.bind_name(frame, alias, self.imported(frame, line, module.name, item))
+                value = self.imported(frame, line, module.name, item)
+                self.bind_name(frame, alias, value)
+                self.import_table(frame, alias, value, (module.name, item))
         return False
 
     def imported(self, frame: Frame, line: int, base: str, item: str) -> Value:
@@ -111,7 +113,9 @@ class Definitions(Parts):
         listed = module.names.get("__all__")
         names = self._listed(listed) if listed else None
         for name in names if names is not None else [one for one in module.names if not one.startswith("_")]:
-            self.bind_name(frame, name, self.module_attribute(frame, 0, base, name))
+            value = self.module_attribute(frame, 0, base, name)
+            self.bind_name(frame, name, value)
+            self.import_table(frame, name, value, (module.name, name))
 
     @staticmethod
     def _listed(value: Value) -> list[str] | None:

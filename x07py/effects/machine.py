@@ -86,6 +86,8 @@ class Machine(Calls, Attributes):
         self.contexts: dict[Atom, dict[Any, Context]] = {}
         self.variants: dict[Atom, dict[Any, int]] = {}
         self.shared: dict[tuple[Atom, str], Value] = {}
+        self.origins: dict[tuple[str, str], tuple[str, str]] = {}
+        self.second_names: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         self.computing: set[str] = set()
         self.missed: set[str] = set()
         self.readings: list[tuple[int, End, str]] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CLASS = tuple(name for name in ClassState.__slots__ if name != "row")
 _MAKING = ("born", "again", "names", "kept", "unsure", "gone", "once", "forgotten")
 _TABLES = (
-    "attributes", "unread", "variants", "shared", "computing", "texts", "full", "deep",
+    "attributes", "unread", "variants", "shared", "origins", "second_names", "computing", "texts", "full", "deep",
 )  # fmt: skip
 """What is made of plain values only."""
 

@@ -26,6 +26,10 @@ class Stores(Parts):
     """Keeps what a container became where it came from."""
 
     shared: dict[tuple[Atom, str], Value]
+    origins: dict[tuple[str, str], tuple[str, str]]
+    """Where containers come from that modules import by name, by the module and name that they have there."""
+    second_names: dict[tuple[str, str], dict[tuple[str, str], None]]
+    """Second names of such containers, by where they come from."""
 
     def set_item(self, frame: Frame, target: Node, value: Value) -> None:
         """Give an item a value."""
@@ -87,6 +91,8 @@ class Stores(Parts):
         function = frame.function
         if name in frame.names or function is None or name in function.locals:
             self.bind_name(frame, name, after)
+            if function is None and frame.body is None:
+                self._keep_global(frame.module.name, name, before, after)
             return
         number = frame.outer
         while number:
@@ -97,7 +103,21 @@ class Stores(Parts):
                 return
             number = scope.outer
         if name in frame.module.names:
-            frame.module.names[name] = join(frame.module.names[name] - before, after)
+            self._keep_global(frame.module.name, name, before, after)
+
+    def import_table(self, frame: Frame, name: str, value: Value, origin: tuple[str, str]) -> None:
+        """Note that a module's name is a second one for a container of another module, by module and name."""
+        own = frame.module.name, name
+        if frame.function is None and frame.body is None and any(atom[0] in {"seq", "map"} for atom in value):
+            first = self.origins[own] = self.origins.get(origin, origin)
+            self.second_names.setdefault(first, {})[own] = None
+
+    def _keep_global(self, module: str, name: str, before: Value, after: Value) -> None:
+        """Let a name of a module, and all second names of the same container, be what that became."""
+        first = self.origins.get((module, name), (module, name))
+        for one in {(module, name): None, first: None, **self.second_names.get(first, {})}:
+            names = self.modules[one[0]].names
+            names[one[1]] = join(names.get(one[1], NOTHING) - before, after)
 
     def _keep_attribute(self, base: Value, name: str, before: Value, after: Value) -> None:
         """Let an attribute be what its container became, which holds all that it held before."""
@@ -111,8 +131,7 @@ class Stores(Parts):
                     names = self.classes[one].names
                     names[name] = join(names[name] - before, after)
                 elif one[0] == "mod" and one[1] in self.modules:
-                    known = self.modules[one[1]].names
-                    known[name] = join(known.get(name, NOTHING) - before, after)
+                    self._keep_global(one[1], name, before, after)
                 elif one[0] == "inst":
                     held = self.attributes.get((one, name), NOTHING)
                     if held & before:
