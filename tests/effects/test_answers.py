@@ -45,6 +45,22 @@ def test_importing_counts_what_the_imported_body_runs(tmp_path: Path) -> None:
     assert (reach.end.capability, reach.steps[0].line) == ("clock", 1)
 
 
+@pytest.mark.parametrize("first", ["import first\n", ""])
+@pytest.mark.parametrize("line", ["from shop import part", "import shop.part", "from shop.part import X"])
+def test_a_module_that_another_imported_first_counts_too(line: str, first: str, tmp_path: Path) -> None:
+    packages = {
+        "first.py": "from shop import part\n",
+        "shop/__init__.py": "",
+        "shop/part.py": "import socket\nX = socket.create_connection(('h', 1))\n",
+    }
+    files = {"core.py": f"{first}{line}\n", "other.py": f"{line}\n"}
+    found = answer(tmp_path, files, "core", "other", environment=installed(tmp_path, packages))
+    for name in ("core", "other"):
+        assert ("shop.part", "network") in {
+            (reach.steps[0].target, reach.end.capability) for reach in found.findings(name)
+        }
+
+
 def test_what_one_function_does_is_not_said_of_its_callers(tmp_path: Path) -> None:
     files = {"core.py": "import time\ndef f(): return time.time()\ndef g(): return f()\n"}
     assert [reach.steps[0].function for reach in answer(tmp_path, files).findings("core")] == ["f"]

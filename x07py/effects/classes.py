@@ -75,9 +75,10 @@ class Definitions(Parts):
 
     def imported(self, frame: Frame, line: int, base: str, item: str) -> Value:
         """Return what ``from base import item`` gives."""
-        module = self.modules[base]
+        module, below = self.modules[base], f"{base}.{item}"
+        if below in self.modules and module.names.get(item) == frozenset({("mod", below)}):
+            self.import_module(frame, line, below)  # what its body does counts, whoever imported it first
         if item not in module.names and module.found.package and module.found.kind not in {"missing", "native"}:
-            below = f"{base}.{item}"
             if below not in self.modules and self.finder.find(below).kind != "missing":
                 self.import_module(frame, line, below)
                 return frozenset({("mod", below)})
