@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,11 @@ import pytest
 
 from tests.effects.test_answers import installed
 from x07py.effects.analysis import Answer, Question, analyze
-from x07py.effects.finder import this_environment
+from x07py.effects.finder import Finder, this_environment
 from x07py.effects.machine import Machine
-from x07py.effects.store import Store
+from x07py.effects.machine_state import plain_state
+from x07py.effects.primitives import primitives
+from x07py.effects.store import Store, Summaries
 
 if TYPE_CHECKING:
     from x07py.effects.finder import Environment
@@ -186,3 +189,16 @@ def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     store.limit("closures/", 3)
     assert store.folder is not None
     assert len(list((store.folder / "closures").iterdir())) == 3
+
+
+def test_all_that_a_machine_knows_is_kept() -> None:
+    finder = Finder(this_environment(), {})
+    machine = Machine(finder, Summaries(Store(None), lambda _: None), primitives(), frozenset(), {}, ())
+    state = plain_state(machine)
+    given = {"finder", "summaries", "table", "_judged", "_refused", "_trusted"}
+    of_the_project = {"unknown", "missed", "_depth"}
+    points, ends = {"graph"}, {"readings", "handed"}
+    known = vars(machine).keys() - given - of_the_project - points - ends
+    assert known == state.keys() - {"tables", "points", "ends"} | state["tables"].keys()
+    of_what_runs = {"fresh", "inside", "anytime", "branches", "running"}
+    assert {one.name for one in fields(machine.making)} - of_what_runs == set(state["making"])
