@@ -12,8 +12,9 @@ import pytest
 
 from tests.effects.reach import answer
 from x07py.effects.analysis import Answer, Question, analyze
+from x07py.effects.facts import facts_of
 from x07py.effects.finder import Environment, environment_of, this_environment
-from x07py.effects.store import Store, facts_of
+from x07py.effects.store import Store
 from x07py.errors import UsageError
 
 

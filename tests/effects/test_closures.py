@@ -195,7 +195,7 @@ def test_all_that_a_machine_knows_is_kept() -> None:
     finder = Finder(this_environment(), {})
     machine = Machine(finder, Summaries(Store(None), lambda _: None), primitives(), frozenset(), {}, ())
     state = plain_state(machine)
-    given = {"finder", "summaries", "table", "_judged", "_refused", "_trusted"}
+    given = {"finder", "summaries", "table", "judged", "_refused", "_trusted"}
     of_the_project = {"unknown", "missed", "_depth"}
     points, ends = {"graph"}, {"readings", "handed"}
     known = vars(machine).keys() - given - of_the_project - points - ends

@@ -208,7 +208,7 @@ def _run(question: Question, store: Store) -> tuple[Answer, dict[str, Facts | No
     summaries = Summaries(store, finder.checkout(question.root, installed=question.installed))
     table = primitives().with_told(question.told)
     machine = Machine(finder, summaries, table, frozenset(question.judged), question.refused, question.trusted)
-    Closures(machine, question, store).load()
+    Closures(machine, store, question.trusted, question.told).load()
     starts = starts_of(machine, question.judged, question.function)
     rules = _Rules(machine, question.trusted)
     reaches = Walk(machine.graph, [number for points in starts.values() for number in points], rules).reaches()

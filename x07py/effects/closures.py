@@ -18,9 +18,8 @@ from x07py.effects.machine_state import plain_state, restore
 from x07py.effects.store import CLOSURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from x07py.effects.analysis import Question
     from x07py.effects.facts import Facts
     from x07py.effects.machine import Machine
     from x07py.effects.store import Store
@@ -38,18 +37,23 @@ class Closures:
 
     Args:
         machine: loads it, and knows nothing yet.
-        question: what is asked about.
         store: keeps what the machine knows then.
+        trusted: modules, with all below them, that are answered for elsewhere.
+        told: functions of trusted modules whose use counts all the same, by full name: capability and reason.
     """
 
-    def __init__(self, machine: Machine, question: Question, store: Store) -> None:
+    def __init__(
+        self, machine: Machine, store: Store, trusted: tuple[str, ...], told: Mapping[str, tuple[str, str]]
+    ) -> None:
         self._machine = machine
         self._finder = machine.finder
         self._summaries = machine.summaries
-        self._question = question
         self._store = store
-        self._own = {above for name in question.project for above in _upwards(name)}
-        self._paths = set(question.project.values())
+        self._trusted = trusted
+        self._told = told
+        self._project = machine.finder.project
+        self._own = {above for name in self._project for above in _upwards(name)}
+        self._paths = set(self._project.values())
 
     def load(self) -> None:
         """Load what statements at the top level of judged modules, and of those that they import, name elsewhere."""
@@ -65,10 +69,10 @@ class Closures:
 
     def _roots(self) -> _Roots:
         """Return what is imported from elsewhere, sorted."""
-        project = self._question.project
+        project = self._project
         own = {name.partition(".")[0] for name in project}
         found: dict[str, set[str]] = {}
-        seen, waiting = set(self._question.judged), list(self._question.judged)
+        seen, waiting = set(self._machine.judged), sorted(self._machine.judged)
         while waiting:
             name = waiting.pop()
             summary = self._summaries(project[name])
@@ -81,7 +85,7 @@ class Closures:
                 fresh = [one for one in named if one in project and one not in seen]
                 seen.update(fresh)
                 waiting += fresh
-        trusted = tuple(f"{name}." for name in self._question.trusted)
+        trusted = tuple(f"{name}." for name in self._trusted)
         return {
             base: tuple(sorted(item for item in items if self._finder.find(f"{base}.{item}").kind != "missing"))
             for base, items in sorted(found.items())
@@ -89,8 +93,8 @@ class Closures:
         }
 
     def _place(self, steps: list[_Roots]) -> str:
-        asked = self._question
-        parts = [list(step.items()) for step in steps], asked.environment, asked.trusted, sorted(asked.told.items())
+        loaded = [list(step.items()) for step in steps]
+        parts = loaded, self._finder.environment, self._trusted, sorted(self._told.items())
         return f"{CLOSURES}{hashlib.sha256(repr(parts).encode()).hexdigest()}"
 
     def _is_of_project(self, names: dict[str, Any], files: list[tuple[Any, ...]]) -> bool:

@@ -80,7 +80,7 @@ class Machine(Calls, Attributes):
         self.unread: dict[str, str] = {}
         self.unknown: dict[int, dict[tuple[int, str], None]] = {}
         self.summaries = summaries
-        self._judged = judged
+        self.judged = judged
         self._refused = refused
         self._trusted = tuple(f"{name}." for name in trusted)
         self.contexts: dict[Atom, dict[Any, Context]] = {}
@@ -117,7 +117,7 @@ class Machine(Calls, Attributes):
         if source is not None and self.finder.find(source).path:
             self.modules[name] = module = self.module(source)
             return module
-        module = Module(name, found, self.graph.add(name, "", 1), judged=name in self._judged)
+        module = Module(name, found, self.graph.add(name, "", 1), judged=name in self.judged)
         self.modules[name] = module
         if found.kind in {"native", "missing"} and self.table.about(name) is None:
             why = self._why_not(found.path) if found.kind == "native" else "not installed"
