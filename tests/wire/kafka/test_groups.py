@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -17,7 +20,9 @@ from aiokafka import TopicPartition as Place
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.support.campaign import CAMPAIGN
+from tests.wire.kafka.gate import Gate
 from tests.wire.kafka.serving import is_whole, new_topic, served
+from x07py.wire.kafka import apis
 from x07py.wire.stand_in import Address
 
 pytestmark = pytest.mark.live
@@ -184,6 +189,82 @@ def test_members_that_come_and_go_get_what_they_got(
     assert between.errors == []
     with served(tmp_path) as stand_in:
         assert members(str(stand_in.address), topic) == live
+        is_whole(stand_in)
+
+
+def by_confluent(address: str, topic: str, came: Callable[[], None]) -> list[int]:
+    """Publish and take a message, and after another assignment one more; return what came.
+
+    Args:
+        address: of the broker.
+        topic: where to; the group is called like it.
+        came: called when the first message has come.
+    """
+    producer = Producer({"bootstrap.servers": address})
+    assignments: list[object] = []
+    own = {"group.id": topic, "auto.offset.reset": "earliest", "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    consumer = Consumer({"bootstrap.servers": address, **own})
+    consumer.subscribe([topic], on_assign=lambda _, places: assignments.append(places))
+    found: list[int] = []
+    for count in (1, 2):
+        producer.produce(topic, b"%d" % count, partition=0)
+        assert producer.flush(20) == 0
+        ends = time.monotonic() + 40
+        while len(found) < count or len(assignments) < 2:
+            assert time.monotonic() < ends
+            message = consumer.poll(0.1)
+            if message is not None and message.error() is None and int(message.value() or b"") not in found:
+                found.append(int(message.value() or b""))  # what was not committed comes again
+                came()
+    consumer.close()
+    return found
+
+
+async def _by_aiokafka(address: str, topic: str, came: Callable[[], None]) -> list[int]:
+    events: list[object] = []
+    own: dict[str, Any] = {"group_id": topic, "auto_offset_reset": "earliest", "session_timeout_ms": 6000}
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, heartbeat_interval_ms=500, **own)
+    consumer.subscribe([topic], listener=Listener(events))
+    found: list[int] = []
+    async with AIOKafkaProducer(bootstrap_servers=address) as producer, consumer, asyncio.timeout(60):
+        for count in (1, 2):
+            await producer.send_and_wait(topic, b"%d" % count, partition=0)
+            found.append(int((await consumer.getone()).value or b""))
+            came()
+            while count == 1 and len(events) < 4:  # noqa: ASYNC110 - the client's own task fulfils it
+                await asyncio.sleep(0.1)
+    return found
+
+
+def by_aiokafka(address: str, topic: str, came: Callable[[], None]) -> list[int]:
+    """The same with aiokafka."""
+    return asyncio.run(_by_aiokafka(address, topic, came))
+
+
+def session_ends(client: socket.socket, _: socket.socket) -> None:
+    """Let nothing pass until the member's session has ended, or the client leaves by itself."""
+    ends = time.monotonic() + 7.5  # the shortest session that Apache Kafka allows has 6 s
+    while (rest := ends - time.monotonic()) > 0:
+        if select.select([client], [], [], rest)[0] and not client.recv(65536):
+            return
+
+
+@pytest.mark.parametrize("run", [by_confluent, by_aiokafka])
+def test_a_member_that_lost_its_connection_and_its_membership_is_one_consumer(
+    tmp_path: Path, broker: Address, topic: str, run: Callable[[str, str, Callable[[], None]], list[int]]
+) -> None:
+    with served(tmp_path, upstream=broker) as stand_in:
+        gate = Gate(stand_in.address, 0, session_ends, struct.pack(">h", apis.HEARTBEAT))
+        stand_in.advertised = gate.address
+        trips = iter((1,))
+        assert run(str(gate.address), topic, lambda: setattr(gate, "trips", next(trips, gate.trips))) == [1, 2]
+        gate.close()
+        assert not gate.trips
+    with served(tmp_path) as stand_in:
+        buckets = stand_in.session.ledger.index.buckets
+        consumers = {bucket.scope for bucket in buckets if bucket.op.endswith((b"assigned_v1", b"poll_env_v1"))}
+        assert consumers == {f"{topic}@{topic}".encode()}
+        assert run(str(stand_in.address), topic, lambda: None) == [1, 2]
         is_whole(stand_in)
 
 

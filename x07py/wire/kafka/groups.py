@@ -91,7 +91,7 @@ class Groups:
 
     def heartbeat(self, ask: Ask) -> Plain:
         """Answer Heartbeat: with an error if the recording goes on with another generation."""
-        member = self._members.of(ask.body.group_id, ask.body.member_id)
+        member = self._members.speaking(ask.body.group_id, ask.body.member_id, ask.peer)
         if member is None:
             return {"error_code": _UNKNOWN_MEMBER}
         with self._tape.lock:
@@ -127,7 +127,7 @@ class Groups:
     def commit(self, ask: Ask) -> Plain:
         """Answer OffsetCommit: each offset must be one that was recorded, or lie before one."""
         group = ask.body.group_id
-        member = self._members.of(group, ask.body.member_id)
+        member = self._members.speaking(group, ask.body.member_id, ask.peer)
         feed = member.feed if member is not None else None
 
         def answer(topic: str, part: Any) -> Plain:

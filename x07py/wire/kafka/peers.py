@@ -168,6 +168,11 @@ class Membership:
         """Whether it has left the group, or its connection has ended."""
         return self.left or self.peer.is_gone
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether its connection to the group has ended, and that on which it fetches has not."""
+        return self.peer.has_left and self.fetcher is not None and not self.fetcher.has_left
+
     def assign(self, places: frozenset[Place]) -> None:
         """Take note of an assignment."""
         self.before, self.assigned, self.kept = self.assigned, places, places
@@ -184,14 +189,30 @@ class Members:
         self.all: list[Membership] = []
 
     def joined(self, group: str, member_id: str, peer: Peer) -> Membership | None:
-        """Return the member that joins again, by its id or because it joins on the same connection."""
+        """Return the member that joins again: by its id, because it joins on the same connection, or as one cut off.
+
+        A client that takes itself for lost, because its connection to the group broke, joins without its id on another
+        one; what it fetches on is there all the time.
+        """
         alive = [one for one in self.all if one.group == group and not one.left]
         known = next((one for one in alive if member_id and one.member_id == member_id), None)
-        return known or next((one for one in alive if one.peer is peer), None)
+        known = known or next((one for one in alive if one.peer is peer), None)
+        return known or next((one for one in alive if one.client_id == peer.client_id and one.is_cut_off), None)
 
     def of(self, group: str, member_id: str) -> Membership | None:
         """Return a member by its id."""
         return next((one for one in self.all if one.group == group and one.member_id == member_id), None)
+
+    def speaking(self, group: str, member_id: str, peer: Peer) -> Membership | None:
+        """Return a member by its id, and take note that its client speaks to the group on this connection now.
+
+        A client that has lost its connection, and hears on the next one that it is no member any more, joins there
+        anew without its id.
+        """
+        member = self.of(group, member_id) if member_id else None
+        if member is not None:
+            member.peer = peer
+        return member
 
     def fetching(self, peer: Peer, places: frozenset[Place]) -> Membership | None:
         """Return the member that a connection fetches for, or None if it is in no group.

@@ -219,7 +219,7 @@ class Recorder:
     def _committed(self, ask: Ask, body: Any) -> None:
         codes = {(t.name, p.partition_index): int(p.error_code.value) for t in body.topics for p in t.partitions}
         group = ask.body.group_id
-        member = self._members.of(group, ask.body.member_id)
+        member = self._members.speaking(group, ask.body.member_id, ask.peer)
         scope = member.scope if member else f"@{group}"
         outcomes: dict[int, list[Json]] = {}
         for topic in ask.body.topics:
@@ -240,6 +240,7 @@ class Recorder:
     def _joins(self, ask: Ask) -> None:
         """Take note of what a member keeps while it joins anew."""
         with self.tape.lock:
+            self._members.speaking(ask.body.group_id, ask.body.member_id, ask.peer)
             member = self._members.joined(ask.body.group_id, ask.body.member_id, ask.peer)
             if member is not None:
                 member.kept = owned_places(ask.body.protocols[0].metadata)
@@ -277,7 +278,7 @@ class Recorder:
 
     def _heart_beat(self, ask: Ask, body: Any) -> None:
         code = int(body.error_code.value)
-        member = self._members.of(ask.body.group_id, ask.body.member_id)
+        member = self._members.speaking(ask.body.group_id, ask.body.member_id, ask.peer)
         if member is not None and code and code not in _PASSING:
             self.tape.write_event("lost", member.scope, {"error": code})
 
