@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,18 @@ def test_the_recorder_keeps_it_in_step_and_verify_holds_it_to_the_bytes(tmp_path
     assert check_text_side(path, Cassette.load(path), Varying())
     text_side_of(path).unlink()
     assert not check_text_side(path, Cassette.load(path), Varying())
+
+
+def test_a_daemon_leaves_no_text_side_that_everybody_may_change(tmp_path: Path) -> None:
+    path = tmp_path / "orders.x07rr.bin"
+    path.write_bytes(Cassette.from_entries([delivery("orders", b"k", b"one")]).to_bytes())
+    path.chmod(0o640)
+    before = os.umask(0)
+    try:
+        write_text_side(path, Cassette.load(path), Varying())
+    finally:
+        os.umask(before)
+    assert text_side_of(path).stat().st_mode & 0o777 == 0o640
 
 
 def test_two_values_that_differ_never_look_alike() -> None:

@@ -125,7 +125,7 @@ def text_side_of(cassette: Path) -> Path:
 
 
 def write_text_side(path: Path, cassette: Cassette, varying: Varying) -> None:
-    """Write the text side of the cassette at `path`.
+    """Write the text side of the cassette at `path`, with the cassette's permissions.
 
     Args:
         path: the cassette's file.
@@ -135,7 +135,8 @@ def write_text_side(path: Path, cassette: Cassette, varying: Varying) -> None:
     Raises:
         FileError: ``X07IO_WRITE``; a text side that was there is untouched then.
     """
-    replace_file(text_side_of(path), text_side(cassette, path.name, varying).encode())
+    mode = path.stat().st_mode & 0o777  # a daemon's umask leaves all of them
+    replace_file(text_side_of(path), text_side(cassette, path.name, varying).encode(), mode=mode)
 
 
 def check_text_side(path: Path, cassette: Cassette, varying: Varying) -> bool:
