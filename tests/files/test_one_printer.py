@@ -38,7 +38,7 @@ ALLOWED = {
     "cli/quick.py:check_architecture": "the summary, escaped a line before",
     "sandbox/probe.py:tell": "JSON for the process that started this one",
     "testing/plugin.py:section": "names, escaped a line before",
-    "testing/program.py:_tell_of_ours": "an X07Error as text, which is escaped",
+    "testing/started.py:_tell_of_ours": "an X07Error as text, which is escaped",
     "testing/starting.py:_prepare": "what the system says of an error",
 }
 

@@ -18,8 +18,9 @@ from x07py.rr.varying import Varying
 from x07py.testing import registry
 from x07py.testing.aborting import Aborter
 from x07py.testing.arrivals import Arrivals
-from x07py.testing.children import INJECT, follow_forks
+from x07py.testing.children import follow_forks
 from x07py.testing.libraries import PACKAGES, library
+from x07py.testing.order import INJECT
 from x07py.testing.refusals import nothing, replaced
 from x07py.testing.settings import settings_of
 from x07py.wire.door import Door

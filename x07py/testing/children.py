@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from x07py.rr import Mode
 from x07py.testing import registry
@@ -19,8 +18,6 @@ from x07py.wire.process.replaced import tell_when_replaced
 from x07py.wire.process.sockets import WAY
 from x07py.wire.stand_in import Address
 
-INJECT = str(Path(__file__).parent / "inject")
-"""The folder by which a Python that is started finds its cassette."""
 _BY_CLASSES = "confluent_kafka"
 _joined = False
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*(\.exe)?")
 _LONGEST_LINE = 4096
-_ASK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('x07py.testing.program') is None)"
+_ASK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('x07py.testing.started') is None)"
 
 
 def opens_cassette(program: Path, arguments: Sequence[str]) -> bool:

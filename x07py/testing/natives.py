@@ -2,7 +2,7 @@
 
 They connect past Python's sockets. So the program has a filter of the kernel installed before its first line, by which
 each `connect` waits for the process of ``x07 rr exec``. That leads it to the cassette, as it does for programs in other
-languages, only that here the cassette is in the program.
+languages, only that here the cassette is in the program. That process imports what answers while the program starts.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ from x07py.files import load_json
 from x07py.printing import terminal
 from x07py.sandbox import connects, kernel, reaper
 from x07py.sandbox.notifications import process_name
-from x07py.testing.doorway import Doorway, listen
 from x07py.wire.named import Named
-from x07py.wire.process.control import VARIABLE, hand_over
-from x07py.wire.process.sockets import MARK, WAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,6 +53,10 @@ def be_handed_over(number: int) -> str:
     Returns:
         An empty string, or why the kernel does not.
     """
+    from x07py.testing.doorway import listen
+    from x07py.wire.process.control import VARIABLE
+    from x07py.wire.process.sockets import WAY
+
     try:
         with socket.socket(fileno=number) as outside, contextlib.ExitStack() as ports:
             outside.set_inheritable(False)
@@ -117,6 +118,8 @@ class Natives:
             reaper.sweep(self._others)
 
     def _run(self) -> None:
+        from x07py.testing.doorway import Doorway
+
         with contextlib.suppress(OSError, ValueError, KeyError), self._program as program:
             data, ports, _, _ = socket.recv_fds(program, _LARGEST, 2)
             told = load_json(data)
@@ -141,6 +144,8 @@ class Natives:
 
     def _goes_on(self, one: Connect) -> bool:
         """Tell whether a connection is none of ours: x07py's own, to the program itself, or on the cassette already."""
+        from x07py.wire.process.sockets import MARK
+
         if not Path(self._path).exists():  # the cassette has been closed
             return True
         if one.own.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY) == MARK or one.is_to_itself:
@@ -162,6 +167,8 @@ class Natives:
         Raises:
             OSError: it is refused.
         """
+        from x07py.wire.process.control import hand_over
+
         with contextlib.ExitStack() as ends:
             given: list[Connection] = [ends.enter_context(client)]
             if self.records or self.is_named(visit.address):

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from x07py.testing.children import INJECT
 from x07py.testing.interpreters import opens_cassette
+from x07py.testing.order import INJECT
 from x07py.wire.process.control import VARIABLE
 
 if TYPE_CHECKING:

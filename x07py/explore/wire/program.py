@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import UsageError
-from x07py.testing.children import INJECT
+from x07py.testing.order import INJECT
 from x07py.testing.starting import NUMBER, Start
 from x07py.wire.process.control import VARIABLE
 from x07py.worlds import ENV_WORLD

@@ -18,7 +18,7 @@ if "X07_EXPLORED" in os.environ:
 
     begin()
 else:
-    from x07py.testing.program import start_from_environment
+    from x07py.testing.started import start_from_environment
 
     start_from_environment(_HERE)
 
