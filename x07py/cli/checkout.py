@@ -75,12 +75,17 @@ class _Finder:
     @cached_property
     def _installed(self) -> list[str]:
         import site
+
+        places = [*site.getsitepackages(), site.getusersitepackages(), _OWN]
+        return [os.path.realpath(place) for place in places]
+
+    @cached_property
+    def _rest(self) -> list[str]:
+        """Return where else Python installs, which takes long to find out and is seldom asked."""
         import sysconfig
 
         paths = sysconfig.get_paths()
-        places = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-        places += [*site.getsitepackages(), site.getusersitepackages(), _OWN]
-        return [os.path.realpath(place) for place in places]
+        return [os.path.realpath(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -102,7 +107,9 @@ class _Finder:
         )
 
     def _is_of_checkout(self, path: str) -> bool:
-        return _is_below(path, self._checkout) and not any(_is_below(path, place) for place in self._installed)
+        if not _is_below(path, self._checkout) or any(_is_below(path, place) for place in self._installed):
+            return False
+        return not any(_is_below(path, place) for place in self._rest)
 
     def _real(self, file: str) -> str:
         """Return the path of a file without links; a folder is looked up once, as many modules lie in it."""
