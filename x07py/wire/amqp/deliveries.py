@@ -50,23 +50,28 @@ class Consumer:
         self._session, self._deliver, self._cancel = session, deliver, cancel
         self.scope: str = session.scope_of((queue,), "")
         self.request: bytes = Subscription((queue,), "", 1).request()
+        self._is_cancelled = session.peek_event(CANCELLED, self.scope) is not None
 
     def upcoming(self) -> int | None:
         """Return the number of the next delivery or cancellation, or None."""
         session = self._session
         delivery = session.peek(session.dialect.poll_op, self.scope)
-        cancellation = session.peek_event(CANCELLED, self.scope)
+        cancellation = self._cancellation()
         return min((number for number in (delivery, cancellation) if number is not None), default=None)
+
+    def _cancellation(self) -> int | None:
+        """Return the number of the next recorded cancellation; most consumers have none."""
+        return self._session.peek_event(CANCELLED, self.scope) if self._is_cancelled else None
 
     def is_due(self, number: int) -> bool:
         """Tell whether the program has published and settled again what it had before entry `number`."""
-        if self._session.peek_event(CANCELLED, self.scope) == number:
+        if self._cancellation() == number:
             return self._session.has_happened(number)
         return self._session.is_due(number)
 
     def emit(self, number: int) -> None:
         """Hand out the delivery, or tell of the cancellation."""
-        is_event = self._session.peek_event(CANCELLED, self.scope) == number
+        is_event = self._cancellation() == number
         answer = self._session.take(number)
         if is_event:
             self._cancel(self)

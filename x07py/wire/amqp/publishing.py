@@ -80,7 +80,7 @@ class Publisher:
             with session.missing_allowed() as found:
                 answer = session.take(session.match_publish(session.as_recorded(envelope)))
                 session.learn(session.recorded_id(answer), made_up)
-                if session.meta(answer).get(_LATE):
+                if _LATE.encode() in answer.meta and session.meta(answer).get(_LATE):
                     session.advance(deliveries_only=True)
                 self._confirm(frame, answer)
             if found.hit:
@@ -105,7 +105,7 @@ class Publisher:
 
     def _confirm(self, frame: Frame, answer: Answer) -> None:
         """Tell the program what the broker had said to a message."""
-        meta = self._session.meta(answer)
+        meta = self._session.meta(answer) if self.confirms else {}
         if not self.confirms or meta.get("confirmed") is False:
             return
         frames: list[Any] = []

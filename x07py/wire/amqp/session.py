@@ -328,7 +328,7 @@ class AmqpSession(Tape):
 
     def recorded_id(self, answer: Answer) -> str | None:
         """Return the id that was made up for a message when it was recorded."""
-        recorded: str | None = super().meta(answer).get(ID_META)
+        recorded: str | None = super().meta(answer).get(ID_META) if ID_META.encode() in answer.meta else None
         return recorded
 
     def meta(self, answer: Answer) -> dict[str, Json]:
