@@ -170,7 +170,7 @@ def by_kafka_python(bootstrap: str, value: bytes, key: bytes, header: bytes) -> 
     producer.send("t", b"harmless").get(20)
     with suppress(KafkaError):
         producer.send("t", value, key, headers=[("h", header)]).get(20)
-    producer.close(timeout=0)
+    producer.close(timeout=20)
 
 
 def by_pika(address: str, value: bytes, key: bytes, header: bytes) -> None:
