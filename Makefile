@@ -65,7 +65,7 @@ RERUNS ?= 1
 TEST_SECONDS ?= 900
 
 unit: $(STAMP) $(VENV)/lowest $(VENV)/foreign chromium $(if $(X07_SKIP_LIVE),,brokers) ## all tests, on real brokers; X07_SKIP_LIVE=1 leaves those out that need one
-	$(BIN)/pytest -n 3 --dist worksteal --reruns $(RERUNS) --timeout $(TEST_SECONDS) # three on two cores too: many tests wait for brokers
+	$(BIN)/pytest -n 4 --dist worksteal --reruns $(RERUNS) --timeout $(TEST_SECONDS) # more than there are cores: many tests wait for brokers
 
 $(VENV)/foreign: $(wildcard tests/wire/clients/go/* tests/wire/clients/node/*) ## clients of Kafka in Go and Node, for the tests
 	mkdir -p $@
