@@ -344,7 +344,8 @@ class Session:
             raise self._full(2003, f"more than {config.max_cassette_bytes} bytes", "max_cassette_bytes")
         if is_guarding():
             said = content()
-            refuse_secrets(said, self._said.pop(stream, b""))
+            refuse_secrets(said, self._said.get(stream, b""))
+            self._said.pop(stream, None)
             self._said[stream] = said[-WITHIN:]
             if len(self._said) > _MOST_STREAMS:
                 del self._said[next(iter(self._said))]

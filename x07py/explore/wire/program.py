@@ -168,9 +168,13 @@ class Running:
 
     def __init__(self, command: Command, member: str, env: Mapping[str, str]) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
-        self._starter = starter_of(command, member)
-        self._pid = self._starter.begin(env, self._said.fileno())
         self._code: int | None = None
+        try:
+            self._starter = starter_of(command, member)
+            self._pid = self._starter.begin(env, self._said.fileno())
+        except BaseException:
+            self._said.close()
+            raise
 
     @property
     def code(self) -> int | None:

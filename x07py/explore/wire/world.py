@@ -215,13 +215,13 @@ class _World:
             how = await self._watch(process, running, over, front)
         finally:
             running.kill()
+            said = running.close()
             process.dead = True
             await front.close()
             for close in process.closers:
                 close()
             if len(self._letters) > 1:
                 self._kafka.forget(process)
-            said = running.close()
             del self._over[process], self._running[process]
         code = running.code
         if how != "ended" or process.stopping or process.ending:

@@ -14,7 +14,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from x07py.drivers.base import AMQP
-from x07py.errors import X07Error
+from x07py.errors import CassetteError, X07Error
 from x07py.msg import Envelope
 from x07py.rr import Mode
 from x07py.wire.amqp.places import Place, Rows
@@ -118,7 +118,15 @@ class AmqpSession(Tape):
         finally:
             self._together = None
             for one in together:
-                super()._write(one.op, one.scope, one.rows, by_program=one.by_program)
+                self._write_rows(one)
+
+    def _write_rows(self, one: Rows) -> None:
+        """Write rows in one step; if one of them is refused, those before it alone."""
+        try:
+            super()._write(one.op, one.scope, one.rows, by_program=one.by_program)
+        except CassetteError:
+            for row in one.rows:
+                super()._write(one.op, one.scope, [row], by_program=one.by_program)
 
     def _write(self, op: str, scope: str, rows: Sequence[Fields], *, by_program: bool = True) -> None:
         """Write rows, or keep them for those that come with them: each step to the file takes as long as many rows."""
