@@ -5,12 +5,13 @@ cassette that does not replay. It looks at the bytes of every entry just before 
 finds instead of listing how a secret may be written: percent and form encoding, JSON and JSON in JSON, HTML, quoted
 printable, UTF-16, Base64 in both alphabets, at every offset, wrapped, and twice; hexadecimal, bytes as a list of
 numbers, and what `unpacking` unpacks. Whatever is decoded is looked at again, three times at most. Base32 and Base85
-alone are listed. A text of other character sets is looked for as Latin-1, and in its decomposed form. `pieces` finds
-what is cut up between fields, and between entries that follow each other.
+alone are listed, and looked for in what was decoded too. A text of other character sets is looked for as Latin-1, and
+in its decomposed form. `pieces` finds what is cut up between fields, and between entries that follow each other.
 
 What it cannot see: encrypted or hashed secrets, compression that begins with nothing of its own (of Brotli, what is no
 field), pieces that were encoded each for itself, that are under four bytes, or that stand far apart, values under three
-bytes, and a value of three or four bytes in Base64 or hexadecimal unless it stands there alone.
+bytes, a value of three or four bytes in Base64 or hexadecimal unless it stands there alone, and one of under eight
+bytes in Base64 within Base64.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ _SHAPES = bytes(
     b"h"[0] if one in _HEX else b"b"[0] if one in _BASE64 + b"-_" else b":."[one not in b": "] for one in range(256)
 )
 _CODED = bytes(b".a"[one in _CODING] for one in range(256))
+_PRINTED = bytes(b".a"[32 <= one < 127 or one in b"\t\r\n"] for one in range(256))
 _PLUS = bytes.maketrans(b"+", b" ")
 _Z85 = bytes.maketrans(
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~",
@@ -146,6 +148,9 @@ def _among(plain: list[bytes], decoded: list[bytes]) -> str | None:
     for form, secret_id, everywhere in _wanted:
         if form in text or (everywhere and form in other):
             return secret_id
+    for form, secret_id in _base85 if other else ():
+        if form in other:
+            return secret_id
     if not _whole:
         return None
     bare = without_marks(text)
@@ -209,11 +214,7 @@ def _views(data: bytes, depth: int, *, decoded: bool = False) -> Iterator[tuple[
     """Yield `data` and what it decodes to, and whether that came of an encoding that any bytes can be read as."""
     yield data, decoded
     text = data
-    for _ in range(_TEXT_ROUNDS):
-        plain = _unescaped(text)
-        if plain == text:
-            break
-        text = plain
+    for text in _plainer(data):
         yield text, decoded
     if b"+" in text:
         yield text.translate(_PLUS), decoded
@@ -223,6 +224,16 @@ def _views(data: bytes, depth: int, *, decoded: bool = False) -> Iterator[tuple[
         for inflated in unpacked(whole):
             yield from _views(inflated, depth - 1, decoded=decoded)
     yield from _decoded(text, depth)
+
+
+def _plainer(data: bytes) -> Iterator[bytes]:
+    """Yield `data` without escapes, round by round."""
+    for _ in range(_TEXT_ROUNDS):
+        plain = _unescaped(data)
+        if plain == data:
+            break
+        data = plain
+        yield data
 
 
 def _unescaped(data: bytes) -> bytes:
@@ -283,12 +294,18 @@ def _numbers(data: bytes) -> Iterator[bytes]:
 
 def _decoded_views(data: bytes, depth: int) -> Iterator[tuple[bytes, bool]]:
     """Yield decoded bytes, and what they decode to if they hold a text that was encoded again, or a stream."""
-    if depth > 1 and b"a" * 10 in data.translate(_CODED):
+    is_text = b"a" * 8 in data.translate(_PRINTED)
+    if is_text and depth > 1 and (b"a" * 10 in data.translate(_CODED) or b"hh:hh:hh:" in data.translate(_SHAPES)):
         yield from _views(data, depth - 1, decoded=True)
         return
     yield data, True
     if b"\0" in data:
         yield data.replace(b"\0", b""), True
+    if is_text:
+        for plain in _plainer(data):
+            yield plain, True
+        if data.count(b",") >= _LEAST_DECODED - 1:
+            yield b"\n".join(_numbers(data)), True
     if depth > 1:
         for inflated in unpacked(data):
             yield from _views(inflated, depth - 2, decoded=True)

@@ -79,9 +79,8 @@ class _Recorder:
                 self._write_first()
 
     def _write_first(self) -> None:
-        publish = self.waiting.popleft()
-        ticks = int((time.monotonic() - publish.started) * 1000)
-        one = publish
+        one = self.waiting.popleft()
+        ticks = int((time.monotonic() - one.started) * 1000)
         self.tape.write_reported(one.topic, one.request, one.ack, one.meta, err=one.err, ticks=ticks)
 
 
