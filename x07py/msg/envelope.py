@@ -27,7 +27,8 @@ _U32 = struct.Struct("<I")
 _HEAD = struct.Struct("<I8sI")
 _pack, _unpack = _U32.pack, _U32.unpack_from
 _MAX_I31 = 2**31
-_MAGIC = b"X7ME\x01\0\0\0"
+MAGIC = b"X7ME\x01\0\0\0"
+"""What follows the length of an envelope: its format and version."""
 _EMPTY_BLOCK = b"\0\0\0\0"
 _MAX_CACHED = 1024
 _LARGE = 2**30
@@ -112,7 +113,7 @@ class Envelope:
             block_size = _unpack(data, block_at)[0]
         except struct.error:
             raise _framing_error(data) from None
-        if length != size - 4 or magic != _MAGIC or block_at + 4 + block_size != size or size > _MAX_I31:
+        if length != size - 4 or magic != MAGIC or block_at + 4 + block_size != size or size > _MAX_I31:
             raise _framing_error(data)
         self = cls.__new__(cls)
         empty = block_size == 4 and data.endswith(_EMPTY_BLOCK)
@@ -207,7 +208,7 @@ def measure(envelopes: Sequence[Envelope]) -> Measured:
         sizes = [envelope.size for envelope in envelopes]
         return Measured(sum(sizes), max(sizes), topics, True)
     sizes = [len(envelope._key) + len(envelope._value) for envelope in envelopes]
-    frames = {topic: len(_heads.get(topic) or _encode_topic(topic)) + 20 for topic in topics}
+    frames = {topic: len(head_of(topic)) + 20 for topic in topics}
     most = max(frames.values(), default=0)
     framing = sum([frames[envelope._topic] for envelope in envelopes]) if len(frames) > 1 else len(sizes) * most
     return Measured(sum(sizes) + framing, max(sizes, default=0) + most, topics, False)
@@ -250,7 +251,7 @@ def _framing_error(data: bytes) -> EnvelopeError:
     """Return the error of an envelope whose frame is broken, in the order of the format's rules."""
     if len(data) < 12 or _unpack(data)[0] != len(data) - 4 or len(data) > _MAX_I31:
         return _error(9507, "the length does not match", 0)
-    if not data.startswith(_MAGIC, 4):
+    if not data.startswith(MAGIC, 4):
         return _error(9508, "not X7ME version 1", 4)
     return _error(9507, "topic, key, value and headers do not fill the envelope", 12)
 
@@ -263,9 +264,18 @@ def _remember(cache: dict[_K, _V], key: _K, value: _V) -> _V:
     return value
 
 
+def head_of(topic: str) -> bytes:
+    """Return what stands between the length of an envelope and its key.
+
+    Args:
+        topic: the envelope's.
+    """
+    return _heads.get(topic) or _encode_topic(topic)
+
+
 def _encode_topic(topic: str) -> bytes:
     name = topic.encode("utf-8", "surrogateescape")
-    head = _MAGIC + _pack(len(name)) + name
+    head = MAGIC + _pack(len(name)) + name
     return _remember(_heads, topic, head) if len(name) <= _MAX_CACHED else head
 
 

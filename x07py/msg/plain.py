@@ -7,9 +7,11 @@ through `Envelope` and `x07py.msg.native`, which alone decide what is an error.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING
+
+from x07py.msg.envelope import MAGIC, head_of
+from x07py.msg.record import MAGIC as RECORD_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +20,8 @@ _U32 = struct.Struct("<I")
 _unpack, _pack = _U32.unpack_from, _U32.pack
 _EMPTY = _pack(0)
 _MOST = 2**31
-_MAGIC = b"X7ME\x01\0\0\0"
+_NO_HEADERS = _pack(4) + _EMPTY
+"""A block of headers that has none, with its length."""
 
 
 def request_of(
@@ -37,17 +40,10 @@ def request_of(
     block = _EMPTY if not headers else _plain_block(headers)
     if block is None:
         return None
-    head = _head(topic)
+    head = head_of(topic)
     size = 12 + len(head) + len(key) + len(value) + len(block)
     parts = (_pack(size), head, _pack(len(key)), key, _pack(len(value)), value, _pack(len(block)), block)
     return b"".join(parts) if size < _MOST else None
-
-
-@lru_cache(maxsize=1024)
-def _head(topic: str) -> bytes:
-    """Return what stands between the length of an envelope and its key."""
-    name = topic.encode("utf-8", "surrogateescape")
-    return _MAGIC + _pack(len(name)) + name
 
 
 def _plain_block(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
@@ -77,11 +73,6 @@ def key_and_value(record: bytes) -> tuple[bytes, bytes] | None:
         return None
     if not fits or not record.startswith(_NO_HEADERS, value_end):
         return None
-    if not record.startswith(_RECORD, 4) or not record.startswith(_MAGIC, env_at + 4):
+    if not record.startswith(RECORD_MAGIC, 4) or not record.startswith(MAGIC, env_at + 4):
         return None
     return record[key_at:key_end], record[key_end + 4 : value_end]
-
-
-_RECORD = b"X7MR\x01\0\0\0"
-_NO_HEADERS = _pack(4) + _EMPTY
-"""A block of headers that has none, with its length."""

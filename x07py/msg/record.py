@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _U32 = struct.Struct("<I")
-_HEAD = struct.Struct("<I4sIIII")
+_HEAD = struct.Struct("<I8sIII")
+MAGIC = b"X7MR\x01\0\0\0"
+"""What follows the length of a record: its format and version."""
 _pack, _unpack = _U32.pack, _U32.unpack_from
 _MAX_I31 = 2**31
 _FREE_KIND = 128
@@ -65,7 +67,7 @@ class MessageRecord(NamedTuple):
         if driver_kind not in (1, 2) and not _FREE_KIND <= driver_kind < _MAX_I31:
             raise RecordError(9602, f"driver_kind is {driver_kind}", hint="it is 1, 2, or 128 and more")
         endpoint = endpoint_hash.encode("utf-8", "surrogateescape")
-        head = struct.pack("<4sIIII", b"X7MR", 1, op_tag, driver_kind, len(endpoint)) + endpoint
+        head = struct.pack("<8sIII", MAGIC, op_tag, driver_kind, len(endpoint)) + endpoint
         ack_part = _pack(ack_tag)
         fixed = len(head) + 12
 
@@ -84,7 +86,7 @@ class MessageRecord(NamedTuple):
         It returns None for any other record, also a malformed one; `decode` then tells what it is.
         """
         endpoint = endpoint_hash.encode("utf-8", "surrogateescape")
-        head = struct.pack("<4sIIII", b"X7MR", 1, op_tag, driver_kind, len(endpoint)) + endpoint
+        head = struct.pack("<8sIII", MAGIC, op_tag, driver_kind, len(endpoint)) + endpoint
         env_at = 8 + len(head)
         least = env_at + 8
 
@@ -112,8 +114,8 @@ class MessageRecord(NamedTuple):
         size = len(data)
         if size < 28 or _unpack(data)[0] != size - 4 or size - 4 >= _MAX_I31:
             raise _error(9603, "the length does not match", 0)
-        _, magic, version, op_tag, driver_kind, endpoint_size = _HEAD.unpack_from(data)
-        if magic != b"X7MR" or version != 1:
+        _, magic, op_tag, driver_kind, endpoint_size = _HEAD.unpack_from(data)
+        if magic != MAGIC:
             raise _error(9604, "not X7MR version 1", 4)
         try:
             env_at = 24 + endpoint_size

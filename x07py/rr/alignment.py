@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from x07py.errors import EnvelopeError, RecordError
 from x07py.msg import Envelope, MessageRecord
+from x07py.msg.envelope import MAGIC
+from x07py.msg.record import MAGIC as RECORD_MAGIC
 from x07py.rr.varying import Varying
 from x07py.rr.volatile import is_counted, stable_headers
 
@@ -30,7 +32,6 @@ PUBLISH, DELIVER = 1, 2
 NOTHING_VARIES = Varying()
 _ORDERED, _UNORDERED, _COUNTED = 0, 1, 2
 """Kinds of lanes: in the order of the broker, in any, and of operations of which a recording holds more or fewer."""
-_RECORD_MAGIC, _ENVELOPE_MAGIC, _MAGIC_AT = b"X7MR", b"X7ME", 4
 _SIZE = 16
 _PARTS = 64
 
@@ -45,13 +46,13 @@ class Pair(NamedTuple):
 
 def message_of(entry: Entry) -> tuple[int, Envelope] | None:
     """Return whether the message of an entry was published (1) or delivered (2), and the message."""
-    if entry.resp.startswith(_RECORD_MAGIC, _MAGIC_AT):
+    if entry.resp.startswith(RECORD_MAGIC, 4):
         try:
             record = MessageRecord.decode(entry.resp)
             return record.op_tag, Envelope.decode(record.env)
         except (RecordError, EnvelopeError):
             pass
-    if not entry.req.startswith(_ENVELOPE_MAGIC, _MAGIC_AT):
+    if not entry.req.startswith(MAGIC, 4):
         return None
     try:
         return PUBLISH, Envelope.decode(entry.req)

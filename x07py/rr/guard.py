@@ -276,12 +276,17 @@ def _decoded(data: bytes, depth: int) -> Iterator[tuple[bytes, bool]]:
         for offset in range(4):
             part = run[offset:]
             yield from _decoded_views(binascii.a2b_base64(part + b"A" * (-len(part) % 4)), depth)
-    if data.count(b",") >= _LEAST_DECODED - 1:
-        yield b"\n".join(_numbers(data)), True
+    yield from _of_numbers(data)
     if b"h" * 8 in shapes or b"hh:hh:hh:" in shapes:
         run = data.translate(None, _NOT_HEX)
         for offset in range(2):
             yield from _decoded_views(bytes.fromhex(run[offset : len(run) - (len(run) - offset) % 2].decode()), depth)
+
+
+def _of_numbers(data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield what the lists of numbers in `data` may be, if there are any."""
+    if data.count(b",") >= _LEAST_DECODED - 1:
+        yield b"\n".join(_numbers(data)), True
 
 
 def _numbers(data: bytes) -> Iterator[bytes]:
@@ -304,8 +309,7 @@ def _decoded_views(data: bytes, depth: int) -> Iterator[tuple[bytes, bool]]:
     if is_text:
         for plain in _plainer(data):
             yield plain, True
-        if data.count(b",") >= _LEAST_DECODED - 1:
-            yield b"\n".join(_numbers(data)), True
+        yield from _of_numbers(data)
     if depth > 1:
         for inflated in unpacked(data):
             yield from _views(inflated, depth - 2, decoded=True)

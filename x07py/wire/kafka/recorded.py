@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from x07py.msg import MessageRecord, to_native
-from x07py.msg.envelope import Envelope
+from x07py.msg.envelope import MAGIC, Envelope
 from x07py.wire.kafka.batches import NO_HEADERS, headers_bytes, number_bytes
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _U32 = struct.Struct("<I")
 _unpack = _U32.unpack_from
 _RESERVED = b"x07-"
-_MAGIC = b"X7ME\x01\0\0\0"
 LATE = b'"late":true'
 """Stands in the metadata of a delivery that a member of a group had asked for before it got its assignment."""
 AGAIN = "$again"
@@ -56,7 +55,7 @@ def _plain_parts(data: bytes) -> Parts | None:
         key_end = key_at + _unpack(data, key_at - 4)[0]
         value_end = key_end + 4 + _unpack(data, key_end)[0]
         block_at = value_end + 4
-        if block_at + _unpack(data, value_end)[0] != end or end > len(data) or not data.startswith(_MAGIC, env_at + 4):
+        if block_at + _unpack(data, value_end)[0] != end or end > len(data) or not data.startswith(MAGIC, env_at + 4):
             return None
         count = _unpack(data, block_at)[0]
         if not count:
